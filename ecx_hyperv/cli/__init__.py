@@ -1,0 +1,1 @@
+"""The commands: parse, call one function, turn the result into an exit code and output."""

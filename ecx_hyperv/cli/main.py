@@ -1,0 +1,214 @@
+"""ecx-hyperv: status, maintenance, trust, config, lab."""
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import click
+
+from ecx_hyperv import __version__
+from ecx_hyperv.cli import common
+from ecx_hyperv.cli.common import Setting, with_options
+from ecx_hyperv.cli.lazy import LazyGroup
+from ecx_hyperv.config import Config, advice, last_good
+from ecx_hyperv.ecx.maintenance import Flag, Kind, Maintenance
+from ecx_hyperv.errors import ConfigError, UsageError
+from ecx_hyperv.exits import Exit
+
+# A status is looked at by a person, who waits for it.
+_STATUS_S = 60.0
+
+
+@click.group(
+    "ecx-hyperv",
+    cls=LazyGroup,
+    lazy={"lab": "ecx_hyperv.cli.lab:lab"},
+    epilog="Example: ecx-hyperv status Cent8.2-1",
+)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def main() -> None:
+    """Keep Hyper-V VMs alive for EXPRESSCLUSTER X: look, maintain, set up.
+
+    The work itself is done by vm-start, vm-unregister, genw-vm and genw-remote-node.
+    """
+
+
+@main.command(epilog="Example: ecx-hyperv status Cent8.2-1 --json")
+@click.argument("vm", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="The same facts as JSON.")
+@with_options
+def status(setting: Setting, vm: tuple[str, ...], as_json: bool) -> None:
+    """Show both hosts, the VMs, the Shared Volumes, iSCSI, ECX and maintenance."""
+    common.run_to_exit(setting, lambda: _status(setting, vm, as_json))
+
+
+@main.group(epilog="Example: ecx-hyperv maintenance on Cent8.2-1 --for 2h")
+def maintenance() -> None:
+    """Keep starts and monitors off a VM, or off the peer EC-VM; flags hold on this EC-VM only."""
+
+
+@maintenance.command("on", epilog="Example: ecx-hyperv maintenance on ec2 --for 30m --reason 'kernel update'")
+@click.argument("name")
+@click.option("--for", "length", help="How long: 90s, 30m, 2h, 1d.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]), help="Until when, local time.")
+@click.option("--reason", default="", help="Shown by status.")
+@click.option("--dry-run", is_flag=True, help="Print what would be set, change nothing.")
+@with_options
+def maintenance_on(
+    setting: Setting, name: str, length: str | None, until: datetime | None, reason: str, dry_run: bool
+) -> None:
+    """Put a VM, or the peer EC-VM by its node name, in maintenance."""
+    common.run_to_exit(setting, lambda: _maintenance_on(setting, name, length, until, reason, dry_run))
+
+
+@maintenance.command("off", epilog="Example: ecx-hyperv maintenance off Cent8.2-1")
+@click.argument("name")
+@click.option("--dry-run", is_flag=True, help="Print what would be ended, change nothing.")
+@with_options
+def maintenance_off(setting: Setting, name: str, dry_run: bool) -> None:
+    """End the maintenance of a VM or EC-VM."""
+    common.run_to_exit(setting, lambda: _maintenance_off(setting, name, dry_run))
+
+
+@maintenance.command("list", epilog="Example: ecx-hyperv maintenance list")
+@with_options
+def maintenance_list(setting: Setting) -> None:
+    """Show what is in maintenance."""
+    common.run_to_exit(setting, lambda: _maintenance_list(setting))
+
+
+@main.command(epilog="Example: ecx-hyperv trust")
+@click.option("--yes", is_flag=True, help="Pin the keys without asking.")
+@click.option("--dry-run", is_flag=True, help="Show the keys, pin nothing.")
+@with_options
+def trust(setting: Setting, yes: bool, dry_run: bool) -> None:
+    """Fetch the hosts' SSH keys, show them, and pin them in [ssh] known_hosts."""
+    common.run_to_exit(setting, lambda: _trust(setting, yes, dry_run))
+
+
+@main.group(epilog="Example: ecx-hyperv config check")
+def config() -> None:
+    """Look after the configuration file."""
+
+
+@config.command("check", epilog="Example: ecx-hyperv config check --config ./config.toml")
+@with_options
+def config_check(setting: Setting) -> None:
+    """Name every mistake in the configuration by its file and key."""
+    common.run_to_exit(setting, lambda: _config_check(setting))
+
+
+def _status(setting: Setting, names: tuple[str, ...], as_json: bool) -> Exit:
+    import msgspec
+
+    from ecx_hyperv.ecx.environment import choose_vms
+    from ecx_hyperv.run.status import look
+
+    loaded = common.load_config_or_last(setting)
+    found = choose_vms(loaded.config, names, setting.call) if names else [vm.name for vm in loaded.config.vm]
+    common.guard(setting, _STATUS_S * 1.5, Exit.CANNOT_TELL, "the status is not complete")
+    deadline = common.deadline_of(setting, _STATUS_S)
+    room = common.open_room(setting, loaded.config, deadline)
+    shown = look(room, found, deadline)
+    if as_json:
+        click.echo(json.dumps(msgspec.to_builtins(shown), indent=2, ensure_ascii=False))
+    else:
+        from ecx_hyperv.cli.show import show_status
+
+        show_status(shown)
+    if shown.exit is not Exit.DONE:
+        setting.log.error(
+            "no host answers",
+            seen="; ".join(host.trouble or host.address for host in shown.hosts),
+            do="see that the hosts are on, the network to them, and their sshd service",
+            exit=int(shown.exit),
+        )
+    return shown.exit
+
+
+def _maintenance_on(
+    setting: Setting, name: str, length: str | None, until: datetime | None, reason: str, dry: bool
+) -> Exit:
+    loaded = common.load_config(setting)
+    kind, full = _find(loaded, name)
+    now = setting.clock.wall()
+    if length and until:
+        raise UsageError("--for and --until exclude each other", remedy="give one of them")
+    end = until.astimezone() if until else now + _length(length) if length else None
+    if end is not None and end <= now:
+        raise UsageError("the maintenance would be over already", seen=end.isoformat(), remedy="give a later moment")
+    flag = Flag(kind=kind, name=full, since=now, until=end, reason=reason)
+    if not dry:
+        Maintenance(Path(loaded.paths.state)).set(flag)
+    click.echo(f"{'would be set: ' if dry else ''}{_in_words(flag)}")
+    click.echo("It holds on this EC-VM only: set it on the other one too if the group may move there.")
+    return Exit.DONE
+
+
+def _maintenance_off(setting: Setting, name: str, dry: bool) -> Exit:
+    loaded = common.load_config(setting)
+    kind, full = _find(loaded, name)
+    flags = Maintenance(Path(loaded.paths.state))
+    was_set = flags.find(kind, full, setting.clock.wall()) is not None if dry else flags.clear(kind, full)
+    ended = "would be ended" if dry else "ended"
+    click.echo(f"{full}: maintenance {ended}" if was_set else f"{full}: was not in maintenance")
+    return Exit.DONE
+
+
+def _maintenance_list(setting: Setting) -> Exit:
+    loaded = common.load_config(setting)
+    flags = Maintenance(Path(loaded.paths.state)).all(setting.clock.wall())
+    for flag in flags:
+        click.echo(_in_words(flag))
+    if not flags:
+        click.echo("nothing is in maintenance")
+    return Exit.DONE
+
+
+def _find(loaded: Config, name: str) -> tuple[Kind, str]:
+    vm = loaded.find_vm(name)
+    if vm is not None:
+        return Kind.VM, vm.name
+    node = next((node for node in loaded.node if node.name == name), None)
+    if node is not None:
+        return Kind.PEER, node.name
+    known = ", ".join([vm.name for vm in loaded.vm] + [node.name for node in loaded.node])
+    raise UsageError(f"no VM or node named {name!r}", seen=f"configured: {known}", remedy="name one of these")
+
+
+def _length(text: str) -> timedelta:
+    units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+    number, unit = text[:-1], text[-1:]
+    if not number.isdecimal() or not number.isascii() or unit not in units or len(number) > 6:
+        raise UsageError(f"--for {text!r} is no length of time", remedy="write it like 90s, 30m, 2h or 1d")
+    return timedelta(**{units[unit]: int(number)})
+
+
+def _in_words(flag: Flag) -> str:
+    until = f"until {flag.until.astimezone():%Y-%m-%d %H:%M}" if flag.until else "until it is ended"
+    kind = "VM" if flag.kind is Kind.VM else "EC-VM"
+    return f"{flag.name} ({kind}): maintenance {until}" + (f", {flag.reason}" if flag.reason else "")
+
+
+def _trust(setting: Setting, yes: bool, dry: bool) -> Exit:
+    from ecx_hyperv.cli.trust import pin
+
+    loaded = common.load_config(setting)
+    common.guard(setting, 300, Exit.UNREACHABLE, "the keys were not pinned")
+    return pin(loaded, common.deadline_of(setting, 120), yes=yes, dry=dry)
+
+
+def _config_check(setting: Setting) -> Exit:
+    path = setting.options.config
+    try:
+        loaded = common.load_config(setting)
+    except ConfigError as error:
+        for mistake in error.mistakes:
+            click.echo(str(mistake))
+        if last_good(path).exists():
+            click.echo(f"meanwhile the commands use {last_good(path)}, the last copy that was good")
+        raise
+    for sentence in advice(loaded):
+        click.echo(f"{path}: note: {sentence}")
+    click.echo(f"{path}: good: {len(loaded.vm)} VMs on {loaded.node[0].host} and {loaded.node[1].host}")
+    return Exit.DONE

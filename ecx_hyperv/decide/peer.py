@@ -1,0 +1,144 @@
+"""What genw-remote-node does: keep the peer EC-VM, and the ECX on it, up.
+
+It acts on a machine that it does not own, so it asks the two who know: ECX, whether the peer is gone, and the peer's
+host, what became of the VM. The guest's heartbeat reaches the host through no network, which is why a partition
+cannot make a healthy EC-VM look hung.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from ecx_hyperv.decide.facts import UNSEEN, Contact, VmSeen
+from ecx_hyperv.decide.states import VmKind
+from ecx_hyperv.exits import Exit
+
+
+class Ecx(Enum):
+    """What clpstat says of the peer's server row."""
+
+    ONLINE = "online"
+    PENDING = "in transition"
+    OFFLINE = "offline"
+    SENSELESS = "cannot tell"
+
+
+class Ping(Enum):
+    """Whether the peer EC-VM answers ping."""
+
+    ANSWERS = "answers"
+    SILENT = "silent"
+    UNASKED = "unasked"
+
+
+class Remedy(Enum):
+    """What can be done for the peer."""
+
+    POWER_ON = "power on"
+    RESUME = "resume"
+    START_ECX = "start ECX"
+    RESTART = "restart"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerSeen:
+    """The peer at one moment; `hung` once the look of a hung guest has lasted `hung_after`."""
+
+    node: str
+    vm: str
+    host: str
+    maintenance: bool = False
+    ecx: Ecx
+    contact: Contact = Contact.UNASKED
+    on_host: VmSeen = UNSEEN
+    heartbeat_silent: bool = False
+    ping: Ping = Ping.UNASKED
+    cooling: bool = False
+    used_up: bool = False
+    hung: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Do this for the peer."""
+
+    remedy: Remedy
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the peer's host and ping the peer, and decide again."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Nothing to do; for another exit than DONE, `remedy` says what a person should do."""
+
+    exit: Exit
+    why: str
+    remedy: str = ""
+
+
+Step = Act | Ask | End
+
+
+def decide(seen: PeerSeen) -> Step:
+    """Return the next step for the peer."""
+    match seen.ecx:
+        case Ecx.ONLINE | Ecx.PENDING:
+            return End(Exit.DONE, f"ECX on {seen.node} is {seen.ecx.value}")
+        case Ecx.SENSELESS if not seen.maintenance:
+            return End(Exit.CANNOT_TELL, f"clpstat does not say how {seen.node} is", "run clpstat and clpstat --long")
+    if seen.maintenance:
+        return End(Exit.DONE, f"{seen.node} is in maintenance")
+    if seen.cooling:
+        return End(Exit.DONE, f"{seen.node} is offline; waiting for what was done for it")
+    if seen.contact is Contact.UNASKED:
+        return Ask()
+    if seen.contact is Contact.SILENT:
+        return End(
+            Exit.UNREACHABLE,
+            f"ECX on {seen.node} is offline, and its host {seen.host} does not answer",
+            f"look at {seen.host}: power, network, sshd",
+        )
+    return _by_its_host(seen)
+
+
+def looks_hung(seen: PeerSeen) -> bool:
+    """Tell whether this look shows a guest that runs and answers nobody, not even its own host."""
+    is_running = seen.on_host.kind is VmKind.RUNNING
+    return seen.ecx is Ecx.OFFLINE and is_running and seen.ping is Ping.SILENT and seen.heartbeat_silent
+
+
+def _by_its_host(seen: PeerSeen) -> Step:
+    where = f"{seen.vm} is {seen.on_host.word} on {seen.host}"
+    match seen.on_host.kind:
+        case VmKind.DOWN:
+            return _act(seen, Remedy.POWER_ON, where)
+        case VmKind.PAUSED:
+            return _act(seen, Remedy.RESUME, where)
+        case VmKind.RUNNING if seen.ping is Ping.ANSWERS:
+            return _act(seen, Remedy.START_ECX, f"{where} and answers ping, its ECX is offline")
+        case VmKind.RUNNING if looks_hung(seen) and seen.hung:
+            return _act(seen, Remedy.RESTART, f"{where}, no ping and no heartbeat for [timing] hung_after")
+        case VmKind.ABSENT:
+            return End(
+                Exit.CONFIG, f"{seen.host} knows no VM {seen.vm}", f"compare vm of [[node]] {seen.node} with Get-VM"
+            )
+        case VmKind.UNREADABLE:
+            return End(
+                Exit.CANNOT_TELL,
+                f"Hyper-V on {seen.host} does not say how {seen.vm} is",
+                f"run Get-VM on {seen.host}",
+            )
+    return End(Exit.NOT_AS_ASKED, f"ECX on {seen.node} is offline; {where}", "wait; it is looked at again")
+
+
+def _act(seen: PeerSeen, remedy: Remedy, why: str) -> Step:
+    if not seen.used_up:
+        return Act(remedy, why)
+    return End(
+        Exit.NOT_AS_ASKED,
+        f"{seen.node} does not stay up: {why}, after 3 actions in an hour",
+        f"see why on its console, and whether its network and ECX's witness are there; then clpcl -s -h {seen.node}",
+    )

@@ -1,0 +1,416 @@
+"""What vm-start does next: a VM is to be Running on the own host.
+
+The rows of the table are the functions below, tried from the top; the first that has something to say decides.
+Nothing here ever saves, stops or turns off a running guest: the worst that a start may do to one is to leave it
+where it runs, and say so.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ecx_hyperv.decide.facts import Contact, Place, Refusal, Seen, Side
+from ecx_hyperv.decide.states import GroupKind, NodeKind, ResourceKind, VmKind
+from ecx_hyperv.decide.steps import Act, Attempts, Do, Done, Fail, Look, Step, Timer, Wait
+from ecx_hyperv.exits import Exit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """What this run has done so far, and how long things have lasted."""
+
+    starts: Attempts = Attempts.READY
+    clears: Attempts = Attempts.READY
+    registrations: Attempts = Attempts.READY
+    migrations: Attempts = Attempts.READY
+    portal: Attempts = Attempts.READY
+    csv_start_failed: bool = False
+    was_home: bool = False
+    refused: Refusal = Refusal.NOTHING
+    over: frozenset[Timer] = frozenset()
+
+
+def decide(seen: Seen, tried: Tried) -> Step:
+    """Return the next step of a start."""
+    for row in _ROWS:
+        step = row(seen, tried)
+        if step is not None:
+            return step
+    return _power(seen, tried)
+
+
+def timers(seen: Seen) -> frozenset[Timer]:
+    """Return the timers that run while this is seen; any other starts anew."""
+    at_peer = seen.owner is Place.PEER
+    running = {
+        Timer.AT_HOME: seen.on_own.kind is VmKind.RUNNING,
+        Timer.PEER_CRITICAL: at_peer and seen.on_peer.kind is VmKind.CRITICAL,
+        Timer.PEER_TRANSITIONAL: at_peer and seen.on_peer.kind is VmKind.TRANSITIONAL,
+        Timer.PEER_SILENT: seen.peer is Contact.SILENT and seen.peer_node is NodeKind.ISOLATED,
+        Timer.ODD: VmKind.ODD in (seen.on_own.kind, seen.on_peer.kind),
+    }
+    return frozenset(timer for timer, runs in running.items() if runs)
+
+
+def is_home(seen: Seen) -> bool:
+    """Tell whether the cluster says that the VM has arrived at the own host."""
+    return seen.observer is Side.OWN and seen.owner is Place.OWN and not seen.is_migrating
+
+
+def _in_maintenance(seen: Seen, _tried: Tried) -> Step | None:
+    if not seen.maintenance:
+        return None
+    return Done(f"{seen.names.vm} is in maintenance and was left as it is", warn=True)
+
+
+def _at_home(seen: Seen, tried: Tried) -> Step | None:
+    if seen.on_own.kind is not VmKind.RUNNING:
+        return None
+    running = f"{seen.names.vm} is running on {seen.names.own}"
+    missing = _missing(seen)
+    if not missing:
+        return Done(running)
+    if Timer.AT_HOME in tried.over:
+        return Done(f"{running}, but {'; '.join(missing)}", warn=True)
+    for row in (_no_cluster_service, _busy, _iscsi, _csv_offline, _csv_elsewhere, _adopt):
+        step = row(seen, tried)
+        if isinstance(step, Act | Wait | Look):
+            return step
+    return Wait("; ".join(missing))
+
+
+def _missing(seen: Seen) -> list[str]:
+    if seen.observer is not Side.OWN:
+        return [f"the cluster service on {seen.names.own} does not answer"]
+    facts = {
+        f"{seen.names.own} has no iSCSI connection to {seen.names.target}": not seen.iscsi,
+        f"{seen.names.csv} is {seen.csv.value}": seen.csv is not ResourceKind.ONLINE,
+        f"{seen.names.csv} is not owned by {seen.names.own}": seen.csv_owner is not Place.OWN,
+        "its cluster group is failed": seen.group is GroupKind.FAILED,
+        "it is being migrated": seen.is_migrating,
+    }
+    return [text for text, is_so in facts.items() if is_so]
+
+
+def _adopt(seen: Seen, tried: Tried) -> Step | None:
+    # Stopping the resource would clear Failed too, but its offline action saves the guest.
+    if seen.group is not GroupKind.FAILED or tried.clears is Attempts.USED_UP:
+        return None
+    if tried.clears is Attempts.RECENT:
+        return Wait(f"the group of {seen.names.vm} is failed, its guest runs")
+    return Act(Do.ADOPT, "its group is failed while its guest runs")
+
+
+def _refused(seen: Seen, tried: Tried) -> Step | None:
+    vm, own, peer = seen.names.vm, seen.names.own, seen.names.peer
+    match tried.refused:
+        case Refusal.MEMORY:
+            stays = f"; its guest goes on running on {peer}" if seen.on_peer.kind is VmKind.RUNNING else ""
+            return Fail(
+                Exit.REFUSED,
+                f"{vm} cannot run on {own}: not enough memory or processors{stays}",
+                "Hyper-V or the cluster refused it for lack of resources",
+                f"free memory on {own}: stop or shrink other VMs there, or add memory; then start {vm} again",
+            )
+        case Refusal.DENIED:
+            return Fail(
+                Exit.REFUSED,
+                f"{own} does not let this login handle {vm}",
+                "access denied by Hyper-V or the cluster",
+                f"make the [ssh] user a member of the local Administrators group on {own}",
+            )
+        case Refusal.IN_USE:
+            return Fail(
+                Exit.REFUSED,
+                f"{vm} cannot start on {own}: its disk is in use",
+                "error 0x80070020: another host or program holds the disk open, so the VM may run elsewhere",
+                f"look on {peer} for {vm}; do not start a second copy",
+            )
+    return None
+
+
+def _left_again(seen: Seen, tried: Tried) -> Step | None:
+    if not (tried.was_home and seen.owner is Place.PEER) or seen.is_migrating:
+        return None
+    return Fail(
+        Exit.NOT_AS_ASKED,
+        f"{seen.names.vm} has left {seen.names.own} for {seen.names.peer}",
+        "it had been here earlier in this run, and this run did not move it away",
+        "someone else moves it: see whether ECX is active on both EC-VMs, or an operator or WSFC's balancer moved it",
+    )
+
+
+def _no_cluster_service(seen: Seen, _tried: Tried) -> Step | None:
+    own = seen.names.own
+    if seen.own_node is NodeKind.QUARANTINED:
+        return Fail(
+            Exit.REFUSED,
+            f"{own} is quarantined by the cluster",
+            "its cluster service is kept out after repeated failures",
+            f"run on {own}: Start-ClusterNode -ClearQuarantine",
+        )
+    if seen.observer is Side.OWN:
+        return None
+    if seen.observer is None and seen.peer is Contact.UNASKED:
+        return Look(f"the cluster service on {own} does not answer")
+    return Wait(f"the cluster service on {own} does not answer")
+
+
+def _own_node_not_up(seen: Seen, _tried: Tried) -> Step | None:
+    own = seen.names.own
+    match seen.own_node:
+        case NodeKind.UP:
+            return None
+        case NodeKind.PAUSED:
+            return Wait(f"node {own} is paused (drained for maintenance); resume it with Resume-ClusterNode")
+        case NodeKind.ISOLATED:
+            # What an isolated node believes of the other side may be out of date.
+            return Wait(f"node {own} is isolated from the cluster")
+    return Wait(f"node {own} is {seen.own_node.value}")
+
+
+def _not_in_cluster(seen: Seen, _tried: Tried) -> Step | None:
+    names = seen.names
+    lacking = {
+        f"no cluster group {names.vm}": seen.group is GroupKind.ABSENT,
+        f"no Shared Volume {names.csv}": seen.csv is ResourceKind.ABSENT,
+        f"no virtual machine configuration in the group {names.vm}": seen.configuration is ResourceKind.ABSENT,
+        f"no virtual machine in the group {names.vm}": seen.machine is ResourceKind.ABSENT,
+        f"a node that is none of the two hosts owns {names.vm}": seen.owner is Place.ELSEWHERE,
+    }
+    for what, is_so in lacking.items():
+        if is_so:
+            return Fail(
+                Exit.CONFIG,
+                f"{what}, says the cluster on {names.own}",
+                "the names in the configuration and in the cluster differ",
+                "compare [cluster], [[node]] and [[vm]] with Get-ClusterGroup and Get-ClusterSharedVolume",
+            )
+    return None
+
+
+def _busy(seen: Seen, _tried: Tried) -> Step | None:
+    if not seen.is_migrating:
+        return None
+    return Wait(f"the group of {seen.names.vm} is being moved or is changing state")
+
+
+def _iscsi(seen: Seen, tried: Tried) -> Step | None:
+    if seen.iscsi:
+        return None
+    why = f"{seen.names.own} has no iSCSI connection to {seen.names.target}"
+    return Act(Do.RECONNECT_ISCSI, why) if tried.portal is Attempts.READY else Wait(why)
+
+
+def _csv_offline(seen: Seen, tried: Tried) -> Step | None:
+    why = f"{seen.names.csv} is {seen.csv.value}"
+    match seen.csv:
+        case ResourceKind.ONLINE | ResourceKind.ABSENT:
+            return None
+        case ResourceKind.PENDING | ResourceKind.UNKNOWN:
+            return Wait(why)
+    # A node that cannot reach the disk cannot bring it online: after a try there, take it over first.
+    if tried.csv_start_failed and seen.csv_owner is not Place.OWN:
+        return Act(Do.MOVE_CSV, f"{why} on another node")
+    return Act(Do.START_CSV, why)
+
+
+def _csv_elsewhere(seen: Seen, _tried: Tried) -> Step | None:
+    if seen.csv_owner is Place.OWN or seen.csv is ResourceKind.ABSENT:
+        return None
+    return Act(Do.MOVE_CSV, f"{seen.names.csv} is not owned by {seen.names.own}")
+
+
+def _owner_unknown(seen: Seen, _tried: Tried) -> Step | None:
+    if seen.owner is not Place.NOWHERE:
+        return None
+    return Wait(f"the cluster names no owner of {seen.names.vm}")
+
+
+def _on_the_peer(seen: Seen, tried: Tried) -> Step | None:
+    if seen.owner is not Place.PEER:
+        return None
+    if seen.peer is Contact.UNASKED:
+        return Look(f"{seen.names.peer} owns {seen.names.vm}")
+    if seen.peer_node is NodeKind.ISOLATED:
+        return _from_isolated(seen, tried)
+    if seen.on_peer.is_live:
+        return _alive_on_peer(seen, tried)
+    if seen.on_peer.is_gone:
+        return _quick(seen, tried, f"it is {seen.on_peer.word or 'not registered'} on {seen.names.peer}")
+    return _from_unseen(seen, tried)
+
+
+def _from_isolated(seen: Seen, tried: Tried) -> Step:
+    peer = seen.names.peer
+    if seen.peer is Contact.ANSWERS:
+        if seen.on_peer.is_gone:
+            return _quick(seen, tried, f"{peer} is isolated and does not run it")
+        return Wait(f"{peer} is isolated and may run {seen.names.vm} ({seen.on_peer.word or 'unreadable'})")
+    # Only now have quorum, ECX's own arbitration and the volume's reservation all decided for this side.
+    if Timer.PEER_SILENT in tried.over and seen.own_node is NodeKind.UP:
+        return _quick(seen, tried, f"{peer} is isolated and has been silent for [timing] isolated")
+    return Wait(f"{peer} is isolated and silent: it may still run {seen.names.vm}")
+
+
+def _from_unseen(seen: Seen, tried: Tried) -> Step:
+    peer = seen.names.peer
+    if seen.peer_node in (NodeKind.DOWN, NodeKind.QUARANTINED):
+        return _quick(seen, tried, f"node {peer} is down")
+    if seen.peer_node in (NodeKind.UP, NodeKind.PAUSED):
+        if seen.machine is ResourceKind.ONLINE:
+            return _live(seen, tried, f"{peer} does not say how it is, its node is up and the VM resource online")
+        if seen.machine is ResourceKind.OFFLINE:
+            return _quick(seen, tried, f"{peer} does not say how it is, its node is up and the VM resource offline")
+    return Wait(f"{peer} does not say how {seen.names.vm} is, and the cluster cannot tell")
+
+
+def _alive_on_peer(seen: Seen, tried: Tried) -> Step:
+    vm, peer = seen.names.vm, seen.names.peer
+    where = f"it is {seen.on_peer.word} on {peer}"
+    match seen.on_peer.kind:
+        case VmKind.RUNNING if seen.peer_node in (NodeKind.DOWN, NodeKind.QUARANTINED):
+            return Wait(f"{vm} runs on {peer}, whose node is down: it can neither be migrated nor started here")
+        case VmKind.RUNNING:
+            # A migration needs the resource Online at its source (error 5023).
+            return _adopt(seen, tried) or _live(seen, tried, where)
+        case VmKind.CRITICAL if Timer.PEER_CRITICAL in tried.over:
+            return _quick(seen, tried, f"{where} for longer than [timing] critical")
+        case VmKind.CRITICAL if tried.portal is Attempts.READY:
+            return Act(Do.RECONNECT_ISCSI_PEER, f"{where}: its storage is away")
+        case VmKind.CRITICAL:
+            return Wait(f"{where}: waiting for its storage to come back")
+        case VmKind.PAUSED:
+            return _within(tried.starts, Do.RESUME_VM_PEER, where) or _used_up(seen, "resumed", peer)
+        case VmKind.TRANSITIONAL if Timer.PEER_TRANSITIONAL in tried.over:
+            return _stuck(seen, peer, seen.on_peer.word)
+        case VmKind.ODD if Timer.ODD in tried.over:
+            return _stuck(seen, peer, seen.on_peer.word)
+    return Wait(where)
+
+
+def _live(seen: Seen, tried: Tried, why: str) -> Step:
+    step = _within(tried.migrations, Do.MIGRATE_LIVE, why)
+    return step or Fail(
+        Exit.NOT_AS_ASKED,
+        f"{seen.names.vm} could not be migrated to {seen.names.own}; its guest goes on running on {seen.names.peer}",
+        f"3 live migrations, and {why}",
+        "see the FailoverClustering and Hyper-V-VMMS event logs of both hosts, then move the group again, or move it "
+        f"back to the EC-VM of {seen.names.peer}",
+    )
+
+
+def _quick(seen: Seen, tried: Tried, why: str) -> Step:
+    step = _within(tried.migrations, Do.MIGRATE_QUICK, why)
+    return step or Fail(
+        Exit.NOT_AS_ASKED,
+        f"{seen.names.vm} could not be moved to {seen.names.own}",
+        f"3 quick migrations, and {why}",
+        "see the FailoverClustering event log of both hosts, then start it again",
+    )
+
+
+def _within(attempts: Attempts, do: Do, why: str) -> Step | None:
+    match attempts:
+        case Attempts.READY:
+            return Act(do, why)
+        case Attempts.RECENT:
+            return Wait(f"{why}; waiting before the next attempt to {do.value}")
+    return None
+
+
+def _used_up(seen: Seen, participle: str, host: str) -> Fail:
+    return Fail(
+        Exit.NOT_AS_ASKED,
+        f"{seen.names.vm} does not stay {participle} on {host}",
+        f"it was {participle} 3 times and is {seen.on(Side.PEER if host == seen.names.peer else Side.OWN).word} again",
+        f"see why in the Hyper-V-Worker event log of {host} and in the guest itself",
+    )
+
+
+def _stuck(seen: Seen, host: str, word: str) -> Fail:
+    return Fail(
+        Exit.NOT_AS_ASKED,
+        f"{seen.names.vm} stays {word} on {host}",
+        f"state {word} for longer than [timing] settle",
+        f"see why in Hyper-V Manager on {host}, then start it again",
+    )
+
+
+def _alive_on_both(seen: Seen, _tried: Tried) -> Step | None:
+    if not seen.on_peer.is_live:
+        return None
+    return Wait(f"{seen.names.vm} is {seen.on_peer.word} on {seen.names.peer}, although {seen.names.own} owns it")
+
+
+def _failed_group(seen: Seen, tried: Tried) -> Step | None:
+    # With the VM's own resource Offline it is the configuration that failed, which the next row starts.
+    if seen.group is not GroupKind.FAILED or seen.machine is ResourceKind.OFFLINE or not seen.on_own.is_gone:
+        return None
+    step = _within(tried.clears, Do.CLEAR_FAILED, f"the group of {seen.names.vm} is failed")
+    return step or Fail(
+        Exit.NOT_AS_ASKED,
+        f"the cluster group of {seen.names.vm} stays failed",
+        "it was cleared 3 times and failed again",
+        f"see the FailoverClustering event log of {seen.names.own} for the reason",
+    )
+
+
+def _configuration(seen: Seen, _tried: Tried) -> Step | None:
+    why = f"the configuration resource of {seen.names.vm} is {seen.configuration.value}"
+    match seen.configuration:
+        case ResourceKind.ONLINE:
+            return None
+        case ResourceKind.OFFLINE | ResourceKind.FAILED:
+            return Act(Do.START_CONFIGURATION, why)
+    return Wait(why)
+
+
+def _not_registered(seen: Seen, tried: Tried) -> Step | None:
+    if seen.on_own.kind is not VmKind.ABSENT:
+        return None
+    why = f"its configuration is online, but Hyper-V on {seen.names.own} does not know it"
+    step = _within(tried.registrations, Do.STOP_CONFIGURATION, why)
+    return step or Fail(
+        Exit.NOT_AS_ASKED,
+        f"{seen.names.vm} cannot be registered on {seen.names.own}",
+        f"3 times stopped and started: {why}",
+        f"see the Hyper-V-VMMS event log of {seen.names.own}, and whether the VM's files are on {seen.names.csv}",
+    )
+
+
+def _power(seen: Seen, tried: Tried) -> Step:
+    own = seen.names.own
+    where = f"it is {seen.on_own.word} on {own}"
+    match seen.on_own.kind:
+        case VmKind.DOWN:
+            return _within(tried.starts, Do.START_VM, where) or _used_up(seen, "started", own)
+        case VmKind.PAUSED:
+            return _within(tried.starts, Do.RESUME_VM, where) or _used_up(seen, "resumed", own)
+        case VmKind.ODD if Timer.ODD in tried.over:
+            return _stuck(seen, own, seen.on_own.word)
+        case VmKind.CRITICAL:
+            return Wait(f"{where}: its storage is away")
+        case VmKind.UNREADABLE:
+            return Wait(f"Hyper-V on {own} does not say how {seen.names.vm} is")
+    return Wait(where)
+
+
+_ROWS: tuple[Callable[[Seen, Tried], Step | None], ...] = (
+    _in_maintenance,
+    _at_home,
+    _refused,
+    _left_again,
+    _no_cluster_service,
+    _own_node_not_up,
+    _not_in_cluster,
+    _busy,
+    _iscsi,
+    _csv_offline,
+    _csv_elsewhere,
+    _owner_unknown,
+    _on_the_peer,
+    _alive_on_both,
+    _failed_group,
+    _configuration,
+    _not_registered,
+)

@@ -1,0 +1,50 @@
+"""Whether a stop may take a Shared Volume offline: only when every VM that may be on it is off."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from ecx_hyperv.decide.facts import Contact
+from ecx_hyperv.decide.states import ResourceKind
+from ecx_hyperv.decide.steps import Act, Attempts, Do, Done, Look, Step, Timer, Wait
+
+
+class Users(Enum):
+    """Whether other clustered VMs may be on the volume; UNASKED until the cluster was asked what each depends on."""
+
+    NONE = "none"
+    SOME = "some"
+    DOUBT = "doubt"
+    UNASKED = "unasked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CsvSeen:
+    """One Shared Volume at one moment; `because` names the users or the doubt."""
+
+    csv: str
+    state: ResourceKind
+    users: Users
+    because: str
+    own: Contact
+    peer: Contact
+
+
+def decide(seen: CsvSeen, stop: Attempts, over: frozenset[Timer]) -> Step:
+    """Return the next step for a volume whose VMs of this run are all off and unregistered."""
+    if Contact.SILENT in (seen.own, seen.peer):
+        return Done(f"{seen.csv} is left online: a host is silent, and may use it")
+    match seen.state:
+        case ResourceKind.OFFLINE | ResourceKind.FAILED | ResourceKind.ABSENT:
+            return Done(f"{seen.csv} is {seen.state.value}")
+        case ResourceKind.UNKNOWN:
+            return Done(f"{seen.csv} is left as it is: its state is not known")
+    if Timer.OFF in over:
+        return Done(f"{seen.csv} could not be taken offline: it is {seen.state.value}", warn=True)
+    if seen.state is ResourceKind.PENDING or stop is Attempts.RECENT:
+        return Wait(f"{seen.csv} is being taken offline")
+    match seen.users:
+        case Users.UNASKED:
+            return Look(f"which VMs are on {seen.csv} is not known yet")
+        case Users.NONE:
+            return Act(Do.STOP_CSV, f"no other VM is on {seen.csv}")
+    return Done(f"{seen.csv} is left online: {seen.because}")

@@ -1,0 +1,150 @@
+"""What ECX hands over: the CLP_* variables, the folder that a script runs in; and which EC-VM this is."""
+
+import ipaddress
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from ecx_hyperv.config import Config, Node
+from ecx_hyperv.decide.facts import Side
+from ecx_hyperv.decide.unregister import Factor
+from ecx_hyperv.ecx.commands import Runner
+from ecx_hyperv.errors import ConfigError, LocalError, Mistake, UsageError
+
+_PREFIXES = ("exec-", "genw-")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """How ECX called us; every part is empty where it did not say."""
+
+    event: str
+    factor: Factor
+    factor_word: str
+    resource: str
+    folder: str
+
+
+def read_call(environ: Mapping[str, str], folder: Path) -> Call:
+    """Read the CLP_* variables; none of them is certain, in a monitor least of all."""
+    word = environ.get("CLP_FACTOR", "").strip()
+    return Call(
+        event=environ.get("CLP_EVENT", "").strip(),
+        factor=_factor(word),
+        factor_word=word,
+        resource=environ.get("CLP_RESOURCENAME", "").strip(),
+        folder=folder.name,
+    )
+
+
+def _factor(word: str) -> Factor:
+    if not word:
+        return Factor.NONE
+    try:
+        return Factor(word)
+    except ValueError:
+        return Factor.OTHER
+
+
+def choose_vms(config: Config, arguments: Sequence[str], call: Call) -> list[str]:
+    """Say which VMs are meant: the arguments, else the resource's, else the folder's; each as configured.
+
+    Raises UsageError for a name that is not in the configuration: a typo must not pass for a VM that is off.
+    """
+    if arguments:
+        found = [config.find_vm(name) for name in arguments]
+        missing = [name for name, vm in zip(arguments, found, strict=True) if vm is None]
+        if missing:
+            raise UsageError(f"no VM named {missing[0]!r}", seen=_known(config), remedy="name one of these")
+        return list(dict.fromkeys(vm.name for vm in found if vm is not None))
+    for given in (call.resource, call.folder):
+        name = _of_resource(config, given)
+        if name is not None:
+            return [name]
+    given = ", ".join(repr(part) for part in (call.resource, call.folder) if part)
+    raise UsageError(
+        "which VM is meant is not said",
+        seen=f"no argument, and neither CLP_RESOURCENAME nor the folder names one ({given}); {_known(config)}",
+        remedy="name the VM, or set resource in its [[vm]] to the name of its ECX resource",
+    )
+
+
+def _of_resource(config: Config, given: str) -> str | None:
+    bare = next((given.removeprefix(prefix) for prefix in _PREFIXES if given.startswith(prefix)), None)
+    for vm in config.vm:
+        resource = vm.resource or f"exec-{vm.name}"
+        # A monitor of the resource exec-web is called genw-web.
+        if given and given in (resource, f"genw-{resource.removeprefix('exec-')}", f"genw-{vm.name}"):
+            return vm.name
+    found = config.find_vm(bare) if bare else None
+    return None if found is None or found.resource else found.name
+
+
+def _known(config: Config) -> str:
+    return "configured: " + (", ".join(vm.name for vm in config.vm) or "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The two EC-VMs, as seen from this one."""
+
+    own: Node
+    peer: Node
+
+    def of(self, side: Side) -> Node:
+        """Return the EC-VM of that side."""
+        return self.own if side is Side.OWN else self.peer
+
+
+def identify(config: Config, node: str, addresses: Callable[[], frozenset[str]], file: str) -> Pair:
+    """Say which of the two nodes this is: the one named, else the one that owns its address, exactly.
+
+    Raises UsageError for a name that is not configured, ConfigError if the addresses cannot tell.
+    """
+    if node:
+        own = [one for one in config.node if one.name == node]
+        if not own:
+            names = ", ".join(one.name for one in config.node)
+            raise UsageError(f"no node named {node!r}", seen=f"configured: {names}", remedy="correct --node")
+    else:
+        local = {ipaddress.ip_address(address) for address in addresses()}
+        own = [one for one in config.node if ipaddress.ip_address(one.address) in local]
+        if len(own) != 1:
+            names = ", ".join(f"{one.name} {one.address}" for one in config.node)
+            seen = "both are" if own else "neither is"
+            raise ConfigError(
+                [
+                    Mistake(
+                        file, "node.address", f"the address of exactly one EC-VM to be this machine's ({names})", seen
+                    )
+                ],
+                remedy="correct the addresses, or say which node this is with --node or ECX_HYPERV_NODE",
+            )
+    peer = next(one for one in config.node if one is not own[0])
+    return Pair(own[0], peer)
+
+
+class _Address(Struct):
+    local: str = ""
+
+
+class _Interface(Struct):
+    addr_info: list[_Address] = []
+
+
+def local_addresses(run: Runner) -> frozenset[str]:
+    """Return this machine's addresses, as `ip` lists them; raises LocalError if it does not."""
+    done = run(["ip", "-json", "address", "show"], 10)
+    try:
+        interfaces = msgspec.json.decode(done.stdout, type=list[_Interface])
+    except msgspec.DecodeError as error:
+        raise LocalError(
+            "this machine's addresses cannot be read",
+            seen=f"ip -json address show: exit {done.code}, {error}",
+            remedy="say which node this is with --node or ECX_HYPERV_NODE",
+        ) from None
+    found = {address.local for interface in interfaces for address in interface.addr_info}
+    return frozenset(found - {""})

@@ -1,0 +1,88 @@
+"""What the monitors remember from one run to the next.
+
+It counts only within one boot (seconds since boot, which no clock change touches), and a span only while its looks are
+no more than `stale` apart. A stamp in the future, which only a damaged file can hold, counts as now.
+"""
+
+from collections.abc import Iterable
+from enum import Enum
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ecx_hyperv.deadline import Clock
+from ecx_hyperv.ecx import files
+
+_HOUR_S = 3600.0
+
+
+class Memory(Struct, frozen=True, kw_only=True):
+    """One monitor's memory; times are seconds since boot.
+
+    `since` holds when each span began; `actions` when each action on the peer was taken; `told` what a person was last
+    alerted to, and when.
+    """
+
+    boot: str = ""
+    looked: float = 0.0
+    since: dict[str, float] = {}
+    actions: tuple[float, ...] = ()
+    heartbeat_was_ok: bool = False
+    told: str = ""
+    told_at: float = 0.0
+
+    def look(self, spans: Iterable[Enum], now: float, stale: float) -> "Memory":
+        """Take a look's spans: one that goes on keeps its beginning, unless nobody looked for too long."""
+        goes_on = now - self.looked <= stale
+        since = {span.value: self.since.get(span.value, now) if goes_on else now for span in spans}
+        return replace(self, looked=now, since=since)
+
+    def lasted(self, span: Enum, now: float) -> float:
+        """Return for how long a span has lasted; zero if it is not on."""
+        return now - self.since[span.value] if span.value in self.since else 0.0
+
+    def heartbeat(self, *, was_ok: bool) -> "Memory":
+        """Take note that the guest's heartbeat was OK, or is to be forgotten."""
+        return replace(self, heartbeat_was_ok=was_ok)
+
+    def acted(self, now: float) -> "Memory":
+        """Take note of an action on the peer."""
+        return replace(self, actions=(*self.actions, now))
+
+    def is_news(self, text: str, now: float) -> bool:
+        """Tell whether a person should be alerted: to something else than last time, or to the same an hour later."""
+        return text != self.told or now - self.told_at >= _HOUR_S
+
+    def tell(self, text: str, now: float) -> "Memory":
+        """Take note of what a person was alerted to; nothing, once all is well again."""
+        return replace(self, told=text, told_at=now)
+
+
+class Memories:
+    """The memories below [paths] state of this EC-VM."""
+
+    def __init__(self, state: Path, clock: Clock) -> None:
+        self._folder = state / "monitors"
+        self._clock = clock
+
+    def load(self, kind: str, name: str) -> Memory:
+        """Return a monitor's memory, as far as it still counts; raises LocalError if it cannot be read."""
+        boot, now = self._clock.boot(), self._clock.boottime()
+        memory = files.read(self._path(kind, name), Memory)
+        if memory is None or memory.boot != boot:
+            return Memory(boot=boot, looked=now)
+        return replace(
+            memory,
+            looked=min(memory.looked, now),
+            since={span: min(since, now) for span, since in memory.since.items()},
+            actions=tuple(min(action, now) for action in memory.actions if now - action < _HOUR_S),
+            told_at=min(memory.told_at, now),
+        )
+
+    def save(self, kind: str, name: str, memory: Memory) -> None:
+        """Keep a monitor's memory; raises LocalError."""
+        files.write(self._path(kind, name), memory)
+
+    def _path(self, kind: str, name: str) -> Path:
+        return self._folder / f"{kind}-{files.slug(name)}.json"

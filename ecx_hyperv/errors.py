@@ -1,0 +1,118 @@
+"""Everything that can go wrong, as one tree.
+
+    EcxHypervError
+    +-- UsageError            the command line, or what ECX handed over, makes no sense
+    +-- ConfigError           the configuration: carries every mistake with its file and key
+    +-- HostError             trouble in reaching or understanding a host: never evidence about a VM
+    |   +-- Unreachable       no connection: off, filtered, sshd stopped or silent
+    |   +-- LoginRefused      the key is not accepted, or cannot be read
+    |   +-- HostKeyRefused    the host's key is not the pinned one, or none is pinned
+    |   +-- NoAgent           connected, but PowerShell or the agent does not come up
+    |   +-- SessionLost       broken, late or senseless in the middle: what was asked may have been done
+    +-- LocalError            a file or command of this EC-VM does not work
+
+Each carries what is wrong, what was seen and what a person should do next; `exit` is how a command ends that it ends.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ecx_hyperv.exits import Exit
+
+
+class EcxHypervError(Exception):
+    """The root of the tree; never raised itself."""
+
+    exit: ClassVar[Exit] = Exit.CANNOT_TELL
+
+    def __init__(self, what: str, *, seen: str = "", remedy: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.seen = seen
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return sentence(self.what, self.seen, self.remedy)
+
+
+class UsageError(EcxHypervError):
+    """The command line, or what ECX handed over, makes no sense."""
+
+    exit = Exit.USAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One mistake in a configuration file; `key` is empty where the file as a whole is meant."""
+
+    file: str
+    key: str
+    expected: str
+    seen: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}: {self.key}" if self.key else self.file
+        return f"{place}: expected {self.expected}" + (f", not {self.seen}" if self.seen else "")
+
+
+class ConfigError(EcxHypervError):
+    """The configuration cannot be used; carries every mistake that was found."""
+
+    exit = Exit.CONFIG
+
+    def __init__(self, mistakes: Sequence[Mistake], *, remedy: str = "") -> None:
+        first, more = mistakes[0], len(mistakes) - 1
+        text = str(first) + (f" (and {more} more: ecx-hyperv config check)" if more else "")
+        super().__init__(text, remedy=remedy or f"correct {first.file}, then: ecx-hyperv config check")
+        self.mistakes = tuple(mistakes)
+
+
+class LocalError(EcxHypervError):
+    """A file or command of this EC-VM does not work."""
+
+    exit = Exit.CANNOT_TELL
+
+
+class HostError(EcxHypervError):
+    """Trouble in reaching or understanding a host; never evidence about a VM."""
+
+    exit = Exit.UNREACHABLE
+    # Whether what was asked last may have been carried out all the same.
+    may_have_been_done: ClassVar[bool] = False
+
+    def __init__(self, host: str, what: str, *, seen: str = "", remedy: str = "") -> None:
+        super().__init__(f"{host}: {what}", seen=seen, remedy=remedy)
+        self.host = host
+
+
+class Unreachable(HostError):
+    """No connection to a host."""
+
+
+class LoginRefused(HostError):
+    """A host does not accept this EC-VM's key, or the key cannot be read."""
+
+    exit = Exit.LOGIN
+
+
+class HostKeyRefused(HostError):
+    """A host's key is not the pinned one, or none is pinned."""
+
+    exit = Exit.LOGIN
+
+
+class NoAgent(HostError):
+    """A host was reached, but PowerShell or the agent on it does not come up."""
+
+
+class SessionLost(HostError):
+    """A session broke, was late or made no sense; what was asked last may have been carried out."""
+
+    may_have_been_done = True
+
+
+def sentence(what: str, seen: str, remedy: str) -> str:
+    """Build the one line that a person reads: what is wrong, what was seen, what to do."""
+    parts = (what, f"seen: {seen}" if seen else "", f"do: {remedy}" if remedy else "")
+    return "; ".join(" ".join(part.split()) for part in parts if part)

@@ -1,0 +1,37 @@
+"""How a command can end, as ECX and a shell see it."""
+
+from collections.abc import Iterable
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """The exit codes of every command."""
+
+    DONE = 0
+    NOT_AS_ASKED = 1
+    USAGE = 2
+    CONFIG = 3
+    UNREACHABLE = 4
+    LOGIN = 5
+    OUT_OF_TIME = 6
+    CANNOT_TELL = 7
+    REFUSED = 8
+
+
+# A VM that is known to be wrong outweighs one that nobody can see.
+_WORST_FIRST = (
+    Exit.USAGE,
+    Exit.CONFIG,
+    Exit.NOT_AS_ASKED,
+    Exit.REFUSED,
+    Exit.OUT_OF_TIME,
+    Exit.CANNOT_TELL,
+    Exit.LOGIN,
+    Exit.UNREACHABLE,
+    Exit.DONE,
+)
+
+
+def worst(exits: Iterable[Exit]) -> Exit:
+    """Return the exit code that speaks for several VMs; DONE for none."""
+    return min(exits, key=_WORST_FIRST.index, default=Exit.DONE)

@@ -1,0 +1,93 @@
+"""From a step to the cmdlet that performs it, and the host that it is performed on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ecx_hyperv.decide.facts import Seen, Side
+from ecx_hyperv.decide.steps import Do
+from ecx_hyperv.host import cmdlets
+from ecx_hyperv.host.observe import HostView
+from ecx_hyperv.host.situation import CONFIGURATION, MACHINE, find_resource
+from ecx_hyperv.host.wire import Call
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A cmdlet call on a host; `blocks` if it returns only once what it does is done."""
+
+    side: Side
+    call: Call
+    blocks: bool = False
+
+
+_ON_PEER = frozenset({Do.RECONNECT_ISCSI_PEER, Do.RESUME_VM_PEER, Do.STOP_VM_PEER, Do.TURN_OFF_PEER})
+_ON_OBSERVER = frozenset({Do.STOP_CSV, Do.CANCEL_MOVE, Do.STOP_CONFIGURATION, Do.CLEAR_FAILED, Do.STOP_MACHINE})
+_BLOCKING = frozenset({Do.START_VM, Do.RESUME_VM, Do.RESUME_VM_PEER})
+
+
+def perform(do: Do, seen: Seen, view: HostView | None) -> Action:
+    """Return the cmdlet for a step; `view` is the observer's, for the names of the VM's resources."""
+    if do in _ON_PEER:
+        side = Side.PEER
+    elif do in _ON_OBSERVER:
+        side = seen.observer or Side.OWN
+    else:
+        side = Side.OWN
+    return Action(side, _CALLS[do](seen, view), do in _BLOCKING)
+
+
+def _machine(seen: Seen, view: HostView | None) -> str:
+    return _resource(seen.names.vm, MACHINE, view)
+
+
+def _configuration(seen: Seen, view: HostView | None) -> str:
+    return _resource(seen.names.vm, CONFIGURATION, view)
+
+
+def _resource(vm: str, kind: str, view: HostView | None) -> str:
+    row = None if view is None else find_resource(view, vm, kind)
+    return f"{kind} {vm}" if row is None else row.name
+
+
+def _reconnect(seen: Seen, _view: HostView | None) -> Call:
+    return cmdlets.update_iscsi_portal(seen.names.target)
+
+
+def _stop_vm(seen: Seen, _view: HostView | None) -> Call:
+    return cmdlets.stop_vm(seen.names.vm)
+
+
+def _turn_off(seen: Seen, _view: HostView | None) -> Call:
+    return cmdlets.turn_off_vm(seen.names.vm)
+
+
+def _resume(seen: Seen, _view: HostView | None) -> Call:
+    return cmdlets.resume_vm(seen.names.vm)
+
+
+def _stop_machine(seen: Seen, view: HostView | None) -> Call:
+    return cmdlets.stop_resource(_machine(seen, view))
+
+
+_CALLS: dict[Do, Callable[[Seen, HostView | None], Call]] = {
+    Do.RECONNECT_ISCSI: _reconnect,
+    Do.RECONNECT_ISCSI_PEER: _reconnect,
+    Do.START_CSV: lambda seen, _: cmdlets.start_resource(seen.names.csv),
+    Do.MOVE_CSV: lambda seen, _: cmdlets.move_shared_volume(seen.names.csv, seen.names.own),
+    Do.STOP_CSV: lambda seen, _: cmdlets.stop_resource(seen.names.csv),
+    Do.MIGRATE_LIVE: lambda seen, _: cmdlets.move_vm(seen.names.vm, seen.names.own, live=True),
+    Do.MIGRATE_QUICK: lambda seen, _: cmdlets.move_vm(seen.names.vm, seen.names.own, live=False),
+    Do.CANCEL_MOVE: lambda seen, _: cmdlets.cancel_move(seen.names.vm),
+    Do.START_CONFIGURATION: lambda seen, view: cmdlets.start_resource(_configuration(seen, view)),
+    Do.STOP_CONFIGURATION: lambda seen, view: cmdlets.stop_resource(_configuration(seen, view)),
+    Do.CLEAR_FAILED: _stop_machine,
+    Do.ADOPT: lambda seen, view: cmdlets.start_resource(_machine(seen, view)),
+    Do.STOP_MACHINE: _stop_machine,
+    Do.START_VM: lambda seen, _: cmdlets.start_vm(seen.names.vm),
+    Do.RESUME_VM: _resume,
+    Do.RESUME_VM_PEER: _resume,
+    Do.STOP_VM: _stop_vm,
+    Do.STOP_VM_PEER: _stop_vm,
+    Do.TURN_OFF: _turn_off,
+    Do.TURN_OFF_PEER: _turn_off,
+}

@@ -1,0 +1,223 @@
+"""The wire, without any I/O: what the two sides of a session say, byte for byte.
+
+A frame is a line that begins with the session's nonce. Everything else that a host prints (banners, warnings, what
+native programs say) is noise: it is kept for diagnostics, in bounded measure, and never read as data.
+"""
+
+import base64
+import binascii
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+LONGEST = 8 * 1024 * 1024
+LONGEST_REQUEST = 1024 * 1024
+_KEPT_NOISE = 16 * 1024
+
+Argument = str | int | float | bool | list[str]
+
+
+class Call(Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"from_": "from"}):
+    """One cmdlet, its arguments, the calls whose objects are piped in, and the properties wanted of what comes out."""
+
+    cmdlet: str
+    args: Mapping[str, Argument]
+    select: tuple[str, ...] = ()
+    from_: "Call | None" = None
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """Calls that are made in turn; with `stop_on_error` none after the first that fails. No calls is a ping."""
+
+    calls: tuple[Call, ...] = ()
+    stop_on_error: bool = True
+
+
+class RemoteError(Struct, frozen=True, kw_only=True):
+    """How a cmdlet failed; told apart by code, id and category, since the message is in the host's language."""
+
+    message: str | None = None
+    id: str | None = None
+    category: str | None = None
+    exception: str | None = None
+    code: int | None = None
+
+    def __str__(self) -> str:
+        """Return what a person needs: the host's own words, and what tells the error apart."""
+        words = " ".join((self.message or "").split())
+        return f"{words} [{self.id or self.category or 'no id'}, code {self.code}]"
+
+    @property
+    def kind(self) -> str:
+        """Return the identifier of the error, without the cmdlet that raised it."""
+        return (self.id or "").split(",")[0]
+
+
+class Result(Struct, frozen=True, kw_only=True):
+    """What came of one call."""
+
+    ok: bool
+    value: tuple[Mapping[str, Any], ...] = ()
+    error: RemoteError | None = None
+
+
+class Reply(Struct, frozen=True, kw_only=True):
+    """What came of a request: a result for each call that was made; times in ms."""
+
+    results: tuple[Result, ...]
+    ms: float = 0
+    modules: Mapping[str, float] = {}
+
+
+class Hello(Struct, frozen=True, kw_only=True):
+    """The agent's first words."""
+
+    agent: int
+    host: str
+    ps: str | None = None
+    os: str | None = None
+    pid: int | None = None
+    language: str | None = None
+    utc: str | None = None
+    free_memory: float | None = None
+
+
+class Fatal(Struct, frozen=True):
+    """The agent's last words: it could not read a line."""
+
+    message: str | None = None
+
+
+class WireError(Exception):
+    """What a host sent is not the wire's language; the session cannot be used any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """A hello frame."""
+
+    hello: Hello
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A reply frame, and the request that it answers."""
+
+    id: int
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class GoodBye:
+    """A fatal frame."""
+
+    message: str
+
+
+Frame = Greeting | Answer | GoodBye
+
+
+def encode_request(number: int, deadline_ms: int, request: Request) -> bytes:
+    """Build the line of a request; raises WireError for one that is too long."""
+    line = f"{number} {deadline_ms} ".encode("ascii") + base64.b64encode(msgspec.json.encode(request)) + b"\n"
+    if len(line) > LONGEST_REQUEST:
+        raise WireError(f"a request of {len(line)} bytes is longer than {LONGEST_REQUEST}")
+    return line
+
+
+class Frames:
+    """Cuts what a host sends into frames and noise; fed with bytes, asked for frames."""
+
+    def __init__(self, nonce: str) -> None:
+        self._nonce = nonce.encode("ascii")
+        self._line = bytearray()
+        self._unframed = 0
+        self._noise: deque[bytes] = deque()
+        self._noise_kept = 0
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Take what has arrived and return the frames that it completes; raises WireError."""
+        frames: list[Frame] = []
+        *lines, rest = data.split(b"\n")
+        for line in lines:
+            self._line += line
+            frame = self._finish()
+            if frame is not None:
+                frames.append(frame)
+        self._line += rest
+        self._count(len(rest))
+        return frames
+
+    @property
+    def noise(self) -> str:
+        """Return the end of what was sent beside the frames."""
+        return b"\n".join(self._noise).decode("utf-8", "replace").strip()
+
+    def _finish(self) -> Frame | None:
+        line = bytes(self._line).rstrip(b"\r")
+        self._line.clear()
+        if line.startswith(self._nonce):
+            self._unframed = 0
+            return _decode(line[len(self._nonce) :])
+        self._count(len(line))
+        self._keep(line)
+        return None
+
+    def _count(self, length: int) -> None:
+        self._unframed += length
+        if self._unframed > LONGEST + len(self._nonce):
+            raise WireError(f"more than {LONGEST} bytes without an answer")
+
+    def _keep(self, line: bytes) -> None:
+        if not line.strip():
+            return
+        self._noise.append(line[-_KEPT_NOISE:])
+        self._noise_kept += len(self._noise[-1])
+        while self._noise_kept > _KEPT_NOISE and len(self._noise) > 1:
+            self._noise_kept -= len(self._noise.popleft())
+
+
+_T = TypeVar("_T", bound=Struct)
+
+
+def _decode(rest: bytes) -> Frame:
+    words = rest.split()
+    if len(words) != 2 or not rest.startswith(b" "):
+        raise WireError(f"a broken frame of {len(words)} words")
+    kind, content = words
+    if kind == b"hello":
+        return Greeting(_unpack(content, Hello))
+    if kind == b"fatal":
+        return GoodBye(_unpack(content, Fatal).message or "no reason given")
+    if not kind.isdigit() or len(kind) > 18:
+        raise WireError(f"a broken frame: neither an ID nor a kind: {kind[:40]!r}")
+    return Answer(int(kind), _unpack(content, Reply))
+
+
+def _unpack(content: bytes, kind: type[_T]) -> _T:
+    try:
+        return msgspec.json.decode(base64.b64decode(content, validate=True), type=kind)
+    except (binascii.Error, msgspec.DecodeError, RecursionError) as error:
+        raise WireError(f"a broken {kind.__name__.lower()} frame: {error}") from None
+
+
+def encode_script(script: str) -> bytes:
+    """Build the first line: the agent itself."""
+    return base64.b64encode(script.encode("utf-8")) + b"\n"
+
+
+def encode_command(powershell: str, bootstrap: str) -> str:
+    """Build the command line that starts the bootstrap; it means the same to every login shell of the host."""
+    switches = "-NoLogo -NoProfile -NonInteractive -ExecutionPolicy Bypass -EncodedCommand"
+    return f"{powershell} {switches} {base64.b64encode(bootstrap.encode('utf-16-le')).decode('ascii')}"
+
+
+def texts(value: object) -> list[str]:
+    """Return a value that should be one or several words as words; a flags enum comes as `A, B`."""
+    if isinstance(value, list):
+        return [word for one in value for word in texts(one)]
+    return [word.strip() for word in value.split(",")] if isinstance(value, str) else []

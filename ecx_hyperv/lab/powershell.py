@@ -1,0 +1,332 @@
+"""The lab's PowerShell: carries out requests on the world as a host's cmdlets would, strictly.
+
+A cmdlet or parameter that Microsoft does not document is refused, so that no call passes here which no host knows.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from ecx_hyperv.host.wire import Call, Hello, RemoteError, Reply, Request, Result
+from ecx_hyperv.lab import messages
+from ecx_hyperv.lab.rows import Rows
+from ecx_hyperv.lab.world import Vm, World
+
+# What the agent lets through; a test holds this against the agent itself.
+ALLOWED = {
+    **dict.fromkeys(
+        (
+            *("Get-Cluster", "Get-ClusterNode", "Get-ClusterGroup", "Get-ClusterResource", "Get-ClusterParameter"),
+            *("Get-ClusterSharedVolume", "Start-ClusterResource", "Stop-ClusterResource"),
+            *("Move-ClusterSharedVolume", "Move-ClusterVirtualMachineRole"),
+        ),
+        "FailoverClusters",
+    ),
+    **dict.fromkeys(("Get-VM", "Start-VM", "Stop-VM", "Resume-VM", "Restart-VM"), "Hyper-V"),
+    **dict.fromkeys(("Get-IscsiConnection", "Update-IscsiTargetPortal"), "iSCSI"),
+}
+_REFUSED = frozenset({"ComputerName", "CimSession", "Credential", "Cluster", "Confirm", "WhatIf"})
+_MUTATING = ("Start-", "Stop-", "Move-", "Resume-", "Restart-", "Update-")
+
+
+class Failure(Exception):
+    """A cmdlet that ends with an error; carries its Win32 code."""
+
+    def __init__(self, code: int, about: str = "", *, identifier: str = "", category: str = "NotSpecified") -> None:
+        super().__init__(about)
+        self.code = code
+        self.about = about
+        self.identifier = identifier
+        self.category = category
+
+
+class PowerShell:
+    """One powershell.exe with the agent, on a host; `blocked` is how long the last request kept it busy."""
+
+    def __init__(self, world: World, host: str, target: str) -> None:
+        self._world = world
+        self._host = host
+        self._target = target
+        self._rows = Rows(world, host, target)
+        self._loaded: dict[str, float] = {}
+        self.blocked = world.settings.powershell
+        self.calls: list[Call] = []
+
+    def hello(self, pid: int = 4711) -> Hello:
+        """Return the agent's first words."""
+        name = self._host.upper() if self._world.settings.shout_names else self._host
+        memory = self._world.hosts[self._host].memory * 2**30
+        return Hello(
+            agent=1,
+            host=name,
+            ps="5.1.17763.1",
+            os="10.0.17763",
+            pid=pid,
+            language="FullLanguage",
+            utc="2026-11-22T18:00:00Z",
+            free_memory=memory,
+        )
+
+    def perform(self, request: Request) -> Reply:
+        """Make the calls of a request."""
+        self.blocked = 0.0
+        before = dict(self._loaded)
+        results = []
+        for call in request.calls:
+            result = self._result(call)
+            results.append(result)
+            if not result.ok and request.stop_on_error:
+                break
+        new = {name: ms for name, ms in self._loaded.items() if name not in before}
+        return Reply(results=tuple(results), ms=round(self.blocked * 1000), modules=new)
+
+    def _result(self, call: Call) -> Result:
+        try:
+            objects = self._invoke(call)
+        except _BadRequest as refused:
+            return Result(ok=False, error=RemoteError(message=str(refused), id="BadRequest"))
+        except Failure as failure:
+            return Result(ok=False, error=messages.render(failure, call.cmdlet, self._world.settings.language))
+        return Result(ok=True, value=tuple(_select(one, call.select) for one in objects) if call.select else ())
+
+    def _invoke(self, call: Call) -> list[dict[str, Any]]:
+        if call.cmdlet == "Agent-Sleep":
+            self.blocked += float(call.args["Milliseconds"]) / 1000  # type: ignore[arg-type]
+            return []
+        if call.cmdlet == "Agent-Echo":
+            return [{"Text": str(call.args["Text"]) * int(call.args.get("Repeat", 1))}]  # type: ignore[arg-type]
+        check(call)
+        piped = None if call.from_ is None else self._invoke(call.from_)
+        self._load(ALLOWED[call.cmdlet])
+        self.blocked += self._world.settings.call
+        self.calls.append(call)
+        if ALLOWED[call.cmdlet] == "FailoverClusters" and not self._world.cluster.is_member(self._host):
+            raise Failure(1753, self._host)
+        return self._CMDLETS[call.cmdlet](self, call.args, piped)
+
+    def _load(self, module: str) -> None:
+        if module in self._loaded:
+            return
+        settings = self._world.settings
+        cost = {"FailoverClusters": settings.failover_clusters, "Hyper-V": settings.hyper_v, "iSCSI": settings.iscsi}
+        self._loaded[module] = round(cost[module] * 1000)
+        self.blocked += cost[module]
+
+    # What shows.
+
+    def _get_nodes(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
+        return _named(self._rows.nodes(), args)
+
+    def _get_groups(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
+        return _named(self._rows.groups(), args)
+
+    def _get_resources(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
+        return _named(self._rows.resources(), args)
+
+    def _get_volumes(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
+        return _named(self._rows.volumes(), args)
+
+    def _get_parameter(self, args: Mapping[str, Any], piped: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+        found = [row for one in piped or [] for row in self._rows.parameters(one)]
+        return _named(found, args)
+
+    def _get_vm(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
+        found = _named(self._rows.vms(), args)
+        if not found and "Name" in args:
+            raise Failure(0, str(args["Name"]), identifier="InvalidParameter", category="InvalidArgument")
+        return found
+
+    def _get_connections(self, _args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
+        return self._rows.connections()
+
+    def _get_cluster(self, _args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
+        return self._rows.cluster()
+
+    # What changes.
+
+    def _start_resource(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
+        return self._on_resource(args, start=True)
+
+    def _stop_resource(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
+        return self._on_resource(args, start=False)
+
+    def _on_resource(self, args: Mapping[str, Any], *, start: bool) -> list[dict[str, Any]]:
+        name = str(args["Name"])
+        world, cluster = self._world, self._world.cluster
+        volume = next((one for one in world.volumes.values() if one.name.casefold() == name.casefold()), None)
+        if volume is not None:
+            _raise(world.storage.start(volume) if start else world.storage.stop(volume), name)
+            return []
+        for vm in world.vms.values():
+            if name.casefold() == f"virtual machine configuration {vm.name}".casefold():
+                _raise(cluster.start_configuration(vm) if start else cluster.stop_configuration(vm), name)
+                return []
+            if name.casefold() == f"virtual machine {vm.name}".casefold():
+                _raise(cluster.start_machine(vm) if start else cluster.stop_machine(vm), name)
+                return []
+        raise Failure(5007, name)
+
+    def _move_volume(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
+        name = str(args["Name"])
+        volume = next((one for one in self._world.volumes.values() if one.name.casefold() == name.casefold()), None)
+        if volume is None:
+            raise Failure(5007, name)
+        _raise(self._world.storage.move(volume, self._node(args)), name)
+        return []
+
+    def _move_role(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
+        vm = self._vm(args, code=5013)
+        if args.get("Cancel"):
+            _raise(self._world.cluster.cancel(vm), vm.name)
+            return []
+        if "MigrationType" not in args:
+            raise _BadRequest("Move-ClusterVirtualMachineRole without a MigrationType")
+        live = args["MigrationType"] == "Live"
+        _raise(self._world.cluster.move(vm, self._node(args), live=live), vm.name)
+        return []
+
+    def _start_vm(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
+        ec_vm = self._ec_vm(args)
+        if ec_vm is not None:
+            self._world.start_ec_vm(ec_vm)
+            return []
+        vm = self._vm(args)
+        code = self._world.guests.start(vm, self._host)
+        if code in (14, 32):
+            vm.code = code
+        _raise(code, vm.name, identifier="OutOfMemory" if code == 14 else "OperationFailed")
+        self.blocked += self._world.settings.guest_boot / 2
+        return []
+
+    def _resume_vm(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
+        ec_vm = self._ec_vm(args)
+        if ec_vm is not None:
+            ec_vm.guest.state, ec_vm.booted = "Running", True
+            return []
+        vm = self._vm(args)
+        _raise(self._world.guests.resume(vm, self._host), vm.name)
+        self.blocked += self._world.settings.pause
+        return []
+
+    def _stop_vm(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
+        vm = self._vm(args)
+        if args.get("Force"):
+            self._world.violated(f"Stop-VM {vm.name} with Force")
+        act = self._world.guests.turn_off if args.get("TurnOff") else self._world.guests.shut_down
+        _raise(act(vm, self._host), vm.name)
+        return []
+
+    def _restart_vm(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
+        ec_vm = self._ec_vm(args)
+        if ec_vm is None:
+            self._world.violated(f"Restart-VM of the protected {args.get('Name')}")
+            return []
+        self._world.stop_ec_vm(ec_vm, "Off")
+        self._world.start_ec_vm(ec_vm)
+        return []
+
+    def _update_portal(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
+        if args["TargetPortalAddress"] != self._target:
+            raise Failure(0, str(args["TargetPortalAddress"]), identifier="HRESULT 0xefff0003")
+        self._world.storage.reconnect(self._host)
+        return []
+
+    def _node(self, args: Mapping[str, Any]) -> str:
+        name = str(args["Node"]).casefold()
+        if name not in self._world.hosts:
+            raise Failure(5042, name)
+        return name
+
+    def _ec_vm(self, args: Mapping[str, Any]) -> Any:
+        here = self._world.ec_on(self._host)
+        return here if here.vm.casefold() == str(args["Name"]).casefold() else None
+
+    def _vm(self, args: Mapping[str, Any], code: int = 0) -> Vm:
+        name = str(args["Name"]).casefold()
+        vm = next((one for one in self._world.vms.values() if one.name.casefold() == name), None)
+        if vm is None or (not code and self._host not in vm.guests):
+            raise Failure(code, str(args["Name"]), identifier="InvalidParameter", category="InvalidArgument")
+        return vm
+
+    _CMDLETS: Mapping[str, Callable[["PowerShell", Mapping[str, Any], Any], list[dict[str, Any]]]] = {
+        "Get-Cluster": _get_cluster,
+        "Get-ClusterNode": _get_nodes,
+        "Get-ClusterGroup": _get_groups,
+        "Get-ClusterResource": _get_resources,
+        "Get-ClusterParameter": _get_parameter,
+        "Get-ClusterSharedVolume": _get_volumes,
+        "Start-ClusterResource": _start_resource,
+        "Stop-ClusterResource": _stop_resource,
+        "Move-ClusterSharedVolume": _move_volume,
+        "Move-ClusterVirtualMachineRole": _move_role,
+        "Get-VM": _get_vm,
+        "Start-VM": _start_vm,
+        "Stop-VM": _stop_vm,
+        "Resume-VM": _resume_vm,
+        "Restart-VM": _restart_vm,
+        "Get-IscsiConnection": _get_connections,
+        "Update-IscsiTargetPortal": _update_portal,
+    }
+
+
+class _BadRequest(Exception):
+    """A call that the agent refuses."""
+
+
+def is_mutating(call: Call) -> bool:
+    """Tell whether a call changes something."""
+    return call.cmdlet.startswith(_MUTATING)
+
+
+def check(call: Call) -> None:
+    """Raise for a cmdlet or parameter that the agent would refuse, or that no host knows."""
+    if call.cmdlet not in ALLOWED:
+        raise _BadRequest(f"{call.cmdlet} is not allowed")
+    parameters = documented()[call.cmdlet]["params"]
+    names = {name.casefold() for name in parameters}
+    aliases = {alias.casefold() for one in parameters.values() for alias in one.get("al", ())}
+    for name, value in call.args.items():
+        if name.casefold() not in names | aliases:
+            raise _BadRequest(f"{call.cmdlet}: no parameter {name}")
+        if name in _REFUSED:
+            raise _BadRequest(f"{call.cmdlet}: the parameter {name} is refused")
+        if isinstance(value, list) and not all(isinstance(one, str) for one in value):
+            raise _BadRequest(f"{call.cmdlet}: the value of {name} is no list of texts")
+
+
+@cache
+def documented() -> Mapping[str, Any]:
+    """Return what Microsoft documents of each cmdlet."""
+    text = files("ecx_hyperv.host").joinpath("cmdlets.json").read_text(encoding="utf-8")
+    cmdlets: Mapping[str, Any] = json.loads(text)["cmdlets"]
+    return cmdlets
+
+
+def _named(rows: list[dict[str, Any]], args: Mapping[str, Any]) -> list[dict[str, Any]]:
+    if "Name" not in args:
+        return rows
+    wanted = args["Name"] if isinstance(args["Name"], list) else [args["Name"]]
+    names = {str(name).casefold() for name in wanted}
+    return [row for row in rows if str(row["Name"]).casefold() in names]
+
+
+def _select(row: Mapping[str, Any], paths: tuple[str, ...]) -> dict[str, Any]:
+    return {path: _plain(_walk(row, path)) for path in paths}
+
+
+def _walk(value: Any, path: str) -> Any:
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def _plain(value: Any) -> Any:
+    # An object without a plain form shows as what it is called.
+    return value.get("Name", "System.Object") if isinstance(value, Mapping) else value
+
+
+def _raise(code: int, about: str, *, identifier: str = "") -> None:
+    if code:
+        raise Failure(code, about, identifier=identifier)

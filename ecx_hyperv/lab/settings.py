@@ -1,0 +1,87 @@
+"""How long things take in the lab, and how it behaves; seconds."""
+
+from msgspec import Struct
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """The lab's constants; the defaults make a demo that a person can follow."""
+
+    # Hosts and guests.
+    host_boot: float = 6
+    host_shutdown: float = 2
+    ec_boot: float = 3
+    guest_boot: float = 1
+    guest_shutdown: float = 2
+    turn_off: float = 0.2
+    save: float = 1
+    pause: float = 0.2
+    # Migrations; at most `parallel` at a time, the others queue.
+    live: float = 3
+    quick: float = 1
+    parallel: int = 1
+    # The cluster: how long until a lost node is noticed, until one that lost quorum turns its guests off, a rejoin.
+    notice: float = 1
+    quorum_stop: float = 2
+    join: float = 1
+    resource: float = 0.3
+    csv_move: float = 0.3
+    # Right after a node is lost, so many moves and starts of a Shared Volume fail.
+    csv_failures: int = 2
+    # Storage: until guests notice that it is away, until they notice that it is back, until iSCSI reconnects by itself.
+    io_patience: float = 2
+    heal: float = 1
+    iscsi_reconnect: float = 1.5
+    csv_failed_after: float = 6
+    # ECX.
+    heartbeat: float = 2
+    script_timeout: float = 120
+    ecx_start: float = 1
+    mirror_recovery: float = 2
+    monitor_interval: float = 2
+    monitor_timeout: float = 60
+    monitor_retry: int = 1
+    peer_interval: float = 3
+    # PowerShell: its start, and loading each module, and each call.
+    powershell: float = 0.1
+    failover_clusters: float = 0.1
+    hyper_v: float = 0.1
+    iscsi: float = 0.05
+    call: float = 0.002
+    # What the hosts speak, and whether they spell their own name otherwise than the cluster does.
+    language: str = "en"
+    shout_names: bool = True
+
+
+FAST = Settings(
+    host_boot=0.6,
+    host_shutdown=0.2,
+    ec_boot=0.4,
+    guest_boot=0.1,
+    guest_shutdown=0.2,
+    turn_off=0.05,
+    save=0.1,
+    pause=0.05,
+    live=0.4,
+    quick=0.15,
+    notice=0.1,
+    quorum_stop=0.2,
+    join=0.2,
+    resource=0.05,
+    csv_move=0.05,
+    io_patience=0.3,
+    heal=0.2,
+    iscsi_reconnect=0.3,
+    csv_failed_after=1.5,
+    heartbeat=0.4,
+    script_timeout=60,
+    ecx_start=0.2,
+    mirror_recovery=0.3,
+    monitor_interval=0.5,
+    monitor_timeout=30,
+    peer_interval=0.7,
+    powershell=0.01,
+    failover_clusters=0.01,
+    hyper_v=0.01,
+    iscsi=0.005,
+    call=0.0005,
+)

@@ -1,0 +1,50 @@
+"""Logging: structlog to stderr, one line an event, as text for people or as JSON."""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from enum import Enum
+from typing import Any, TextIO
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from ecx_hyperv.deadline import Clock
+
+Log = FilteringBoundLogger
+
+
+class LogFormat(Enum):
+    """How a line of the log looks."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def open_log(clock: Clock, run_id: str, *, form: LogFormat, verbose: bool, stream: TextIO | None = None) -> Log:
+    """Return the log of one run; times come from the clock, debug lines only if verbose."""
+
+    def stamp(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        return {"time": clock.wall().isoformat(timespec="milliseconds"), "run": run_id, **event}
+
+    renderer = structlog.processors.JSONRenderer(ensure_ascii=False) if form is LogFormat.JSON else _as_text
+    logger: Log = structlog.wrap_logger(
+        structlog.PrintLogger(stream or sys.stderr),
+        processors=[structlog.processors.add_log_level, stamp, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.INFO),
+        cache_logger_on_first_use=False,
+    )
+    return logger
+
+
+def _as_text(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
+    head = f"{event.pop('time')} {event.pop('level'):7} [{event.pop('run')}]"
+    what = event.pop("event")
+    vm = event.pop("vm", None)
+    told = "; ".join(f"{key}: {_flat(value)}" for key, value in event.items() if value not in (None, ""))
+    return f"{head} {f'{vm}: ' if vm else ''}{_flat(what)}{f' ({told})' if told else ''}"
+
+
+def _flat(value: object) -> str:
+    """Keep whatever a host or a name contains on one line, and out of the terminal's control."""
+    return "".join(character if character.isprintable() else " " for character in str(value))

@@ -1,0 +1,1 @@
+"""The loop observe -> decide -> act, and what each command makes of it."""

@@ -1,0 +1,119 @@
+"""Looking at the hosts, and performing on the way what was decided."""
+
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ecx_hyperv.deadline import Deadline
+from ecx_hyperv.decide.facts import Seen, Side
+from ecx_hyperv.decide.steps import Act, Do
+from ecx_hyperv.errors import HostError
+from ecx_hyperv.host.actions import Action, perform
+from ecx_hyperv.host.link import Ask, Exchanged
+from ecx_hyperv.host.observe import HostView, Wanted, read
+from ecx_hyperv.host.situation import HostNames, Sights, name_hosts
+from ecx_hyperv.host.wire import RemoteError, Request, Result
+from ecx_hyperv.run.room import Room
+from ecx_hyperv.run.tasks import Task
+
+# What a look may take, a slow host's module loading included.
+LOOK_S = 60.0
+
+
+class Wants(Protocol):
+    """What an action is performed for: a VM's task, or a volume's."""
+
+    vm: str
+
+    def issued(self, do: Do, now: float, error: RemoteError | None) -> None:
+        """Take note of a step that was sent, and of its error; its outcome may be unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """An action, and who wants it: several VMs need their common volume brought online but once."""
+
+    do: Do
+    action: Action
+    tasks: list[Wants]
+
+
+class Plan:
+    """What a look is to perform before it observes."""
+
+    def __init__(self) -> None:
+        self._planned: dict[tuple[Side, str], Planned] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._planned)
+
+    def add(self, task: Task, step: Act, seen: Seen, sights: Sights) -> None:
+        """Add a step's action, once for all the tasks that want it."""
+        view = None if seen.observer is None else sights.view(seen.observer)
+        self.put(task, step.do, perform(step.do, seen, view))
+
+    def put(self, task: Wants, do: Do, action: Action) -> None:
+        """Add an action, once for all who want it."""
+        planned = self._planned.setdefault((action.side, repr(action.call)), Planned(do, action, []))
+        planned.tasks.append(task)
+
+    def on(self, side: Side) -> list[Planned]:
+        """Return what is planned on a host."""
+        return [planned for planned in self._planned.values() if planned.action.side is side]
+
+
+class Looker:
+    """Looks at the hosts, and remembers their names; asks those in `iscsi` for their iSCSI connections."""
+
+    def __init__(self, room: Room, vms: Sequence[str], iscsi: Container[Side] = ()) -> None:
+        self._room = room
+        self._vms = tuple(vms)
+        self._iscsi = iscsi
+        self.names = HostNames(room.pair.own.host, room.pair.peer.host, peer_is_known=False)
+
+    def look(
+        self,
+        sides: Sequence[Side],
+        plan: Plan,
+        deadline: Deadline,
+        *,
+        volumes_of: tuple[str, ...] = (),
+    ) -> Sights:
+        """Perform and observe, each host in one request, both side by side."""
+        wanted = {side: Wanted(vms=self._vms, iscsi=side in self._iscsi, volumes_of=volumes_of) for side in sides}
+        asks = {side: self._ask(wanted[side], plan.on(side)) for side in sides}
+        answers = self._room.hosts.exchange(asks, deadline)
+        sights = self._sights({side: self._view(answers[side], plan.on(side), wanted[side]) for side in sides})
+        self.names = name_hosts(sights, self.names)
+        return sights
+
+    def _ask(self, wanted: Wanted, planned: Sequence[Planned]) -> Ask:
+        settle = self._room.config.timing.settle
+        seconds = LOOK_S + sum(settle for one in planned if one.action.blocks)
+        calls = (*(one.action.call for one in planned), *wanted.calls())
+        return Ask(Request(calls=calls, stop_on_error=False), seconds)
+
+    def _sights(self, found: Mapping[Side, HostView | HostError]) -> Sights:
+        return Sights(own=found.get(Side.OWN), peer=found.get(Side.PEER))
+
+    def _view(self, answer: Exchanged, planned: Sequence[Planned], wanted: Wanted) -> HostView | HostError:
+        if isinstance(answer, HostError):
+            for one in planned if answer.may_have_been_done else ():
+                self._note(one, None, f"outcome unknown: {answer.what}")
+            return answer
+        hello, reply = answer
+        for one, result in zip(planned, reply.results, strict=False):
+            error = _error(result)
+            self._note(one, error, "" if error is None else f"refused: {error}")
+        return read(hello, reply.results[len(planned) :], wanted)
+
+    def _note(self, planned: Planned, error: RemoteError | None, trouble: str) -> None:
+        now = self._room.clock.monotonic()
+        for task in planned.tasks:
+            task.issued(planned.do, now, error)
+            if trouble:
+                self._room.log.warning(f"{planned.do.value}: {trouble}", vm=task.vm)
+
+
+def _error(result: Result) -> RemoteError | None:
+    return None if result.ok else result.error or RemoteError(message="failed without a reason")

@@ -1,0 +1,158 @@
+"""The loop: observe, decide, act, until every VM of the run is done, has failed, or time is up.
+
+A step's cmdlet travels in the same request as the next observation. Nothing is concluded from how a cmdlet ended, a
+lost reply included, but how often it may be tried again: what became of it, the next observation tells.
+"""
+
+from collections.abc import Callable, Sequence
+
+from ecx_hyperv.deadline import Deadline
+from ecx_hyperv.decide.facts import Side
+from ecx_hyperv.decide.steps import Act, Done, Fail, Look, Step, Wait
+from ecx_hyperv.ecx.locks import Lock
+from ecx_hyperv.ecx.maintenance import Kind
+from ecx_hyperv.errors import HostError, HostKeyRefused, LocalError, LoginRefused
+from ecx_hyperv.host.situation import Sights, see
+from ecx_hyperv.run.look import Looker, Plan
+from ecx_hyperv.run.room import Room, Teller
+from ecx_hyperv.run.tasks import Moment, StartTask, Task
+
+
+class Loop:
+    """One run over several VMs; each task's `end` says how it ended, `sights` what was seen last."""
+
+    def __init__(self, room: Room, tasks: Sequence[Task], deadline: Deadline, *, patience: float) -> None:
+        self._room = room
+        self._tasks = tasks
+        self._deadline = deadline
+        self._patience = patience
+        self._starts = all(task.is_start for task in tasks)
+        self._claims = _Claims(room, tasks)
+        self._teller = Teller(room)
+        self._began = room.clock.monotonic()
+        self._has_answered = False
+        # A start looks at the peer host only where that one matters; a stop must know where the guest is.
+        self.sides = [Side.OWN] if self._starts else [Side.OWN, Side.PEER]
+        self.looker = Looker(room, [task.vm for task in tasks], iscsi=[Side.OWN] if self._starts else [])
+        self.sights = Sights(None, None)
+
+    def go(self) -> None:
+        """Carry every task to its end."""
+        plan = Plan()
+        try:
+            while self._open:
+                self.sights = self.looker.look(self.sides, plan, self._deadline)
+                plan = Plan()
+                if self._deadline.has_passed:
+                    self._end_all(lambda task: task.out_of_time())
+                elif not self._turn(plan) and self._open:
+                    self._deadline.sleep(self._room.config.timing.interval)
+        finally:
+            self._claims.release_all()
+
+    @property
+    def _open(self) -> list[Task]:
+        return [task for task in self._tasks if task.end is None]
+
+    def _turn(self, plan: Plan) -> bool:
+        """Decide for every open task, and tell whether to look again at once."""
+        trouble = self._no_contact()
+        if trouble is None:
+            return self._decide_all(plan)
+        if self._is_hopeless(trouble):
+            self._end_all(lambda _: Fail(trouble.exit, trouble.what, trouble.seen, trouble.remedy))
+        for task in self._open:
+            task.why = str(trouble)
+            self._teller.tell(task.vm, Wait(str(trouble)))
+        return False
+
+    def _decide_all(self, plan: Plan) -> bool:
+        look_again = False
+        for task in self._open:
+            seen = see(
+                self._room.config,
+                self.looker.names,
+                task.vm,
+                self.sights,
+                maintenance=self._room.in_maintenance(Kind.VM, task.vm),
+            )
+            step = self._claims.refusal(task) or task.next(seen, self.sights, self._moment())
+            self._teller.tell(task.vm, step)
+            if isinstance(step, Done | Fail):
+                self._finish(task, step)
+            elif isinstance(step, Look) and Side.PEER not in self.sides:
+                self.sides.append(Side.PEER)
+                look_again = True
+            elif isinstance(step, Act) and self._room.dry:
+                self._finish(task, Done(f"next: {step.do.value}: {step.why}"))
+            elif isinstance(step, Wait) and self._room.dry:
+                self._finish(task, Done(f"next: wait: {step.why}"))
+            elif isinstance(step, Act) and not task.is_held_back(step, self._room.clock.monotonic()):
+                plan.add(task, step, seen, self.sights)
+        return bool(plan) or look_again
+
+    def _moment(self) -> Moment:
+        return Moment(self._room.clock.monotonic(), self._deadline.remaining())
+
+    def _finish(self, task: Task, end: Done | Fail) -> None:
+        task.end = end
+        self._claims.release(task)
+
+    def _no_contact(self) -> HostError | None:
+        """Return the trouble if no host that could decide anything was seen."""
+        needed = [self.sights.own] if self._starts else [self.sights.own, self.sights.peer]
+        troubles = [sight for sight in needed if isinstance(sight, HostError)]
+        if len(troubles) < len(needed):
+            self._has_answered = True
+            return None
+        return troubles[0]
+
+    def _is_hopeless(self, trouble: HostError) -> bool:
+        if self._has_answered:
+            return False
+        waited = self._room.clock.monotonic() - self._began
+        return isinstance(trouble, HostKeyRefused | LoginRefused) or waited >= self._patience
+
+    def _end_all(self, end_of: Callable[[Task], Fail]) -> None:
+        for task in self._open:
+            end = end_of(task)
+            self._teller.tell(task.vm, end)
+            self._finish(task, end)
+
+
+class _Claims:
+    """The locks of a run's VMs, each asked for until it is held."""
+
+    def __init__(self, room: Room, tasks: Sequence[Task]) -> None:
+        self._room = room
+        self._locks: dict[str, Lock] = {
+            task.vm: room.locks.start(task.vm) if task.is_start else room.locks.stop(task.vm) for task in tasks
+        }
+        self._held: set[str] = set()
+
+    def refusal(self, task: Task) -> Step | None:
+        """Return why a task may not go on now; None if it may."""
+        if self._room.dry:
+            return None
+        try:
+            if task.vm not in self._held:
+                if not self._locks[task.vm].acquire():
+                    return Wait(f"another run works on {task.vm}: {self._locks[task.vm].holder()}")
+                self._held.add(task.vm)
+            if isinstance(task, StartTask) and self._room.locks.is_stopping(task.vm):
+                return task.give_way()
+        except LocalError as error:
+            # Better to start or stop a VM without a lock than not at all.
+            if task.vm not in self._held:
+                self._room.log.warning("no lock", vm=task.vm, because=str(error))
+                self._held.add(task.vm)
+        return None
+
+    def release(self, task: Task) -> None:
+        """Let go of a task's lock, once it has ended."""
+        self._locks[task.vm].release()
+
+    def release_all(self) -> None:
+        """Let go of every lock."""
+        for lock in self._locks.values():
+            lock.release()

@@ -1,0 +1,121 @@
+"""All that a run is handed, and how it tells people what it does."""
+
+from dataclasses import dataclass, field
+from typing import Protocol, Self
+
+from ecx_hyperv.config import Config
+from ecx_hyperv.deadline import Clock
+from ecx_hyperv.decide.steps import Act, Do, Done, Fail, Look, Step, Wait
+from ecx_hyperv.ecx.alerts import Alert, Level
+from ecx_hyperv.ecx.commands import Runner
+from ecx_hyperv.ecx.environment import Pair
+from ecx_hyperv.ecx.locks import Locks
+from ecx_hyperv.ecx.maintenance import Kind, Maintenance
+from ecx_hyperv.errors import LocalError
+from ecx_hyperv.host.link import Hosts
+from ecx_hyperv.log import Log
+
+# Steps that a person should hear of, even where all ends well.
+_NOTABLE = frozenset(
+    {
+        *(Do.TURN_OFF, Do.TURN_OFF_PEER, Do.CANCEL_MOVE, Do.STOP_MACHINE, Do.CLEAR_FAILED, Do.ADOPT),
+        Do.RESUME_VM,
+        Do.RESUME_VM_PEER,
+    }
+)
+
+
+class Progress(Protocol):
+    """Shows a person at a terminal what is going on, for the length of a with block."""
+
+    def __enter__(self) -> Self:
+        """Begin."""
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+
+    def show(self, vm: str, text: str) -> None:
+        """Show what is being done for a VM, in place of what was shown before."""
+
+
+class NoProgress:
+    """Nobody is watching."""
+
+    def __enter__(self) -> Self:
+        """Begin nothing."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End nothing."""
+
+    def show(self, vm: str, text: str) -> None:
+        """Show nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """All that a run is handed; `dry` observes and decides, but changes nothing."""
+
+    config: Config
+    pair: Pair
+    hosts: Hosts
+    clock: Clock
+    log: Log
+    alert: Alert
+    locks: Locks
+    maintenance: Maintenance
+    run: Runner
+    progress: Progress = field(default_factory=NoProgress)
+    dry: bool = False
+
+    def in_maintenance(self, kind: Kind, name: str) -> bool:
+        """Tell whether a VM or the peer is in maintenance; flags that cannot be read hold nobody back, and are told."""
+        try:
+            return self.maintenance.find(kind, name, self.clock.wall()) is not None
+        except LocalError as error:
+            self.log.warning("maintenance flags cannot be read", because=str(error))
+            return False
+
+
+class Teller:
+    """Logs each step that differs from the one before, and alerts a person where one should know."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._told: dict[str, str] = {}
+
+    def tell(self, name: str, step: Step) -> None:
+        """Tell a step, once."""
+        text = in_words(step)
+        self._room.progress.show(name, text)
+        if self._told.get(name) == text:
+            return
+        self._told[name] = text
+        match step:
+            case Act(do=do):
+                self._room.log.info(text, vm=name)
+                if do in _NOTABLE:
+                    self._room.alert(Level.WARN, f"{name}: {text}")
+            case Done(warn=True):
+                self._room.log.warning(text, vm=name)
+                self._room.alert(Level.WARN, text)
+            case Fail():
+                self._room.log.error(step.what, vm=name, seen=step.seen, do=step.remedy, exit=int(step.exit))
+                self._room.alert(Level.ERR, f"{step.what}; do: {step.remedy}")
+            case _:
+                self._room.log.info(text, vm=name)
+
+
+def in_words(step: Step) -> str:
+    """Put a step in words, as a log and a dry run show it."""
+    match step:
+        case Act(do, why):
+            return f"{do.value}: {why}"
+        case Wait(why):
+            return f"waiting: {why}"
+        case Look(why):
+            return f"looking at both hosts: {why}"
+        case Done(how):
+            return how
+        case Fail(what=what):
+            return what

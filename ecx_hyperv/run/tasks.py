@@ -1,0 +1,254 @@
+"""A start or stop of one VM, as a run carries it along: what it has tried, and what that lets it decide next."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from ecx_hyperv.config import Timing
+from ecx_hyperv.decide import start, unregister, volume
+from ecx_hyperv.decide.facts import Refusal, Seen, Side
+from ecx_hyperv.decide.states import ResourceKind
+from ecx_hyperv.decide.steps import Act, Attempts, Do, Done, Fail, Step, Timer
+from ecx_hyperv.decide.volume import CsvSeen
+from ecx_hyperv.exits import Exit
+from ecx_hyperv.host.observe import HostView
+from ecx_hyperv.host.situation import Sights, refusal_of, refusal_seen
+from ecx_hyperv.host.wire import RemoteError
+from ecx_hyperv.run.attempts import Counter, Stopwatch
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When something is decided; seconds of the clock, and seconds left."""
+
+    now: float
+    remaining: float
+
+
+class Task(ABC):
+    """One VM's way through a run."""
+
+    # A start decides from the own host, whatever the peer; a stop from whichever host answers.
+    is_start: ClassVar[bool]
+
+    def __init__(self, vm: str, timing: Timing) -> None:
+        self.vm = vm
+        self.timing = timing
+        self.end: Done | Fail | None = None
+        self.why = "nothing was seen yet"
+        self._last: dict[Do, float] = {}
+
+    def next(self, seen: Seen, sights: Sights, moment: Moment) -> Step:
+        """Decide; a step that has just been tried is not tried again before the interval is over."""
+        step = self.decide(seen, sights, moment)
+        if isinstance(step, Done | Fail):
+            self.end = step
+        else:
+            self.why = step.why
+        return step
+
+    def is_held_back(self, step: Act, now: float) -> bool:
+        """Tell whether the step was issued less than an interval ago."""
+        return now - self._last.get(step.do, float("-inf")) < self.timing.interval
+
+    def issued(self, do: Do, now: float, error: RemoteError | None) -> None:
+        """Take note of a step that was sent, and of its error; its outcome may be unknown."""
+        self._last[do] = now
+        self.note(do, now, error)
+
+    @abstractmethod
+    def decide(self, seen: Seen, sights: Sights, moment: Moment, /) -> Step:
+        """Return the next step."""
+
+    @abstractmethod
+    def note(self, do: Do, now: float, error: RemoteError | None) -> None:
+        """Count a step that was sent."""
+
+    @abstractmethod
+    def out_of_time(self) -> Fail:
+        """Say how the task ends that has reached the deadline."""
+
+
+class StartTask(Task):
+    """A VM that is to run on the own host."""
+
+    is_start = True
+
+    def __init__(self, vm: str, timing: Timing) -> None:
+        super().__init__(vm, timing)
+        pause = timing.interval * 5
+        self._starts = Counter(pause)
+        self._clears = Counter(pause)
+        self._registrations = Counter(pause)
+        self._migrations = Counter(pause)
+        self._portal = Counter(pause, allowed=None)
+        self._csv_start_failed = False
+        self._was_home = False
+        self._refused = Refusal.NOTHING
+        self._lasting = Stopwatch(
+            {
+                Timer.AT_HOME: timing.settle,
+                Timer.PEER_CRITICAL: timing.critical,
+                Timer.PEER_TRANSITIONAL: timing.settle,
+                Timer.PEER_SILENT: timing.isolated,
+                Timer.ODD: timing.settle,
+            }
+        )
+
+    def decide(self, seen: Seen, sights: Sights, moment: Moment, /) -> Step:
+        """Return the next step."""
+        now = moment.now
+        if seen.csv is ResourceKind.ONLINE:
+            self._csv_start_failed = False
+        tried = start.Tried(
+            starts=self._starts.look(now),
+            clears=self._clears.look(now),
+            registrations=self._registrations.look(now),
+            migrations=self._migrations.look(now),
+            portal=self._portal.look(now),
+            csv_start_failed=self._csv_start_failed,
+            was_home=self._was_home,
+            refused=self._refusal(seen, sights.view(Side.OWN), now),
+            over=self._lasting.update(start.timers(seen), now),
+        )
+        self._was_home = self._was_home or start.is_home(seen)
+        return start.decide(seen, tried)
+
+    def note(self, do: Do, now: float, error: RemoteError | None) -> None:
+        """Count a step that was sent."""
+        match do:
+            case Do.START_VM | Do.RESUME_VM | Do.RESUME_VM_PEER:
+                self._starts.add(now)
+            case Do.CLEAR_FAILED | Do.ADOPT:
+                self._clears.add(now)
+            case Do.STOP_CONFIGURATION:
+                self._registrations.add(now)
+            case Do.MIGRATE_LIVE | Do.MIGRATE_QUICK:
+                self._migrations.add(now)
+            case Do.RECONNECT_ISCSI | Do.RECONNECT_ISCSI_PEER:
+                self._portal.add(now)
+            case Do.START_CSV:
+                self._csv_start_failed = True
+            case Do.MOVE_CSV:
+                self._csv_start_failed = False
+        self._refused = Refusal.NOTHING if error is None else refusal_of(error)
+
+    def out_of_time(self) -> Fail:
+        """Say how the start ends that has reached the deadline."""
+        return Fail(
+            Exit.OUT_OF_TIME,
+            f"{self.vm} was not started in time",
+            self.why,
+            f"mend what it waited for, then run again: vm-start {self.vm!r}",
+        )
+
+    def give_way(self) -> Fail:
+        """Say how the start ends that finds a stop of the same VM beginning."""
+        return Fail(
+            Exit.NOT_AS_ASKED,
+            f"{self.vm} is not started",
+            "a stop of it began while it was being started",
+            "none, if the stop was meant; else start it again once the stop has ended",
+        )
+
+    def _refusal(self, seen: Seen, view: HostView | None, now: float) -> Refusal:
+        if self._refused is not Refusal.NOTHING or view is None:
+            return self._refused
+        if any(refusal_of(error) is Refusal.DENIED for error in view.errors()):
+            return Refusal.DENIED
+        # The cluster keeps the reason of the last failure: it counts only once this run has tried, and seen it fail.
+        tried = any(
+            counter.count and counter.look(now) is not Attempts.RECENT for counter in (self._starts, self._migrations)
+        )
+        return refusal_seen(self.vm, view) if tried and not seen.is_migrating else Refusal.NOTHING
+
+
+class StopTask(Task):
+    """A VM that is to be off and unregistered."""
+
+    is_start = False
+
+    def __init__(self, vm: str, timing: Timing, asked: unregister.Asked) -> None:
+        super().__init__(vm, timing)
+        pause = timing.interval * 5
+        self._asked = asked
+        self._stopping = False
+        self._stop_again: Counter | None = None
+        self._turn_off = Counter(pause, allowed=None)
+        self._cancelled = False
+        self._clears = Counter(pause)
+        self._machine_stop = Counter(pause, allowed=None)
+        self._unregister = Counter(timing.interval * 2, allowed=None)
+        self._seen: Seen | None = None
+        self._over: frozenset[Timer] = frozenset()
+        on_failover = asked.factor is unregister.Factor.GROUPFAILOVER
+        self._lasting = Stopwatch(
+            {
+                Timer.BUSY: timing.settle,
+                Timer.GRACE: timing.shutdown_on_failover if on_failover else timing.shutdown,
+                Timer.OWNER_SILENT: timing.isolated,
+                Timer.OFF: timing.leftover,
+            }
+        )
+
+    def decide(self, seen: Seen, _sights: Sights, moment: Moment, /) -> Step:
+        """Return the next step."""
+        now = moment.now
+        self._seen = seen
+        tried = unregister.Tried(
+            stopping=self._stopping,
+            stop=Attempts.READY if self._stop_again is None else self._stop_again.look(now),
+            turn_off=self._turn_off.look(now),
+            cancelled=self._cancelled,
+            clears=self._clears.look(now),
+            machine_stop=self._machine_stop.look(now),
+            unregister=self._unregister.look(now),
+            hurry=moment.remaining <= self.timing.reserve,
+            over=self._over,
+        )
+        self._over = self._lasting.update(unregister.timers(seen, tried), now)
+        return unregister.decide(seen, self._asked, replace(tried, over=self._over))
+
+    def note(self, do: Do, now: float, error: RemoteError | None) -> None:
+        """Count a step that was sent."""
+        match do:
+            case Do.STOP_VM | Do.STOP_VM_PEER:
+                self._stopping = True
+                # A guest that took the request is not asked again; one that refused it is.
+                self._stop_again = Counter(float("inf") if error is None else self.timing.interval * 5, allowed=None)
+                self._stop_again.add(now)
+            case Do.TURN_OFF | Do.TURN_OFF_PEER:
+                self._turn_off.add(now)
+            case Do.CANCEL_MOVE:
+                self._cancelled = True
+            case Do.CLEAR_FAILED:
+                self._clears.add(now)
+            case Do.STOP_MACHINE:
+                self._machine_stop.add(now)
+            case Do.STOP_CONFIGURATION:
+                self._unregister.add(now)
+
+    def out_of_time(self) -> Fail:
+        """Say how the stop ends that has reached the deadline."""
+        return unregister.out_of_time(self._seen, self.why)
+
+
+class VolumeTask:
+    """A Shared Volume that a stop may take offline; `vm` is its name."""
+
+    def __init__(self, csv: str, timing: Timing) -> None:
+        self.vm = csv
+        self.end: Done | None = None
+        self._stops = Counter(timing.interval * 5, allowed=None)
+        self._lasting = Stopwatch({Timer.OFF: timing.leftover})
+
+    def next(self, seen: CsvSeen, now: float) -> Step:
+        """Decide."""
+        step = volume.decide(seen, self._stops.look(now), self._lasting.update([Timer.OFF], now))
+        if isinstance(step, Done):
+            self.end = step
+        return step
+
+    def issued(self, _do: Do, now: float, _error: RemoteError | None) -> None:
+        """Take note of a stop that was sent."""
+        self._stops.add(now)

@@ -1,0 +1,81 @@
+"""After a stop: the Shared Volumes of the VMs that are off now, each taken offline if nothing else may be on it."""
+
+from collections.abc import Sequence
+
+from ecx_hyperv.deadline import Deadline
+from ecx_hyperv.decide.facts import Side
+from ecx_hyperv.decide.steps import Act, Done, Look
+from ecx_hyperv.errors import LocalError
+from ecx_hyperv.host import cmdlets
+from ecx_hyperv.host.actions import Action
+from ecx_hyperv.host.situation import Sights, see_volume, unplaced
+from ecx_hyperv.run.look import Looker, Plan
+from ecx_hyperv.run.room import Room, Teller
+from ecx_hyperv.run.tasks import VolumeTask
+
+
+class VolumeLoop:
+    """Goes on from what a stop saw last; `off` are the VMs that it found or brought off."""
+
+    def __init__(self, room: Room, looker: Looker, sights: Sights, off: Sequence[str], deadline: Deadline) -> None:
+        self._room = room
+        self._looker = looker
+        self._sights = sights
+        self._off = off
+        self._deadline = deadline
+        self._teller = Teller(room)
+        self._volumes_of: set[str] = set()
+        volumes = {(room.config.csv_of(vm) or room.config.cluster.csv).casefold(): vm for vm in off}
+        names = [room.config.csv_of(vm) or room.config.cluster.csv for vm in volumes.values()]
+        self._tasks = [VolumeTask(csv, room.config.timing) for csv in names]
+
+    def go(self) -> list[Done]:
+        """Carry every volume to its end, and say how each ended; a volume never fails a stop."""
+        while True:
+            plan, look_again = self._decide_all()
+            if not self._open:
+                return [task.end for task in self._tasks if task.end is not None]
+            if not plan and not look_again:
+                self._deadline.sleep(self._room.config.timing.interval)
+            volumes_of = tuple(sorted(self._volumes_of))
+            both = (Side.OWN, Side.PEER)
+            self._sights = self._looker.look(both, plan, self._deadline, volumes_of=volumes_of)
+
+    @property
+    def _open(self) -> list[VolumeTask]:
+        return [task for task in self._tasks if task.end is None]
+
+    def _decide_all(self) -> tuple[Plan, bool]:
+        plan, look_again = Plan(), False
+        for task in self._open:
+            if self._deadline.has_passed:
+                task.end = Done(f"{task.vm} was not taken offline in time", warn=True)
+                self._teller.tell(task.vm, task.end)
+                continue
+            seen = see_volume(self._room.config, task.vm, self._sights, self._off, self._started_here())
+            step = task.next(seen, self._room.clock.monotonic())
+            self._teller.tell(task.vm, step)
+            if isinstance(step, Look):
+                look_again = self._want_volumes() or look_again
+            elif isinstance(step, Act):
+                side = self._sights.observer or Side.OWN
+                plan.put(task, step.do, Action(side, cmdlets.stop_resource(task.vm)))
+        return plan, look_again
+
+    def _want_volumes(self) -> bool:
+        observer = self._sights.observer
+        view = None if observer is None else self._sights.view(observer)
+        if view is None:
+            return False
+        wanted = set(unplaced(self._room.config, view, self._off))
+        news = wanted - self._volumes_of
+        self._volumes_of |= wanted
+        return bool(news)
+
+    def _started_here(self) -> list[str]:
+        others = [vm.name for vm in self._room.config.vm if vm.name not in self._off]
+        try:
+            locks = self._room.locks
+            return [vm for vm in others if locks.is_busy(vm) and not locks.is_stopping(vm)]
+        except LocalError:
+            return []
