@@ -95,6 +95,7 @@ def open_setting(options: Options) -> Setting:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     clock = SystemClock()
     log = open_log(clock, secrets.token_hex(2), form=options.form, verbose=options.verbose)
+    threading.excepthook = lambda failed: log.debug("a thread failed", error=repr(failed.exc_value))
     return Setting(options, clock, log, read_call(os.environ, _folder()))
 
 

@@ -5,6 +5,7 @@ and it does not notice a peer that has vanished (#2463). So the socket is ours, 
 TCP_USER_TIMEOUT on it, and whatever waits is cut off by closing the transport under it.
 """
 
+import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +16,10 @@ import paramiko
 
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.errors import HostKeyRefused, LoginRefused, NoAgent, SessionLost, Unreachable
+
+# paramiko logs tracebacks of its own; what matters of them is in the errors raised here.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+logging.getLogger("paramiko").propagate = False
 
 TCP_S = 5.0
 HANDSHAKE_S = 15.0

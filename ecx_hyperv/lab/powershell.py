@@ -5,6 +5,7 @@ A cmdlet or parameter that Microsoft does not document is refused, so that no ca
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -43,15 +44,28 @@ class Failure(Exception):
 
 
 class PowerShell:
-    """One powershell.exe with the agent, on a host; `blocked` is how long the last request kept it busy."""
+    """One powershell.exe with the agent, on a host.
 
-    def __init__(self, world: World, host: str, target: str) -> None:
+    `enter` is entered for each look at the world or change of it; `sleep` passes the time that a call takes.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        host: str,
+        target: str,
+        *,
+        sleep: Callable[[float], None],
+        enter: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
         self._world = world
         self._host = host
         self._target = target
+        self._sleep = sleep
+        self._enter = enter
         self._rows = Rows(world, host, target)
         self._loaded: dict[str, float] = {}
-        self.blocked = world.settings.powershell
+        self._blocked = 0.0
         self.calls: list[Call] = []
 
     def hello(self, pid: int = 4711) -> Hello:
@@ -70,17 +84,19 @@ class PowerShell:
         )
 
     def perform(self, request: Request) -> Reply:
-        """Make the calls of a request."""
-        self.blocked = 0.0
-        before = dict(self._loaded)
+        """Make the calls of a request, one after the other, each taking its time."""
+        before, took = set(self._loaded), 0.0
         results = []
         for call in request.calls:
-            result = self._result(call)
-            results.append(result)
-            if not result.ok and request.stop_on_error:
+            self._blocked = 0.0
+            with self._enter():
+                results.append(self._result(call))
+            took += self._blocked
+            self._sleep(self._blocked)
+            if not results[-1].ok and request.stop_on_error:
                 break
         new = {name: ms for name, ms in self._loaded.items() if name not in before}
-        return Reply(results=tuple(results), ms=round(self.blocked * 1000), modules=new)
+        return Reply(results=tuple(results), ms=round(took * 1000), modules=new)
 
     def _result(self, call: Call) -> Result:
         try:
@@ -93,14 +109,14 @@ class PowerShell:
 
     def _invoke(self, call: Call) -> list[dict[str, Any]]:
         if call.cmdlet == "Agent-Sleep":
-            self.blocked += float(call.args["Milliseconds"]) / 1000  # type: ignore[arg-type]
+            self._blocked += float(call.args["Milliseconds"]) / 1000  # type: ignore[arg-type]
             return []
         if call.cmdlet == "Agent-Echo":
             return [{"Text": str(call.args["Text"]) * int(call.args.get("Repeat", 1))}]  # type: ignore[arg-type]
         check(call)
         piped = None if call.from_ is None else self._invoke(call.from_)
         self._load(ALLOWED[call.cmdlet])
-        self.blocked += self._world.settings.call
+        self._blocked += self._world.settings.call
         self.calls.append(call)
         if ALLOWED[call.cmdlet] == "FailoverClusters" and not self._world.cluster.is_member(self._host):
             raise Failure(1753, self._host)
@@ -112,7 +128,7 @@ class PowerShell:
         settings = self._world.settings
         cost = {"FailoverClusters": settings.failover_clusters, "Hyper-V": settings.hyper_v, "iSCSI": settings.iscsi}
         self._loaded[module] = round(cost[module] * 1000)
-        self.blocked += cost[module]
+        self._blocked += cost[module]
 
     # What shows.
 
@@ -197,7 +213,7 @@ class PowerShell:
         if code in (14, 32):
             vm.code = code
         _raise(code, vm.name, identifier="OutOfMemory" if code == 14 else "OperationFailed")
-        self.blocked += self._world.settings.guest_boot / 2
+        self._blocked += self._world.settings.guest_boot / 2
         return []
 
     def _resume_vm(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
@@ -207,7 +223,7 @@ class PowerShell:
             return []
         vm = self._vm(args)
         _raise(self._world.guests.resume(vm, self._host), vm.name)
-        self.blocked += self._world.settings.pause
+        self._blocked += self._world.settings.pause
         return []
 
     def _stop_vm(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """How long things take in the lab, and how it behaves; seconds."""
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -85,3 +85,53 @@ FAST = Settings(
     iscsi=0.005,
     call=0.0005,
 )
+
+# What [timing] says in the lab's configurations, at the pace of the defaults above and of FAST.
+TIMING = {
+    "interval": 0.3,
+    "connect": 8,
+    "start": 90,
+    "unregister": 90,
+    "monitor": 30,
+    "shutdown": 20,
+    "shutdown_on_failover": 8,
+    "reserve": 10,
+    "leftover": 6,
+    "settle": 10,
+    "critical": 15,
+    "isolated": 4,
+    "confirm_vm": 0.5,
+    "confirm_peer": 1,
+    "unknown_limit": 20,
+    "hung_after": 6,
+    "stale": 30,
+    "cool_down": 15,
+}
+FAST_TIMING = {
+    **TIMING,
+    "interval": 0.08,
+    "connect": 3,
+    "start": 40,
+    "unregister": 40,
+    "shutdown": 6,
+    "shutdown_on_failover": 2,
+    "reserve": 5,
+    "leftover": 2,
+    "settle": 4,
+    "critical": 4,
+    "isolated": 1,
+    "confirm_vm": 0.2,
+    "confirm_peer": 0.3,
+    "unknown_limit": 5,
+    "hung_after": 1.5,
+    "cool_down": 4,
+}
+
+
+class Choices(Struct, frozen=True, kw_only=True):
+    """What a lab is started with."""
+
+    vms: tuple[str, ...] = ("vm1",)
+    settings: Settings = Settings()
+    timing: dict[str, float] = field(default_factory=TIMING.copy)
+    stdin: str = "handle"

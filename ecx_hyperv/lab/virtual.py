@@ -59,32 +59,27 @@ class VirtualHosts:
         self.requests: list[tuple[Side, Ask]] = []
 
     def exchange(self, asks: Mapping[Side, Ask], deadline: Deadline) -> dict[Side, Exchanged]:
-        """Ask one host or both, and let the time pass that the slower one takes."""
-        answers: dict[Side, Exchanged] = {}
-        longest = 0.0
-        for side, ask in asks.items():
-            self.requests.append((side, ask))
-            answers[side], seconds = self._one(side, ask)
-            longest = max(longest, seconds)
-        self._clock.sleep(min(longest, deadline.remaining()))
-        return answers
+        """Ask one host after the other, each taking its time."""
+        del deadline
+        return {side: self._one(side, ask) for side, ask in asks.items()}
 
-    def _one(self, side: Side, ask: Ask) -> tuple[Exchanged, float]:
+    def _one(self, side: Side, ask: Ask) -> Exchanged:
+        self.requests.append((side, ask))
         host = self._host[side]
         match self._world.ssh_answers(self._ec_vm, host):
             case Sshd.SILENT:
                 self._sessions.pop(side, None)
-                return Unreachable(host, "port 22 does not answer", seen="nothing for 5 s"), _TCP_TIMEOUT_S
+                self._clock.sleep(_TCP_TIMEOUT_S)
+                return Unreachable(host, "port 22 does not answer", seen="nothing for 5 s")
             case Sshd.STOPPED:
                 self._sessions.pop(side, None)
-                return Unreachable(host, "port 22 does not answer", seen="connection refused"), 0.0
+                return Unreachable(host, "port 22 does not answer", seen="connection refused")
             case Sshd.REFUSING:
                 self._sessions.pop(side, None)
-                return LoginRefused(host, "it does not let us in"), 0.1
+                return LoginRefused(host, "it does not let us in")
         session = self._sessions.get(side)
-        started = 0.0
         if session is None:
-            session = self._sessions[side] = PowerShell(self._world, host, self._target)
-            started = session.blocked
-        reply = session.perform(ask.request)
-        return (session.hello(), reply), started + session.blocked
+            session = PowerShell(self._world, host, self._target, sleep=self._clock.sleep)
+            self._sessions[side] = session
+            self._clock.sleep(self._world.settings.powershell)
+        return session.hello(), session.perform(ask.request)

@@ -7,7 +7,7 @@ lost reply included, but how often it may be tried again: what became of it, the
 from collections.abc import Callable, Sequence
 
 from ecx_hyperv.deadline import Deadline
-from ecx_hyperv.decide.facts import Side
+from ecx_hyperv.decide.facts import Place, Side
 from ecx_hyperv.decide.steps import Act, Done, Fail, Look, Step, Wait
 from ecx_hyperv.ecx.locks import Lock
 from ecx_hyperv.ecx.maintenance import Kind
@@ -78,11 +78,13 @@ class Loop:
             )
             step = self._claims.refusal(task) or task.next(seen, self.sights, self._moment())
             self._teller.tell(task.vm, step)
+            if seen.owner is Place.PEER and not isinstance(step, Done | Fail):
+                self._ask_peer_too()
             if isinstance(step, Done | Fail):
                 self._finish(task, step)
-            elif isinstance(step, Look) and Side.PEER not in self.sides:
-                self.sides.append(Side.PEER)
-                look_again = True
+            elif isinstance(step, Look):
+                look_again = look_again or self.sights.peer is None
+                self._ask_peer_too()
             elif isinstance(step, Act) and self._room.dry:
                 self._finish(task, Done(f"next: {step.do.value}: {step.why}"))
             elif isinstance(step, Wait) and self._room.dry:
@@ -90,6 +92,10 @@ class Loop:
             elif isinstance(step, Act) and not task.is_held_back(step, self._room.clock.monotonic()):
                 plan.add(task, step, seen, self.sights)
         return bool(plan) or look_again
+
+    def _ask_peer_too(self) -> None:
+        if Side.PEER not in self.sides:
+            self.sides.append(Side.PEER)
 
     def _moment(self) -> Moment:
         return Moment(self._room.clock.monotonic(), self._deadline.remaining())

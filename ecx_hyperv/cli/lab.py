@@ -1,0 +1,221 @@
+"""ecx-hyperv lab: the simulated pair, from the shell."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import click
+import msgspec
+
+from ecx_hyperv.cli import common
+from ecx_hyperv.cli.common import Setting, with_options
+from ecx_hyperv.errors import LocalError
+from ecx_hyperv.exits import Exit
+from ecx_hyperv.lab import control
+from ecx_hyperv.lab.files import NODES, Folder
+from ecx_hyperv.lab.settings import FAST, FAST_TIMING, Choices, Settings
+
+_STARTED_S = 30.0
+_folder = click.option(
+    "--folder",
+    envvar="ECX_HYPERV_LAB_FOLDER",
+    type=click.Path(file_okay=False),
+    default=lambda: str(Path(tempfile.gettempdir()) / f"ecx-hyperv-lab-{os.getuid()}"),
+    help="Where the lab keeps its files.  [default: ecx-hyperv-lab-UID in the temporary folder]",
+)
+
+
+@click.group(epilog="Example: ecx-hyperv lab start && ecx-hyperv lab run ec1 vm-start vm1")
+def lab() -> None:
+    """A simulated pair of Hyper-V hosts and EC-VMs, to try everything on: real SSH, the real commands, a small ECX."""
+
+
+@lab.command(epilog="Example: ecx-hyperv lab start --vm web1 --vm web2")
+@_folder
+@click.option("--vm", "vms", multiple=True, default=["vm1"], show_default=True, help="A protected VM; may be repeated.")
+@click.option("--fast", is_flag=True, help="Everything takes a tenth of the time.")
+@click.option("--language", type=click.Choice(["en", "ja"]), default="en", help="What the hosts speak.")
+@click.option("--stdin", type=click.Choice(["handle", "input"]), default="handle", help="As [ssh] stdin.")
+@with_options
+def start(setting: Setting, folder: str, vms: tuple[str, ...], fast: bool, language: str, stdin: str) -> None:
+    """Start a lab in the background."""
+    settings = msgspec.structs.replace(FAST if fast else Settings(), language=language)
+    choices = Choices(vms=vms, settings=settings, stdin=stdin)
+    if fast:
+        choices = msgspec.structs.replace(choices, timing=FAST_TIMING)
+    common.run_to_exit(setting, lambda: _start(Path(folder), choices))
+
+
+@lab.command(epilog="Example: ecx-hyperv lab stop")
+@_folder
+@with_options
+def stop(setting: Setting, folder: str) -> None:
+    """Stop the lab."""
+    common.run_to_exit(setting, lambda: _ask(folder, "stop"))
+
+
+@lab.command(epilog="Example: ecx-hyperv lab show")
+@_folder
+@with_options
+def show(setting: Setting, folder: str) -> None:
+    """Show the lab's world as JSON."""
+    common.run_to_exit(setting, lambda: _ask(folder, "show"))
+
+
+@lab.command(epilog="Example: ecx-hyperv lab history")
+@_folder
+@with_options
+def history(setting: Setting, folder: str) -> None:
+    """Show all that has happened in the lab."""
+    common.run_to_exit(setting, lambda: _ask(folder, "history"))
+
+
+@lab.command(epilog="Example: ecx-hyperv lab power host2 off")
+@_folder
+@click.argument("what", type=click.Choice(["host1", "host2", *NODES]))
+@click.argument("how", type=click.Choice(["on", "off", "shutdown", "hang"]))
+@with_options
+def power(setting: Setting, folder: str, what: str, how: str) -> None:
+    """Power a host or an EC-VM on or off, shut it down, or have an EC-VM hang."""
+    common.run_to_exit(setting, lambda: _ask(folder, "power", what, how))
+
+
+@lab.command(epilog="Example: ecx-hyperv lab iscsi cut")
+@_folder
+@click.argument("how", type=click.Choice(["cut", "mend"]))
+@with_options
+def iscsi(setting: Setting, folder: str, how: str) -> None:
+    """Cut every host off from the iSCSI target, or mend that."""
+    common.run_to_exit(setting, lambda: _ask(folder, "iscsi", how))
+
+
+@lab.command(epilog="Example: ecx-hyperv lab network isolate host1")
+@_folder
+@click.argument("how", type=click.Choice(["isolate", "cut", "mend"]))
+@click.argument("machines", nargs=-1)
+@with_options
+def network(setting: Setting, folder: str, how: str, machines: tuple[str, ...]) -> None:
+    """Cut all networks of a machine, or those between two of them (host1 host2 ec1 ec2 witness); or mend all."""
+    common.run_to_exit(setting, lambda: _ask(folder, "network", how, *machines))
+
+
+@lab.command(epilog="Example: ecx-hyperv lab group move ec2")
+@_folder
+@click.argument("how", type=click.Choice(["start", "stop", "move"]))
+@click.argument("node", type=click.Choice(NODES), default=NODES[0])
+@with_options
+def group(setting: Setting, folder: str, how: str, node: str) -> None:
+    """Have ECX start its group on a node, stop it, or move it to a node."""
+    options = {"start": "-s", "stop": "-t", "move": "-m"}
+    common.run_to_exit(setting, lambda: _ask(folder, "clpgrp", options[how], "-a", node))
+
+
+@lab.command("move-vm", epilog="Example: ecx-hyperv lab move-vm vm1")
+@_folder
+@click.argument("vm")
+@with_options
+def move_vm(setting: Setting, folder: str, vm: str) -> None:
+    """Have WSFC live-migrate a VM by itself, as its balancer does."""
+    common.run_to_exit(setting, lambda: _ask(folder, "move-vm", vm))
+
+
+@lab.command(
+    context_settings={"ignore_unknown_options": True}, epilog="Example: ecx-hyperv lab run ec1 ecx-hyperv status"
+)
+@_folder
+@click.argument("node", type=click.Choice(NODES))
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def run(folder: str, node: str, command: tuple[str, ...]) -> None:
+    """Run a command as on an EC-VM of the lab."""
+    environment = {**Folder(Path(folder)).environment(node), "TERM": os.environ.get("TERM", "dumb")}
+    try:
+        os.execvpe(command[0], list(command), environment)  # noqa: S606 - the command is the user's own
+    except OSError as error:
+        raise click.ClickException(f"{command[0]}: {error.strerror}") from None
+
+
+@lab.command(epilog="Example: ecx-hyperv lab demo")
+@with_options
+def demo(setting: Setting) -> None:
+    """Play the main job: start, live migration, failover, stop."""
+    common.run_to_exit(setting, _demo)
+
+
+@lab.command(epilog="Example: ecx-hyperv lab bench")
+@with_options
+def bench(setting: Setting) -> None:
+    """Measure what each job costs: connections, PowerShells, requests, time."""
+    common.run_to_exit(setting, _bench)
+
+
+def _start(folder: Path, choices: Choices) -> Exit:
+    socket_path = Folder(folder).socket
+    if socket_path.exists():
+        try:
+            control.ask(socket_path, "show")
+        except LocalError:
+            pass
+        else:
+            raise LocalError("a lab runs already", seen=str(folder), remedy="ecx-hyperv lab stop, or another --folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    socket_path.unlink(missing_ok=True)
+    log = folder / "lab.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ecx_hyperv.lab", str(folder), msgspec.json.encode(choices).decode()],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    limit = time.monotonic() + _STARTED_S
+    while not socket_path.exists():
+        if process.poll() is not None or time.monotonic() > limit:
+            raise LocalError("the lab does not start", seen=log.read_text(errors="replace")[-400:], remedy=f"see {log}")
+        time.sleep(0.05)
+    click.echo(f"a lab runs in {folder}; VMs: {', '.join(choices.vms)}")
+    click.echo("next: ecx-hyperv lab group start ec1; ecx-hyperv lab run ec1 ecx-hyperv status")
+    return Exit.DONE
+
+
+def _ask(folder: str, do: str, *arguments: str) -> Exit:
+    answer = control.ask(Folder(Path(folder)).socket, do, *arguments)
+    click.echo(answer.text, nl=False)
+    return Exit.DONE if answer.code == 0 else Exit.NOT_AS_ASKED
+
+
+def _demo() -> Exit:
+    from ecx_hyperv.lab.demo import Failed, play
+
+    try:
+        play()
+    except Failed as failed:
+        raise LocalError("the demo failed", seen=str(failed)) from None
+    return Exit.DONE
+
+
+def _bench() -> Exit:
+    from ecx_hyperv.lab.bench import run as run_bench
+
+    line = "{:24} {:>4}  {:15} {:>11} {:>11} {:>8} {:>5} {:>7}  {}"
+    click.echo(
+        line.format("what", "exit", "host", "connections", "PowerShells", "requests", "polls", "seconds", "changes")
+    )
+    for cost in run_bench():
+        click.echo(
+            line.format(
+                cost.what,
+                cost.exit,
+                cost.host,
+                cost.logins,
+                cost.powershells,
+                cost.requests - cost.polls,
+                cost.polls,
+                f"{cost.seconds:.2f}",
+                ", ".join(cost.changes) or "-",
+            )
+        )
+    return Exit.DONE

@@ -1,0 +1,26 @@
+"""The lab as a process of its own: python -m ecx_hyperv.lab FOLDER CHOICES, where CHOICES is JSON."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import msgspec
+
+from ecx_hyperv.lab.server import Lab
+from ecx_hyperv.lab.settings import Choices
+
+
+def main() -> None:
+    """Run a lab until it is stopped."""
+    choices = msgspec.json.decode(sys.argv[2], type=Choices)
+    lab = Lab(Path(sys.argv[1]), choices.vms, choices.settings, choices.timing, stdin=choices.stdin)
+    lab.start()
+    signal.signal(signal.SIGTERM, lambda *_: lab.stop())
+    lab.wait_for_stop()
+    # The SSH servers' threads end with the process.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,7 @@
+#!/bin/sh
+# stop.sh of an EXEC resource exec-VMNAME: have the VM off and unregistered; CLP_FACTOR says why ECX stops it.
+# The VM's name comes from CLP_RESOURCENAME, or from the folder that ECX runs this in, or from one argument.
+PATH="${PATH:+$PATH:}/usr/sbin:/usr/bin:/sbin:/bin"
+export PATH
+case "${PWD##*/}" in exec-* | genw-*) ;; *) cd -- "$(dirname -- "$0")" || : ;; esac
+exec vm-unregister "$@"
