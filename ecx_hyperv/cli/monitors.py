@@ -47,7 +47,7 @@ def genw_remote_node(setting: Setting, dry_run: bool) -> None:
 def _watch_vms(setting: Setting, names: Sequence[str]) -> Exit:
     from ecx_hyperv.decide.monitor import Health
     from ecx_hyperv.ecx.environment import choose_vms
-    from ecx_hyperv.ecx.memory import Memories
+    from ecx_hyperv.ecx.memory import FileMemories
     from ecx_hyperv.run.watch import Watcher
 
     try:
@@ -58,7 +58,7 @@ def _watch_vms(setting: Setting, names: Sequence[str]) -> Exit:
         raise
     timing, deadline = _prepare(setting, loaded, Exit.DONE)
     room = common.open_room(setting, loaded.config, deadline)
-    memories = Memories(Path(loaded.config.paths.state), setting.clock)
+    memories = FileMemories(Path(loaded.config.paths.state), setting.clock)
     _alert_once(setting, loaded, memories)
     setting.log.debug("watch", vms=", ".join(vms), seconds=timing.monitor)
     watch = Watcher(room, vms, memories, deadline).go()
@@ -69,13 +69,13 @@ def _watch_vms(setting: Setting, names: Sequence[str]) -> Exit:
 
 
 def _watch_peer(setting: Setting, dry: bool) -> Exit:
-    from ecx_hyperv.ecx.memory import Memories
+    from ecx_hyperv.ecx.memory import FileMemories
     from ecx_hyperv.run.peer import PeerWatcher
 
     loaded = common.load_config_or_last(setting)
     _, deadline = _prepare(setting, loaded, Exit.CANNOT_TELL)
     room = common.open_room(setting, loaded.config, deadline, dry=dry)
-    memories = Memories(Path(loaded.config.paths.state), setting.clock)
+    memories = FileMemories(Path(loaded.config.paths.state), setting.clock)
     if not dry:
         _alert_once(setting, loaded, memories)
     end = PeerWatcher(room, memories, deadline).go()
@@ -98,9 +98,9 @@ def _alert_once(setting: Setting, loaded: Loaded, memories: "Memories") -> None:
 
 def _alert_blind(setting: Setting, error: EcxHypervError) -> None:
     """Tell ECX that a monitor cannot even read what it is to watch; where its memory is, no file says then."""
-    from ecx_hyperv.ecx.memory import Memories
+    from ecx_hyperv.ecx.memory import FileMemories
 
-    memories = Memories(Path(Paths().state), setting.clock)
+    memories = FileMemories(Path(Paths().state), setting.clock)
     _alert_if_news(setting, memories, Level.ERR, f"genw-vm cannot tell: {error.what}")
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -29,6 +30,16 @@ class Flag(Struct, frozen=True):
     def holds(self, now: datetime) -> bool:
         """Tell whether the flag still holds."""
         return self.until is None or now < self.until
+
+
+class Flags(Protocol):
+    """The maintenance flags of an EC-VM, as a run reads them."""
+
+    def find(self, kind: Kind, name: str, now: datetime) -> Flag | None:
+        """Return the flag that holds for a VM or EC-VM; raises LocalError if it cannot be read."""
+
+    def all(self, now: datetime) -> list[Flag]:
+        """Return every flag that holds."""
 
 
 @dataclass(frozen=True, slots=True)

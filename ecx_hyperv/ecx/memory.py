@@ -7,6 +7,7 @@ no more than `stale` apart. A stamp in the future, which only a damaged file can
 from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path
+from typing import Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -31,6 +32,18 @@ class Memory(Struct, frozen=True, kw_only=True):
     heartbeat_was_ok: bool = False
     told: str = ""
     told_at: float = 0.0
+
+    def recalled(self, boot: str, now: float) -> "Memory":
+        """Return what still counts of it, in this boot and at this moment."""
+        if self.boot != boot:
+            return Memory(boot=boot, looked=now)
+        return replace(
+            self,
+            looked=min(self.looked, now),
+            since={span: min(since, now) for span, since in self.since.items()},
+            actions=tuple(min(action, now) for action in self.actions if now - action < _HOUR_S),
+            told_at=min(self.told_at, now),
+        )
 
     def look(self, spans: Iterable[Enum], now: float, stale: float) -> "Memory":
         """Take a look's spans: one that goes on keeps its beginning, unless nobody looked for too long."""
@@ -59,7 +72,17 @@ class Memory(Struct, frozen=True, kw_only=True):
         return replace(self, told=text, told_at=now)
 
 
-class Memories:
+class Memories(Protocol):
+    """Where the monitors of an EC-VM keep what they remember."""
+
+    def load(self, kind: str, name: str) -> Memory:
+        """Return a monitor's memory, as far as it still counts; raises LocalError if it cannot be read."""
+
+    def save(self, kind: str, name: str, memory: Memory) -> None:
+        """Keep a monitor's memory; raises LocalError."""
+
+
+class FileMemories:
     """The memories below [paths] state of this EC-VM."""
 
     def __init__(self, state: Path, clock: Clock) -> None:
@@ -68,17 +91,8 @@ class Memories:
 
     def load(self, kind: str, name: str) -> Memory:
         """Return a monitor's memory, as far as it still counts; raises LocalError if it cannot be read."""
-        boot, now = self._clock.boot(), self._clock.boottime()
-        memory = files.read(self._path(kind, name), Memory)
-        if memory is None or memory.boot != boot:
-            return Memory(boot=boot, looked=now)
-        return replace(
-            memory,
-            looked=min(memory.looked, now),
-            since={span: min(since, now) for span, since in memory.since.items()},
-            actions=tuple(min(action, now) for action in memory.actions if now - action < _HOUR_S),
-            told_at=min(memory.told_at, now),
-        )
+        memory = files.read(self._path(kind, name), Memory) or Memory()
+        return memory.recalled(self._clock.boot(), self._clock.boottime())
 
     def save(self, kind: str, name: str, memory: Memory) -> None:
         """Keep a monitor's memory; raises LocalError."""

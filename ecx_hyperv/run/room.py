@@ -10,7 +10,7 @@ from ecx_hyperv.ecx.alerts import Alert, Level
 from ecx_hyperv.ecx.commands import Runner
 from ecx_hyperv.ecx.environment import Pair
 from ecx_hyperv.ecx.locks import Locks
-from ecx_hyperv.ecx.maintenance import Kind, Maintenance
+from ecx_hyperv.ecx.maintenance import Flags, Kind
 from ecx_hyperv.errors import LocalError
 from ecx_hyperv.host.link import Hosts
 from ecx_hyperv.log import Log
@@ -63,7 +63,7 @@ class Room:
     log: Log
     alert: Alert
     locks: Locks
-    maintenance: Maintenance
+    maintenance: Flags
     run: Runner
     progress: Progress = field(default_factory=NoProgress)
     dry: bool = False

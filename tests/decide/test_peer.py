@@ -1,0 +1,136 @@
+"""genw-remote-node's table."""
+
+from typing import Any
+
+import pytest
+
+from ecx_hyperv.decide.facts import UNSEEN, Contact, VmSeen
+from ecx_hyperv.decide.peer import Act, Ask, Ecx, End, PeerSeen, Ping, Remedy, Step, decide, looks_hung
+from ecx_hyperv.decide.states import VM_STATES, VmKind
+from ecx_hyperv.exits import Exit
+from tests.decide.support import ABSENT, OFF, RUNNING, vm
+
+
+def seen(**changes: Any) -> PeerSeen:
+    """Return a peer whose ECX is offline and whose host answers."""
+    usual: dict[str, Any] = {
+        "node": "ec2",
+        "vm": "EC-VM2",
+        "host": "HOST-2",
+        "ecx": Ecx.OFFLINE,
+        "contact": Contact.ANSWERS,
+        "on_host": RUNNING,
+        "ping": Ping.SILENT,
+    }
+    return PeerSeen(**{**usual, **changes})
+
+
+def remedy(step: Step) -> Remedy | None:
+    """Return what a step does for the peer."""
+    return step.remedy if isinstance(step, Act) else None
+
+
+def end(step: Step) -> Exit | None:
+    """Return how a step ends."""
+    return step.exit if isinstance(step, End) else None
+
+
+@pytest.mark.parametrize("ecx", [Ecx.ONLINE, Ecx.PENDING])
+def test_an_online_peer_is_healthy(ecx: Ecx) -> None:
+    """A peer that ECX calls online, or in transition, is healthy."""
+    assert Exit.DONE is end(decide(seen(ecx=ecx)))
+
+
+@pytest.mark.parametrize("ecx", list(Ecx))
+def test_a_peer_in_maintenance_is_left(ecx: Ecx) -> None:
+    """Nothing is done to a peer in maintenance, whatever ECX says of it (defect 52)."""
+    assert Exit.DONE is end(decide(seen(ecx=ecx, maintenance=True)))
+
+
+def test_a_clpstat_without_sense_does_nothing() -> None:
+    """Where clpstat fails or makes no sense, nothing is done, and that is said (defects 50, 51)."""
+    assert Exit.CANNOT_TELL is end(decide(seen(ecx=Ecx.SENSELESS)))
+
+
+def test_the_host_is_asked_before_anything_is_done() -> None:
+    """Nothing is done for a peer before its host was asked what became of it."""
+    assert Ask() == decide(seen(contact=Contact.UNASKED, on_host=UNSEEN))
+
+
+def test_within_the_cool_down_nothing_is_repeated() -> None:
+    """Within the cool-down of an action nothing more is done, and that is no failure (defect 55)."""
+    assert Exit.DONE is end(decide(seen(cooling=True, on_host=OFF)))
+
+
+def test_a_silent_host_needs_a_person() -> None:
+    """A peer whose host is silent needs a person."""
+    assert Exit.UNREACHABLE is end(decide(seen(contact=Contact.SILENT, on_host=UNSEEN)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"on_host": OFF}, Remedy.POWER_ON),
+        ({"on_host": vm("Saved")}, Remedy.POWER_ON),
+        ({"on_host": vm("Paused")}, Remedy.RESUME),
+        ({"ping": Ping.ANSWERS}, Remedy.START_ECX),
+        ({"heartbeat_silent": True, "hung": True}, Remedy.RESTART),
+    ],
+)
+def test_each_case_has_its_remedy(changes: dict[str, Any], expected: Remedy) -> None:
+    """An EC-VM that is down is powered on, a paused one resumed, ECX started, one that hangs restarted (defect 54)."""
+    assert expected is remedy(decide(seen(**changes)))
+    assert Exit.NOT_AS_ASKED is end(decide(seen(**changes, used_up=True)))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"heartbeat_silent": True},
+        {"hung": True},
+        {"ping": Ping.UNASKED, "heartbeat_silent": True, "hung": True},
+        {"on_host": vm("Starting")},
+        {"on_host": vm("PausedCritical")},
+        {"on_host": vm("NeverSeen")},
+    ],
+)
+def test_anything_else_is_waited_for(changes: dict[str, Any]) -> None:
+    """Without ping, a heartbeat that beats, or silence that has not lasted, restarts nobody (defects 53, 56)."""
+    assert Exit.NOT_AS_ASKED is end(decide(seen(**changes)))
+
+
+def test_a_host_that_does_not_know_the_ec_vm_is_a_configuration_mistake() -> None:
+    """An EC-VM that its host does not know is named wrongly in the configuration."""
+    assert Exit.CONFIG is end(decide(seen(on_host=ABSENT)))
+
+
+def test_a_host_whose_hyperv_does_not_answer_cannot_tell() -> None:
+    """Where Hyper-V on the peer's host does not answer, nothing is done."""
+    assert Exit.CANNOT_TELL is end(decide(seen(on_host=UNSEEN)))
+
+
+@pytest.mark.parametrize("state", sorted(VM_STATES))
+def test_only_a_hung_guest_is_ever_restarted(state: str) -> None:
+    """Whatever the EC-VM's state, it is restarted only while it runs, and looks hung, for long."""
+    for ping in Ping:
+        for silent in (False, True):
+            one = seen(on_host=vm(state), ping=ping, heartbeat_silent=silent, hung=True)
+            if remedy(decide(one)) is Remedy.RESTART:
+                assert (VM_STATES[state], ping, silent) == (VmKind.RUNNING, Ping.SILENT, True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"heartbeat_silent": True}, True),
+        ({}, False),
+        ({"heartbeat_silent": True, "ping": Ping.ANSWERS}, False),
+        ({"heartbeat_silent": True, "ping": Ping.UNASKED}, False),
+        ({"heartbeat_silent": True, "on_host": VmSeen(VmKind.DOWN, "Off")}, False),
+        ({"heartbeat_silent": True, "ecx": Ecx.ONLINE}, False),
+    ],
+)
+def test_looks_hung(changes: dict[str, Any], expected: bool) -> None:
+    """A guest looks hung if it runs, its ECX is offline, and neither ping nor its heartbeat answers."""
+    assert expected is looks_hung(seen(**changes))

@@ -1,0 +1,141 @@
+"""The table of states."""
+
+import json
+from importlib.resources import files
+from typing import Any
+
+import pytest
+
+from ecx_hyperv.decide.facts import Contact, Place, Side
+from ecx_hyperv.decide.states import (
+    GROUP_STATES,
+    NODE_STATES,
+    RESOURCE_STATES,
+    VM_STATES,
+    Doing,
+    GroupKind,
+    NodeKind,
+    ResourceKind,
+    VmKind,
+    doing,
+    group_kind,
+    heartbeat_is_lost,
+    heartbeat_is_ok,
+    heartbeat_is_silent,
+    is_healthy,
+    node_kind,
+    resource_kind,
+    vm_kind,
+)
+from tests.decide.support import NAMES, at_peer
+
+ENUMS: dict[str, Any] = json.loads(files("ecx_hyperv.host").joinpath("cmdlets.json").read_text(encoding="utf-8"))[
+    "enums"
+]
+
+
+@pytest.mark.parametrize(
+    ("enum", "table"),
+    [
+        ("Microsoft.HyperV.PowerShell.VMState", VM_STATES),
+        ("Microsoft.FailoverClusters.PowerShell.ClusterGroupState", GROUP_STATES),
+        ("Microsoft.FailoverClusters.PowerShell.ClusterResourceState", RESOURCE_STATES),
+        ("Microsoft.FailoverClusters.PowerShell.ClusterNodeState", NODE_STATES),
+    ],
+)
+def test_every_state_that_windows_has_is_known(enum: str, table: dict[str, Any]) -> None:
+    """Every state that Windows documents is in the table by its name (defects 18, 39)."""
+    assert set(ENUMS[enum]["values"]) <= set(table)
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("Running", VmKind.RUNNING),
+        ("Runnin", VmKind.ODD),
+        ("running", VmKind.ODD),
+        ("", VmKind.ODD),
+        ("2", VmKind.ODD),
+        ("Failed", VmKind.ODD),
+        ("SomethingNewCritical", VmKind.CRITICAL),
+    ],
+)
+def test_unknown_vm_states(word: str, expected: VmKind) -> None:
+    """A word that nobody has seen is odd, and one that says critical is critical."""
+    assert expected is vm_kind(word)
+
+
+def test_other_unknown_states() -> None:
+    """Words that nobody has seen for a group, resource or node are unknown."""
+    assert GroupKind.UNKNOWN is group_kind("Daydreaming")
+    assert ResourceKind.UNKNOWN is resource_kind("Daydreaming")
+    assert NodeKind.UNKNOWN is node_kind("Daydreaming", ())
+
+
+@pytest.mark.parametrize("state", ["Up", "Down", "Paused"])
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (("Isolated",), NodeKind.ISOLATED),
+        (("Quarantined",), NodeKind.QUARANTINED),
+        (("Isolated", "Quarantined"), NodeKind.QUARANTINED),
+        (("DrainInProgress",), None),
+        (("Normal",), None),
+    ],
+)
+def test_flags_outweigh_a_nodes_state(state: str, flags: tuple[str, ...], expected: NodeKind | None) -> None:
+    """A node's isolation or quarantine counts more than its state."""
+    assert (expected or NODE_STATES[state]) is node_kind(state, flags)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["Ok"], Doing.NOTHING),
+        (["InService", "MigratingVirtualMachine"], Doing.MIGRATING),
+        (["InService", "BackingUpVirtualMachine"], Doing.HELD),
+        (["Ok", "MergingDisks"], Doing.HELD),
+        (["Ok", "CreatingSnapshot"], Doing.HELD),
+        ([], Doing.NOTHING),
+    ],
+)
+def test_what_is_being_done_to_a_vm(words: list[str], expected: Doing) -> None:
+    """The operational status names a migration, or what else holds the VM (defect 44)."""
+    assert expected is doing(words)
+
+
+@pytest.mark.parametrize(
+    ("state", "words", "heartbeat", "expected"),
+    [
+        ("Running", ["Ok"], "OkApplicationsHealthy", True),
+        ("Running", ["Ok"], None, True),
+        ("Running", ["Ok"], "NoContact", True),
+        ("Running", ["Ok"], "LostCommunication", False),
+        ("Running", ["CriticalIoError"], "OkApplicationsHealthy", False),
+        ("Off", ["Ok"], None, False),
+    ],
+)
+def test_healthy(state: str, words: list[str], heartbeat: str | None, expected: bool) -> None:
+    """A guest is healthy if it runs, no status is critical and its heartbeat is not lost."""
+    assert expected is is_healthy(vm_kind(state), words, heartbeat)
+
+
+def test_heartbeats() -> None:
+    """A heartbeat is OK, lost, silent, or says nothing."""
+    assert heartbeat_is_ok("OkApplicationsUnknown")
+    assert not heartbeat_is_ok("Error")
+    assert heartbeat_is_lost("LostCommunication")
+    assert not heartbeat_is_lost("NoContact")
+    assert heartbeat_is_silent("NoContact")
+    assert not heartbeat_is_silent(None)
+
+
+def test_both_sides_are_told_apart() -> None:
+    """What is asked of one side is answered for that side."""
+    seen = at_peer(peer=Contact.SILENT, peer_node=NodeKind.ISOLATED)
+
+    assert ("HOST-1", "HOST-2") == (NAMES.of(Side.OWN), NAMES.of(Side.PEER))
+    assert (seen.on_own, seen.on_peer) == (seen.on(Side.OWN), seen.on(Side.PEER))
+    assert (Contact.ANSWERS, Contact.SILENT) == (seen.contact(Side.OWN), seen.contact(Side.PEER))
+    assert (NodeKind.UP, NodeKind.ISOLATED) == (seen.node(Side.OWN), seen.node(Side.PEER))
+    assert Place.PEER is seen.owner
