@@ -151,14 +151,14 @@ class Ecx:
 
     def tick(self) -> None:
         """Go on with what is under way, as far as it can now."""
-        for server in self.servers.values():
-            if self._is_up(self.world.ec_vms[server.name]):
-                self._listen(server)
-                self._go_on(server)
-                self._watch(server)
+        for name in list(self.servers):
+            for go in (self._listen, self._go_on, self._watch):
+                # Each may take its own EC-VM down, and the server with it.
+                if self._is_up(self.world.ec_vms[name]):
+                    go(self.servers[name])
 
     def _go_on(self, server: Server) -> None:
-        while True:
+        while self.servers[server.name] is server:
             if server.steps is None:
                 if not server.orders:
                     return

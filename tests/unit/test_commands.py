@@ -1,0 +1,159 @@
+"""The commands of the EC-VM: found, limited, and never read by a shell."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecx_hyperv.ecx.commands import Completed, find, ping, run
+from ecx_hyperv.errors import LocalError
+from ecx_hyperv.exits import Exit
+from tests.unit.always import always
+from tests.unit.runner import FakeRunner, printed
+
+# Long enough for any command here on any machine.
+AMPLE = 60
+
+
+def put_command(folder: Path, name: str, content: str) -> Path:
+    """Put an executable file into a folder."""
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    path.write_text(content, encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+def test_a_command_is_found_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What PATH names must come before the system's own commands."""
+    path = put_command(tmp_path, "ping", "#!/bin/sh\necho mine\n")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert str(path) == find("ping")
+    assert "mine\n" == run(["ping"], AMPLE).text
+
+
+@pytest.mark.parametrize("path", [None, "", "/nowhere"])
+def test_a_command_is_found_without_path(path: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ECX may call a script without PATH, so the usual places must be looked at in any case."""
+    if path is None:
+        monkeypatch.delenv("PATH")
+    else:
+        monkeypatch.setenv("PATH", path)
+    assert os.path.isabs(find("sh"))
+    assert "x\n" == run(["sh", "-c", "echo x"], AMPLE).text
+
+
+@pytest.mark.parametrize("path", [None, ""])
+def test_no_command_is_taken_from_where_one_stands(
+    path: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without PATH, a file in the folder that a script runs in must not pass for a command, nor hide the real one."""
+    put_command(tmp_path, "clpstat-of-nobody", "#!/bin/sh\necho mine\n")
+    put_command(tmp_path, "sh", "#!/bin/sh\necho mine\n")
+    monkeypatch.chdir(tmp_path)
+    if path is None:
+        monkeypatch.delenv("PATH")
+    else:
+        monkeypatch.setenv("PATH", path)
+    with pytest.raises(LocalError):
+        find("clpstat-of-nobody")
+    assert os.path.isabs(find("sh"))
+
+
+def test_a_command_that_is_not_there_is_named() -> None:
+    """A missing command must be an error of this machine that names it and says what to install."""
+    with pytest.raises(LocalError) as caught:
+        run(["clpstat-of-nobody"], AMPLE)
+    assert Exit.CANNOT_TELL is caught.value.exit
+    assert "clpstat-of-nobody" in caught.value.what
+    assert "/opt/nec/clusterpro/bin" in caught.value.seen
+    assert "install" in caught.value.remedy
+
+
+def test_a_file_that_may_not_be_run_is_no_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file without the right to be executed must be passed over."""
+    put_command(tmp_path, "clpstat-of-nobody", "#!/bin/sh\n").chmod(0o644)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(LocalError):
+        find("clpstat-of-nobody")
+
+
+def test_a_file_that_cannot_be_run_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that the system can't execute must be an error of this machine, with its path."""
+    path = put_command(tmp_path, "clpstat-of-nobody", "\x7fELF no program")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(LocalError) as caught:
+        run(["clpstat-of-nobody"], AMPLE)
+    assert str(path) in caught.value.what
+
+
+def test_an_argument_that_cannot_be_handed_over_is_an_error_of_ours() -> None:
+    """An argument that no command can be given must be an error of this machine, not of the program."""
+    with pytest.raises(LocalError):
+        run(["printf", "%s", "a\x00b"], AMPLE)
+
+
+def test_a_command_ends_with_what_it_said() -> None:
+    """The exit code and both outputs must come back apart from each other (defect 5)."""
+    assert Completed(3, b"out\n", b"err\n") == run(["sh", "-c", "echo out; echo err >&2; exit 3"], AMPLE)
+
+
+def test_a_command_that_was_killed_has_failed() -> None:
+    """The end by a signal must not look like success."""
+    assert -9 == run(["sh", "-c", "kill -9 $$"], AMPLE).code
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0, -5])
+def test_a_command_is_killed_after_its_limit(seconds: float) -> None:
+    """A command that hangs must be killed at its limit, at once if no time is left, and say so by having no code."""
+    began = time.monotonic()
+    assert run(["sleep", "300"], seconds).code is None
+    assert time.monotonic() - began < AMPLE
+
+
+def test_no_shell_reads_an_argument() -> None:
+    """Whatever a name holds, it must reach the command as it is (defect 9)."""
+    arguments = ["$(id)", "`id`", "; exit 1", "a  b", "*", "'\"", "~", "日本語", ""]
+    assert "".join(f"<{one}>" for one in arguments) == run(["printf", "<%s>", *arguments], AMPLE).text
+
+
+def test_a_command_that_asks_gets_no_answer() -> None:
+    """A command that reads its input must find it empty rather than wait for a person."""
+    assert Completed(0, b"", b"") == run(["cat"], AMPLE)
+
+
+def test_a_command_speaks_english(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever language this machine speaks, a command must be asked to answer in the one that is understood."""
+    monkeypatch.setenv("LC_ALL", "ja_JP.UTF-8")
+    monkeypatch.setenv("ECX_HYPERV_TEST", "kept")
+    assert "C\n" == run(["printenv", "LC_ALL"], AMPLE).text
+    assert "kept\n" == run(["printenv", "ECX_HYPERV_TEST"], AMPLE).text
+
+
+@pytest.mark.parametrize(("home", "expected"), [(None, "/root\n"), ("/home/operator", "/home/operator\n")])
+def test_a_command_has_a_home(home: str | None, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HOME, which ECX may leave unset, must be root's unless it is said."""
+    if home is None:
+        monkeypatch.delenv("HOME", raising=False)
+    else:
+        monkeypatch.setenv("HOME", home)
+    assert expected == run(["printenv", "HOME"], AMPLE).text
+
+
+@always
+@given(printed_bytes=st.binary())
+def test_any_output_is_text(printed_bytes: bytes) -> None:
+    """Whatever a command prints, in whatever encoding, reading it must be no error."""
+    text = Completed(0, printed_bytes, b"").text
+    assert text == text.encode().decode()
+
+
+@pytest.mark.parametrize(("code", "answers"), [(0, True), (1, False), (2, False), (None, False)])
+def test_an_address_answers_a_ping_or_not(*, code: int | None, answers: bool) -> None:
+    """Only a ping that succeeds must count as an answer, and it must end by itself before it is killed."""
+    runner = FakeRunner(printed("", code))
+    assert answers is ping(runner, "192.168.137.200", 2)
+    assert [(["ping", "-n", "-c", "1", "-W", "2", "192.168.137.200"], 4)] == runner.calls

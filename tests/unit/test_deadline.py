@@ -1,0 +1,86 @@
+"""Time, and the one deadline of a command."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecx_hyperv.deadline import Clock, Deadline, SystemClock
+from tests.unit.always import always
+from tests.unit.clock import FakeClock
+
+
+def test_a_deadline_counts_down() -> None:
+    """A deadline must leave what was given less what has passed."""
+    clock = FakeClock()
+    deadline = Deadline.after(clock, 90)
+    clock.sleep(30)
+    assert 60 == deadline.remaining()
+    assert not deadline.has_passed
+
+
+def test_a_deadline_has_passed_at_its_very_end() -> None:
+    """The moment of the deadline itself must count as too late, with no time left."""
+    clock = FakeClock()
+    deadline = Deadline.after(clock, 90)
+    clock.sleep(90)
+    assert deadline.has_passed
+    assert 0 == deadline.remaining()
+
+
+def test_a_deadline_long_past_leaves_no_negative_time() -> None:
+    """What is left must never be less than nothing, since it is handed on as a limit."""
+    clock = FakeClock()
+    deadline = Deadline.after(clock, 1)
+    clock.sleep(500)
+    assert 0 == deadline.remaining()
+
+
+def test_within_is_the_nearer_of_two() -> None:
+    """A part of a run must get its own limit, but never more than the run has left."""
+    deadline = Deadline.after(FakeClock(), 20)
+    assert 5 == deadline.within(5).remaining()
+    assert 20 == deadline.within(30).remaining()
+
+
+def test_sooner_keeps_a_reserve() -> None:
+    """A deadline that many seconds sooner must have passed while the reserve is still left."""
+    clock = FakeClock()
+    deadline = Deadline.after(clock, 100)
+    clock.sleep(80)
+    assert deadline.sooner(20).has_passed
+    assert 20 == deadline.remaining()
+
+
+def test_a_sleep_ends_at_the_deadline() -> None:
+    """Sleeping must take the time that was asked for, but never go past the deadline."""
+    clock = FakeClock()
+    deadline = Deadline.after(clock, 5)
+    deadline.sleep(3)
+    deadline.sleep(3)
+    deadline.sleep(3)
+    assert [3, 2, 0] == clock.slept
+
+
+@always
+@given(total=st.integers(0, 5000), passed=st.integers(0, 5000), part=st.integers(0, 5000), early=st.integers(0, 5000))
+def test_no_derived_deadline_is_later(total: int, passed: int, part: int, early: int) -> None:
+    """Neither a part nor an earlier deadline must ever allow more than the one it comes from."""
+    clock = FakeClock()
+    deadline = Deadline.after(clock, total)
+    clock.seconds += passed
+    assert max(0, total - passed) == deadline.remaining()
+    assert deadline.within(part).remaining() <= min(part, deadline.remaining())
+    assert deadline.sooner(early).remaining() <= deadline.remaining()
+
+
+def test_the_machines_own_time() -> None:
+    """The system's clock must only grow, name one boot, and tell the time of day with its zone."""
+    clock: Clock = SystemClock()
+    assert clock.monotonic() <= clock.monotonic()
+    assert 0 < clock.boottime() <= clock.boottime()
+    assert clock.boot() == clock.boot() != ""
+    assert clock.wall().tzinfo is not None
+
+
+def test_no_time_is_slept_where_none_is_left() -> None:
+    """Sleeping for less than nothing must be no error."""
+    SystemClock().sleep(-1)
