@@ -339,7 +339,19 @@ def test_any_name_crosses_unharmed(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [JAPANESE, "'; Stop-VM *", '"', "$(x)", "%PATH%", "a & b | c > d", "a\nb\r\nc", "`n", "\U0001f5a5", "n" * 200, "\0"],
+    [
+        JAPANESE,
+        "'; Stop-VM *",
+        '"',
+        "$(x)",
+        "%PATH%",
+        "a & b | c > d",
+        "a\nb\r\nc",
+        "`n",
+        "\U0001f5a5",
+        "n" * 200,
+        "\0",
+    ],
 )
 def test_odd_name_crosses_unharmed(name: str) -> None:
     """A name that would mean something to a shell must be no more than a name."""

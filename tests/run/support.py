@@ -1,0 +1,68 @@
+"""Runs in virtual time: a world, a desk on each EC-VM, and the programs as functions."""
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from ecx_hyperv.config import Config
+from ecx_hyperv.deadline import Deadline
+from ecx_hyperv.decide.steps import Done, Fail
+from ecx_hyperv.decide.unregister import Asked, Factor
+from ecx_hyperv.lab.rooms import Desk
+from ecx_hyperv.lab.settings import Settings
+from ecx_hyperv.lab.world import World
+from ecx_hyperv.run.loop import Loop
+from ecx_hyperv.run.stop import stop
+from ecx_hyperv.run.tasks import StartTask
+
+ONE, TWO = "ws2019-host-1", "ws2019-host-2"
+
+
+def make_world(*vms: str, **settings: Any) -> World:
+    """Return a world whose target ec1 serves, both hosts connected, the VMs unregistered."""
+    world = World(replace(Settings(), **settings), vms or ("vm1",))
+    world.storage.serve("ec1", on=True)
+    world.advance(10)
+    return world
+
+
+def with_running(*vms: str, host: str = ONE, **settings: Any) -> World:
+    """Return a world in which the VMs run on a host."""
+    world = make_world(*vms, **settings)
+    for vm in world.vms.values():
+        vm.owner = host
+        world.cluster.start_configuration(vm)
+    world.advance(1)
+    for vm in world.vms.values():
+        world.guests.start(vm, host)
+    world.advance(10)
+    return world
+
+
+def start(desk: Desk, *vms: str) -> dict[str, Done | Fail]:
+    """Run vm-start, and return how it ended for each VM."""
+    timing = desk.room.config.timing
+    tasks = [StartTask(vm, timing) for vm in vms]
+    Loop(desk.room, tasks, Deadline.after(desk.clock, timing.start - 5), patience=timing.connect).go()
+    return {task.vm: task.end for task in tasks if task.end is not None}
+
+
+def unregister(
+    desk: Desk, *vms: str, factor: Factor = Factor.GROUPSTOP, by_hand: bool = False
+) -> dict[str, Done | Fail]:
+    """Run vm-unregister, and return how it ended for each VM."""
+    deadline = Deadline.after(desk.clock, desk.room.config.timing.unregister - 5)
+    tasks = stop(desk.room, vms, Asked(factor=factor, by_hand=by_hand), deadline)
+    return {task.vm: task.end for task in tasks if task.end is not None}
+
+
+def only(ends: dict[str, Done | Fail]) -> Done | Fail:
+    """Return the end of the only VM."""
+    (end,) = ends.values()
+    return end
+
+
+def with_timing(desk: Desk, **timing: float) -> Config:
+    """Return a desk's configuration with other timing."""
+    config = desk.room.config
+    return replace(config, timing=replace(config.timing, **timing))

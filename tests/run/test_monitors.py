@@ -1,0 +1,289 @@
+"""The monitors' runs, in virtual time."""
+
+import pytest
+from msgspec.structs import replace
+
+from ecx_hyperv.config import Monitor, Unknown
+from ecx_hyperv.deadline import Deadline
+from ecx_hyperv.decide.monitor import Health
+from ecx_hyperv.decide.peer import End
+from ecx_hyperv.ecx.alerts import Level
+from ecx_hyperv.ecx.maintenance import Flag, Kind
+from ecx_hyperv.exits import Exit
+from ecx_hyperv.lab.ecx import Ecx
+from ecx_hyperv.lab.rooms import Desk, make_config
+from ecx_hyperv.lab.world import Sshd, World
+from ecx_hyperv.run.peer import PeerWatcher
+from ecx_hyperv.run.watch import Watch, Watcher
+from tests.run.support import ONE, TWO, make_world, with_running
+
+
+def watch(desk: Desk, *vms: str) -> Watch:
+    """Run genw-vm once."""
+    deadline = Deadline.after(desk.clock, desk.room.config.timing.monitor - 5)
+    return Watcher(desk.room, vms or ("vm1",), desk.memories, deadline).go()
+
+
+def watch_peer(desk: Desk) -> End:
+    """Run genw-remote-node once."""
+    deadline = Deadline.after(desk.clock, desk.room.config.timing.monitor - 5)
+    return PeerWatcher(desk.room, desk.memories, deadline).go()
+
+
+def health(desk: Desk) -> Health:
+    """Run genw-vm once, and return its verdict on the only VM."""
+    return watch(desk).verdicts["vm1"].health
+
+
+def test_a_running_vm_is_healthy_and_quiet() -> None:
+    """A healthy VM takes one look, and no line at INFO or above."""
+    desk = Desk(with_running(), "ec1")
+
+    assert Exit.DONE is watch(desk).exit
+    assert 1 == len(desk.hosts.requests)
+    assert [] == desk.alerts
+    assert all("debug" in line for line in desk.log.getvalue().splitlines())
+
+
+def test_a_vm_that_is_off_takes_two_looks_to_fail() -> None:
+    """A VM that is off fails, by two looks `confirm_vm` apart."""
+    world = with_running()
+    world.guests.turn_off(world.vms["vm1"], ONE)
+    world.advance(5)
+    desk = Desk(world, "ec1")
+
+    assert Exit.NOT_AS_ASKED is watch(desk).exit
+    assert 2 == len(desk.hosts.requests)
+    assert Level.ERR is desk.alerts[-1][0]
+
+
+def test_a_vm_that_reboots_between_the_looks_is_healthy() -> None:
+    """A VM that is off for less than `confirm_vm` has not failed."""
+    world = with_running()
+    vm = world.vms["vm1"]
+    world.guests.turn_off(vm, ONE)
+    world.advance(5)
+    world.at(0.5, lambda: world.guests.start(vm, ONE) and None)
+
+    assert Health.HEALTHY is health(Desk(world, "ec1"))
+
+
+def test_a_blind_monitor_says_so_once_then_louder_then_hourly() -> None:
+    """A monitor that cannot tell answers 0; it alerts at WARN at once, at ERR later, then hourly, and when it can again."""
+    world = with_running()
+    desk = Desk(world, "ec1")
+    watch(desk)
+    world.hosts[ONE].sshd = Sshd.STOPPED
+    for _ in range(70):
+        assert Exit.DONE is watch(desk).exit
+        world.advance(60)
+    levels = [level for level, _ in desk.alerts]
+    assert [Level.WARN, Level.ERR, Level.ERR] == levels
+
+    world.hosts[ONE].sshd = Sshd.UP
+    watch(desk)
+    assert "all is well again" in desk.alerts[-1][1]
+
+
+def test_blindness_fails_where_that_is_wanted() -> None:
+    """With unknown = "failed" a monitor that cannot tell answers 1."""
+    world = with_running()
+    world.hosts[ONE].sshd = Sshd.STOPPED
+    config = replace(make_config(world), monitor=Monitor(unknown=Unknown.FAILED))
+
+    assert Exit.NOT_AS_ASKED is watch(Desk(world, "ec1", config=config)).exit
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(60, Health.HEALTHY), (200, Health.FAILED)])
+def test_storage_that_is_away_is_given_time(seconds: float, expected: Health) -> None:
+    """A VM whose storage is away fails only after `settle`, seen by looks that are not too far apart (defect 46)."""
+    world = with_running()
+    desk = Desk(world, "ec1")
+    world.storage.serve("ec1", on=False)
+    world.advance(20)
+    verdict = health(desk)
+    for _ in range(int(seconds // 60)):
+        world.advance(60)
+        verdict = health(desk)
+
+    assert expected is verdict
+
+
+def test_looks_that_are_too_far_apart_do_not_add_up() -> None:
+    """A span counts only while its looks are no more than `stale` apart."""
+    world = with_running()
+    desk = Desk(world, "ec1")
+    world.storage.serve("ec1", on=False)
+    world.advance(20)
+    assert Health.HEALTHY is health(desk)
+    world.advance(desk.room.config.timing.stale + 60)
+
+    assert Health.HEALTHY is health(desk)
+
+
+def test_a_start_under_way_is_healthy() -> None:
+    """A VM that a start or stop of ours works on is healthy (defect 45)."""
+    world = make_world()
+    desk = Desk(world, "ec1")
+    assert desk.locks.start("vm1").acquire()
+
+    assert Exit.DONE is watch(desk).exit
+
+
+def test_a_vm_that_wsfc_moved_has_failed_here() -> None:
+    """A VM that WSFC has moved has failed here, and the message names the usual cause."""
+    world = with_running(host=TWO)
+    watched = watch(Desk(world, "ec1"))
+
+    assert Exit.NOT_AS_ASKED is watched.exit
+    assert "memory or processors short" in watched.verdicts["vm1"].why
+
+
+def test_a_lost_heartbeat_fails_where_it_is_asked_for() -> None:
+    """With heartbeat = true, a heartbeat that was OK and is lost for `settle` fails a VM that has been up for long."""
+    world = with_running()
+    config = replace(make_config(world), monitor=Monitor(heartbeat=True))
+    desk = Desk(world, "ec1", config=config)
+    world.advance(400)
+    assert Health.HEALTHY is health(desk)
+    world.vms["vm1"].guests[ONE].heartbeat = "LostCommunication"
+    verdicts = []
+    for _ in range(4):
+        verdicts.append(health(desk))
+        world.advance(60)
+
+    assert [Health.HEALTHY, Health.HEALTHY, Health.FAILED, Health.FAILED] == verdicts
+
+
+def test_twenty_vms_take_one_request() -> None:
+    """Twenty healthy VMs are looked at in one request."""
+    names = [f"vm{number}" for number in range(20)]
+    desk = Desk(with_running(*names), "ec1")
+
+    assert Exit.DONE is watch(desk, *names).exit
+    assert 1 == len(desk.hosts.requests)
+
+
+def peer_world() -> tuple[World, Ecx, Desk]:
+    """Return a world with ECX on both EC-VMs, and the desk of the first."""
+    world = with_running()
+    ecx = Ecx(world, lambda *_: None, ["vm1"])  # type: ignore[arg-type, return-value]
+    return world, ecx, Desk(world, "ec1", ecx)
+
+
+def test_an_online_peer_needs_nothing() -> None:
+    """A peer that is online costs one clpstat, and no connection."""
+    _, _, desk = peer_world()
+
+    assert Exit.DONE is watch_peer(desk).exit
+    assert [] == desk.hosts.requests
+
+
+def test_an_ec_vm_that_is_off_is_powered_on_once() -> None:
+    """An EC-VM that is off is powered on, and not again within the cool-down (defect 55)."""
+    world, ecx, desk = peer_world()
+    world.stop_ec_vm(world.ec_vms["ec2"], "Off")
+    ecx.tick()
+    first, second = watch_peer(desk), watch_peer(desk)
+
+    assert (Exit.DONE, Exit.DONE) == (first.exit, second.exit)
+    assert ["ec2"] == [event.who for event in world.history if event.what == "EC-VM on"]
+
+
+def test_after_three_actions_in_an_hour_a_person_is_needed() -> None:
+    """An EC-VM that does not stay up is started three times in an hour, then a person is alerted."""
+    world, _, desk = peer_world()
+    ends = []
+    for _ in range(30):
+        world.stop_ec_vm(world.ec_vms["ec2"], "Off")
+        ends.append(watch_peer(desk).exit)
+        world.advance(110)
+
+    assert 3 == len([event for event in world.history if event.what == "EC-VM on"])
+    assert Exit.NOT_AS_ASKED is ends[-1]
+    assert Level.ERR is desk.alerts[-1][0]
+
+
+def test_the_action_is_remembered_before_it_is_taken() -> None:
+    """A run that is killed in the middle of its action has remembered it."""
+    world, _, desk = peer_world()
+    world.stop_ec_vm(world.ec_vms["ec2"], "Off")
+    world.hosts[TWO].sshd = Sshd.UP
+    kept = []
+    original = desk.hosts.exchange
+
+    def spy(asks, deadline):  # type: ignore[no-untyped-def]
+        if any(call.cmdlet == "Start-VM" for ask in asks.values() for call in ask.request.calls):
+            kept.append(desk.memories.load("peer", "ec2").actions)
+        return original(asks, deadline)
+
+    desk.hosts.exchange = spy  # type: ignore[method-assign]
+    watch_peer(desk)
+
+    assert [1] == [len(actions) for actions in kept]
+
+
+def test_a_silent_host_is_told_and_told_again_hourly() -> None:
+    """A peer that is offline and whose host is silent ends with 4, alerted once an hour."""
+    world, _, desk = peer_world()
+    world.power_off_host(TWO)
+    for _ in range(65):
+        assert Exit.UNREACHABLE is watch_peer(desk).exit
+        world.advance(60)
+
+    assert 2 == len(desk.alerts)
+
+
+def test_clpstat_that_fails_does_nothing() -> None:
+    """Without clpstat nothing is done, and the exit code says so (defects 50, 51)."""
+    world, _, _ = peer_world()
+    desk = Desk(world, "ec1", ecx=None)
+    world.stop_ec_vm(world.ec_vms["ec2"], "Off")
+
+    assert Exit.CANNOT_TELL is watch_peer(desk).exit
+    assert [] == desk.hosts.requests
+
+
+def test_a_peer_in_maintenance_is_left() -> None:
+    """A peer in maintenance is left alone (defect 52)."""
+    world, _, desk = peer_world()
+    desk.flags.set(Flag(kind=Kind.PEER, name="ec2", since=desk.clock.wall()))
+    world.stop_ec_vm(world.ec_vms["ec2"], "Off")
+
+    assert Exit.DONE is watch_peer(desk).exit
+    assert [] == desk.hosts.requests
+
+
+def test_a_hung_ec_vm_is_restarted_after_a_while() -> None:
+    """A hung EC-VM is restarted once it has looked so for `hung_after` (defect 54)."""
+    world, _, desk = peer_world()
+    world.hang_ec_vm(world.ec_vms["ec2"])
+    ends = []
+    for _ in range(8):
+        ends.append(watch_peer(desk).exit)
+        world.advance(60)
+
+    assert Exit.NOT_AS_ASKED is ends[0]
+    assert ["ec2"] == [event.who for event in world.history if event.what == "EC-VM on"]
+
+
+def test_ecx_is_started_on_a_peer_that_answers_ping() -> None:
+    """A peer that runs and answers ping has its ECX started (defect 53)."""
+    world, ecx, desk = peer_world()
+    ecx.servers["ec2"].service = "Offline"
+    end = watch_peer(desk)
+
+    assert Exit.DONE is end.exit
+    assert ["clpcl", "-s", "-h", "ec2"] in desk.commands
+    assert world.ec_vms["ec2"].booted
+
+
+def test_a_dry_run_does_nothing_for_the_peer() -> None:
+    """A dry run says what it would do for the peer, and does not."""
+    world, ecx, _ = peer_world()
+    world.stop_ec_vm(world.ec_vms["ec2"], "Off")
+    desk = Desk(world, "ec1", ecx, dry=True)
+    end = watch_peer(desk)
+
+    assert (Exit.DONE, True) == (end.exit, end.why.startswith("next: power on ec2"))
+    assert "Off" == world.ec_vms["ec2"].guest.state

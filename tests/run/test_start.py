@@ -1,0 +1,220 @@
+"""vm-start's loop, in virtual time."""
+
+import pytest
+
+from ecx_hyperv.decide.facts import Side
+from ecx_hyperv.decide.steps import Done, Fail
+from ecx_hyperv.ecx.alerts import Level
+from ecx_hyperv.ecx.maintenance import Flag, Kind
+from ecx_hyperv.exits import Exit
+from ecx_hyperv.lab.rooms import Desk
+from ecx_hyperv.lab.world import Sshd
+from tests.run.support import ONE, TWO, make_world, only, start, with_running
+
+
+def test_one_failing_vm_does_not_keep_the_others() -> None:
+    """Of several VMs a failing one fails alone (defects 8, 34)."""
+    world = make_world("vm1", "vm2", "vm3")
+    world.vms["vm2"].memory = 1000
+    ends = start(Desk(world, "ec1"), "vm1", "vm2", "vm3")
+
+    assert isinstance(ends["vm2"], Fail)
+    assert Exit.REFUSED is ends["vm2"].exit
+    assert ["Running", "Running"] == [world.vms[vm].guests[ONE].state for vm in ("vm1", "vm3")]
+
+
+def test_a_vm_that_dies_at_once_is_not_started_for_ever() -> None:
+    """A VM that boots and dies is started three times, then the start fails (defects 16, 19)."""
+    world = make_world()
+    world.vms["vm1"].doomed = True
+    desk = Desk(world, "ec1")
+    end = only(start(desk, "vm1"))
+
+    assert isinstance(end, Fail)
+    assert Exit.NOT_AS_ASKED is end.exit
+    starts = [event for event in world.history if event.what == "guest" and event.state == "Starting"]
+    assert 1 <= len(starts) <= 3
+
+
+def test_a_live_migration_that_is_refused_leaves_the_guest_running() -> None:
+    """A guest that cannot be migrated goes on running where it is (defect 20)."""
+    world = with_running(host=TWO)
+    world.hosts[ONE].memory = 1
+    end = only(start(Desk(world, "ec1"), "vm1"))
+
+    assert isinstance(end, Fail)
+    assert f"goes on running on {TWO}" in end.what
+    assert "Running" == world.vms["vm1"].guests[TWO].state
+    assert [] == world.violations
+
+
+def test_a_critical_guest_is_given_its_storage_back_and_then_migrated() -> None:
+    """A guest that lost its storage on the peer host is reconnected there, and migrated live once it is back."""
+    world = with_running(host=TWO)
+    world.storage.serve("ec1", on=False)
+    world.advance(20)
+    assert "PausedCritical" == world.vms["vm1"].guests[TWO].state
+    world.storage.serve("ec1", on=True)
+    end = only(start(Desk(world, "ec1"), "vm1"))
+
+    assert isinstance(end, Done)
+    assert ["live"] == [event.state for event in world.history if event.what == "migrated"]
+
+
+def test_an_own_node_that_stays_paused_ends_at_the_deadline() -> None:
+    """A start that waits for a drained node ends at its deadline, and says so."""
+    world = make_world()
+    world.hosts[ONE].paused = True
+    desk = Desk(world, "ec1")
+    began = world.now
+    end = only(start(desk, "vm1"))
+
+    assert isinstance(end, Fail)
+    assert Exit.OUT_OF_TIME is end.exit
+    assert "paused" in end.seen
+    assert world.now - began <= desk.room.config.timing.start
+
+
+def test_progress_is_told_once() -> None:
+    """However long something takes, the log has one line for each change (defect 14)."""
+    world = make_world()
+    world.hosts[ONE].paused = True
+    desk = Desk(world, "ec1")
+    start(desk, "vm1")
+
+    assert 1 == sum("paused" in line for line in desk.log.getvalue().splitlines() if "waiting" in line)
+
+
+def test_a_failing_start_is_alerted() -> None:
+    """A start that fails is alerted to ECX at ERR, with what to do."""
+    world = make_world()
+    world.vms["vm1"].memory = 1000
+    desk = Desk(world, "ec1")
+    start(desk, "vm1")
+
+    level, text = desk.alerts[-1]
+    assert Level.ERR is level
+    assert "free memory" in text
+
+
+def test_a_start_that_goes_well_is_quiet() -> None:
+    """A start without trouble alerts nobody."""
+    desk = Desk(make_world(), "ec1")
+    start(desk, "vm1")
+
+    assert [] == desk.alerts
+
+
+def test_the_owner_that_someone_else_moves_is_not_fought_over() -> None:
+    """A VM that leaves its host while it is being started there is left to whoever moves it."""
+    world = make_world()
+    desk = Desk(world, "ec1")
+    vm = world.vms["vm1"]
+    world.at(0.5, lambda: world.cluster.move(vm, TWO, live=False) and None)
+    end = only(start(desk, "vm1"))
+
+    assert isinstance(end, Fail)
+    assert "someone else moves it" in end.remedy
+
+
+def test_a_failed_group_is_cleared_and_started() -> None:
+    """A group that failed earlier is cleared, and its VM started."""
+    world = with_running()
+    vm = world.vms["vm1"]
+    world.guests.turn_off(vm, ONE)
+    world.advance(1)
+    vm.machine, vm.code = "Failed", 5038
+    end = only(start(Desk(world, "ec1"), "vm1"))
+
+    assert isinstance(end, Done)
+    assert "Running" == vm.guests[ONE].state
+
+
+def test_memory_that_was_short_earlier_is_tried_again() -> None:
+    """The cluster's record of an earlier shortage does not fail a start that has not tried."""
+    world = with_running()
+    vm = world.vms["vm1"]
+    world.guests.turn_off(vm, ONE)
+    world.advance(1)
+    vm.machine, vm.code = "Failed", 14
+    vm.machine_flags.add("InsufficientMemory")
+
+    assert isinstance(only(start(Desk(world, "ec1"), "vm1")), Done)
+
+
+def test_a_running_guest_of_a_failed_group_is_adopted() -> None:
+    """A running guest whose group failed is adopted, not saved."""
+    world = with_running()
+    world.vms["vm1"].machine = "Failed"
+    end = only(start(Desk(world, "ec1"), "vm1"))
+
+    assert isinstance(end, Done)
+    assert ["adopted"] == [event.what for event in world.history if event.what in ("adopted", "violation")]
+    assert "Saving" not in [event.state for event in world.history]
+
+
+def test_only_the_own_host_is_asked_where_that_is_enough() -> None:
+    """A start of a VM that runs at home asks its own host once, and the peer never."""
+    desk = Desk(with_running(), "ec1")
+    start(desk, "vm1")
+
+    assert (1, 0) == (desk.requests(Side.OWN), desk.requests(Side.PEER))
+
+
+def test_maintenance_holds_a_start_back() -> None:
+    """A start leaves a VM in maintenance alone, and says so."""
+    world = make_world()
+    desk = Desk(world, "ec1")
+    desk.flags.set(Flag(kind=Kind.VM, name="vm1", since=desk.clock.wall()))
+    end = only(start(desk, "vm1"))
+
+    assert isinstance(end, Done)
+    assert end.warn
+    assert {} == world.vms["vm1"].guests
+
+
+def test_a_dry_run_takes_no_step() -> None:
+    """A dry run says the next step and takes none."""
+    world = make_world()
+    desk = Desk(world, "ec1", dry=True)
+    end = only(start(desk, "vm1"))
+
+    assert isinstance(end, Done)
+    assert end.how.startswith("next: register")
+    assert "Offline" == world.vms["vm1"].configuration
+
+
+@pytest.mark.parametrize(("sshd", "exit_code"), [(Sshd.STOPPED, Exit.UNREACHABLE), (Sshd.REFUSING, Exit.LOGIN)])
+def test_without_its_own_host_a_start_soon_fails(sshd: Sshd, exit_code: Exit) -> None:
+    """A start whose own host does not let it in fails within its connect budget."""
+    world = make_world()
+    world.hosts[ONE].sshd = sshd
+    desk = Desk(world, "ec1")
+    began = world.now
+    end = only(start(desk, "vm1"))
+
+    assert isinstance(end, Fail)
+    assert exit_code is end.exit
+    assert world.now - began <= desk.room.config.timing.connect + 10
+
+
+def test_an_sshd_that_restarts_is_waited_for() -> None:
+    """A host whose sshd restarts for some seconds is no failure."""
+    world = make_world()
+    world.hosts[ONE].sshd = Sshd.STOPPED
+    world.at(8, lambda: setattr(world.hosts[ONE], "sshd", Sshd.UP))
+
+    assert isinstance(only(start(Desk(world, "ec1"), "vm1")), Done)
+
+
+def test_a_volume_that_fails_to_move_right_after_a_node_is_lost_is_tried_again() -> None:
+    """The first moves and starts of a volume fail right after a node is lost, and are repeated."""
+    world = with_running(host=TWO, csv_failures=4)
+    volume = next(iter(world.volumes.values()))
+    volume.owner = TWO
+    world.power_off_host(TWO)
+    world.advance(5)
+    end = only(start(Desk(world, "ec1"), "vm1"))
+
+    assert isinstance(end, Done)
+    assert (ONE, "Online") == (volume.owner, volume.state)

@@ -1,0 +1,186 @@
+"""vm-unregister's loop, in virtual time."""
+
+import pytest
+
+from ecx_hyperv.config import Vm
+from ecx_hyperv.decide.steps import Done, Fail
+from ecx_hyperv.decide.unregister import Factor
+from ecx_hyperv.ecx.maintenance import Flag, Kind
+from ecx_hyperv.exits import Exit
+from ecx_hyperv.lab.ecx import Ecx
+from ecx_hyperv.lab.rooms import Desk, make_config
+from ecx_hyperv.lab.world import Sshd, Volume, World
+from tests.run.support import ONE, TWO, only, unregister, with_running
+
+
+def volume_state(world: World) -> str:
+    """Return the state of the first volume."""
+    return next(iter(world.volumes.values())).state
+
+
+def test_two_vms_go_down_together_and_their_volume_after_them() -> None:
+    """Several VMs are shut down at the same time, and their volume only after the last (defect 35)."""
+    world = with_running("vm1", "vm2", guest_shutdown=100)
+    began = world.now
+    ends = unregister(Desk(world, "ec1"), "vm1", "vm2")
+
+    assert all(isinstance(end, Done) for end in ends.values())
+    assert "Offline" == volume_state(world)
+    assert world.now - began < 150
+    assert [] == world.violations
+
+
+def test_a_volume_that_another_vm_is_on_is_left() -> None:
+    """A volume stays online as long as another VM is registered on it."""
+    world = with_running("vm1", "vm2")
+    unregister(Desk(world, "ec1"), "vm1")
+    assert "Online" == volume_state(world)
+
+    unregister(Desk(world, "ec1"), "vm2")
+    assert "Offline" == volume_state(world)
+    assert [] == world.violations
+
+
+@pytest.mark.parametrize(("elsewhere", "expected"), [(True, "Offline"), (False, "Online")])
+def test_a_vm_that_is_not_configured_counts_by_its_volume(elsewhere: bool, expected: str) -> None:
+    """A clustered VM that the configuration does not name counts unless the cluster places it on another volume."""
+    world = with_running("vm1", "stranger")
+    if elsewhere:
+        other = Volume("Cluster Disk 2", "{00000000-0000-4000-8000-000000000002}", ONE)
+        world.volumes[other.name] = other
+        world.vms["stranger"].csv = other.name
+    config = make_config(world)
+    known = type(config)(
+        cluster=config.cluster, ssh=config.ssh, timing=config.timing, node=config.node, vm=(Vm(name="vm1"),)
+    )
+    unregister(Desk(world, "ec1", config=known), "vm1")
+
+    assert expected == volume_state(world)
+    assert [] == world.violations
+
+
+def test_a_volume_is_left_while_another_vm_is_being_started() -> None:
+    """A volume is left online while a start of another VM is under way on this EC-VM."""
+    world = with_running("vm1", "vm2")
+    desk = Desk(world, "ec1")
+    unregister(desk, "vm2")
+    assert desk.locks.start("vm2").acquire()
+    unregister(desk, "vm1")
+
+    assert "Online" == volume_state(world)
+
+
+def test_a_deaf_guest_is_turned_off_after_its_grace() -> None:
+    """A guest that ignores the request to shut down is turned off after its grace (defect 38)."""
+    world = with_running()
+    world.vms["vm1"].deaf = True
+    desk = Desk(world, "ec1")
+    began = world.now
+    end = only(unregister(desk, "vm1"))
+
+    assert isinstance(end, Done)
+    timing = desk.room.config.timing
+    assert timing.shutdown <= world.now - began <= timing.shutdown + 60
+    assert any("turn off" in text for _, text in desk.alerts)
+
+
+def test_a_failover_has_less_patience() -> None:
+    """On a failover a guest's grace is shorter (defect 42)."""
+    world = with_running()
+    world.vms["vm1"].deaf = True
+    world.vms["vm1"].guests[ONE].heartbeat = "LostCommunication"
+    desk = Desk(world, "ec1", Ecx(world, lambda *_: None, ["vm1"]))  # type: ignore[arg-type, return-value]
+    began = world.now
+    unregister(desk, "vm1", factor=Factor.GROUPFAILOVER)
+
+    assert world.now - began <= desk.room.config.timing.shutdown_on_failover + 60
+
+
+def test_the_owner_is_found() -> None:
+    """A VM that WSFC has moved is stopped where it runs (defect 36)."""
+    world = with_running(host=TWO)
+    end = only(unregister(Desk(world, "ec1"), "vm1"))
+
+    assert isinstance(end, Done)
+    assert [] == [host for host, guest in world.vms["vm1"].guests.items() if guest.is_live]
+
+
+def test_a_silent_host_is_stopped_through_the_cluster() -> None:
+    """A VM on a host that does not answer, but whose node is up, is stopped by the cluster from the other host."""
+    world = with_running(host=TWO)
+    world.hosts[TWO].sshd = Sshd.STOPPED
+    end = only(unregister(Desk(world, "ec1"), "vm1"))
+
+    assert isinstance(end, Done)
+    assert "Saved" in [event.state for event in world.history]
+    assert "Online" == volume_state(world)
+
+
+def test_a_host_that_lost_power_counts_as_off_after_a_while() -> None:
+    """A VM on an isolated and silent host counts as off after `isolated`."""
+    world = with_running(host=TWO)
+    world.power_off_host(TWO)
+    world.advance(5)
+    desk = Desk(world, "ec1")
+    began = world.now
+    end = only(unregister(desk, "vm1"))
+
+    assert isinstance(end, Done)
+    assert world.now - began >= desk.room.config.timing.isolated
+
+
+def test_what_nobody_can_tell_ends_at_the_deadline_with_7() -> None:
+    """While nobody can tell whether the guest still runs, a stop does not succeed."""
+    world = with_running(host=TWO)
+    world.hosts[TWO].sshd = Sshd.STOPPED
+    world.hosts[TWO].joining = True
+    desk = Desk(world, "ec1")
+    end = only(unregister(desk, "vm1"))
+
+    assert isinstance(end, Fail)
+    assert Exit.CANNOT_TELL is end.exit
+
+
+def test_a_stop_in_maintenance_is_said_and_done() -> None:
+    """Maintenance does not hold a stop back: the storage is going."""
+    world = with_running()
+    desk = Desk(world, "ec1")
+    desk.flags.set(Flag(kind=Kind.VM, name="vm1", since=desk.clock.wall()))
+    end = only(unregister(desk, "vm1"))
+
+    assert isinstance(end, Done)
+    assert any("maintenance" in text for _, text in desk.alerts)
+    assert "Offline" == world.vms["vm1"].configuration
+
+
+def test_what_is_stopped_is_stopped() -> None:
+    """A stop of what is stopped succeeds, and changes nothing (defect 37)."""
+    world = with_running()
+    desk = Desk(world, "ec1")
+    unregister(desk, "vm1")
+    count = len(world.history)
+
+    assert isinstance(only(unregister(desk, "vm1")), Done)
+    assert [] == [event.what for event in world.history[count:] if event.what in ("guest", "volume", "unregistered")]
+
+
+def test_a_group_that_is_not_in_the_cluster_is_no_failure() -> None:
+    """A VM that neither the cluster nor a host knows is off (defect 37)."""
+    world = with_running()
+    config = make_config(world)
+    del world.vms["vm1"]
+    end = only(unregister(Desk(world, "ec1", config=config), "vm1"))
+
+    assert isinstance(end, Done)
+    assert end.warn
+
+
+def test_a_migration_under_way_is_waited_for() -> None:
+    """A stop during a migration waits for it, and stops the guest where it has arrived."""
+    world = with_running(live=30)
+    world.cluster.move(world.vms["vm1"], TWO, live=True)
+    end = only(unregister(Desk(world, "ec1"), "vm1"))
+
+    assert isinstance(end, Done)
+    assert "Off" in [event.state for event in world.history if event.what == "guest" and event.where == TWO]
+    assert [] == world.violations
