@@ -158,7 +158,7 @@ class World:
         self.now = 0.0
         self.history: list[Event] = []
         self.violations: list[str] = []
-        self._queue: list[tuple[float, int, Callable[[], None]]] = []
+        self._queue: list[tuple[float, int, Callable[[], object]]] = []
         self._queued = 0
         self.cuts: set[tuple[frozenset[str], Plane]] = set()
         self.hosts = {name: Host(name) for name in ("ws2019-host-1", "ws2019-host-2")}
@@ -173,7 +173,7 @@ class World:
         self.on_down: list[Callable[[EcVm], None]] = []
         self.on_shutdown: list[Callable[[EcVm], None]] = []
 
-    def at(self, delay: float, action: Callable[[], None]) -> None:
+    def at(self, delay: float, action: Callable[[], object]) -> None:
         """Have something happen after a while."""
         self._queued += 1
         heapq.heappush(self._queue, (self.now + delay, self._queued, action))

@@ -45,6 +45,12 @@ class Scenario:
         with self.lab.world_now() as world:
             return act(world)
 
+    def on_each_host(self, act: Callable[[World, str], object]) -> None:
+        """Do something to each host, at the same moment."""
+        with self.lab.world_now() as world:
+            for host in world.hosts:
+                act(world, host)
+
     def wait(self, until: Callable[[World], bool], what: str) -> None:
         """Wait until something is so in the world."""
         limit = time.monotonic() + LIMIT_S

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ecx_hyperv.lab.world import Sshd
+from ecx_hyperv.lab.world import Sshd, World
 from tests.e2e.support import ONE, TWO, Scenario, running_lab
 
 COMMANDS = ("vm-start", "vm-unregister", "genw-vm", "genw-remote-node", "ecx-hyperv")
@@ -21,7 +21,7 @@ def ready(tmp_path: Path) -> Iterator[Scenario]:
     with running_lab(tmp_path) as scenario:
         scenario.lab.ecx.monitoring = False
         scenario.do(lambda world: world.storage.serve("ec1", on=True))
-        scenario.do(lambda world: [world.storage.reconnect(host) for host in world.hosts])
+        scenario.on_each_host(lambda world, host: world.storage.reconnect(host))
         yield scenario
         scenario.check()
 
@@ -85,7 +85,11 @@ def test_a_host_that_is_off(ready: Scenario) -> None:
     """With its host off every command ends with its own exit code within its connect budget, saying what to do."""
     ready.do(lambda world: world.power_off_host(ONE))
     time_limit = 15.0
-    expected = {("vm-start", "vm1"): 4, ("genw-vm", "vm1"): 0, ("ecx-hyperv", "status"): 0}
+    expected: dict[tuple[str, ...], int] = {
+        ("vm-start", "vm1"): 4,
+        ("genw-vm", "vm1"): 0,
+        ("ecx-hyperv", "status"): 0,
+    }
     started = time.monotonic()
     for command, done in ready.run_all("ec1", *expected, ("vm-unregister", "--yes", "vm1")).items():
         assert expected.get(command, 0) == done.returncode, (command, done.stderr)
@@ -97,8 +101,8 @@ def test_a_host_that_is_off(ready: Scenario) -> None:
 
 def test_both_hosts_off(ready: Scenario) -> None:
     """With both hosts off every command that must know ends with 4, and the monitor, which must not guess, with 0."""
-    ready.do(lambda world: [world.power_off_host(host) for host in (ONE, TWO)])
-    expected = {
+    ready.on_each_host(World.power_off_host)
+    expected: dict[tuple[str, ...], int] = {
         ("vm-start", "vm1"): 4,
         ("genw-vm", "vm1"): 0,
         ("ecx-hyperv", "status", "--json"): 4,

@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from ecx_hyperv.lab.settings import FAST
+from ecx_hyperv.lab.world import World
 from tests.e2e.support import ONE, TWO, Scenario, running_lab
 
 
@@ -75,9 +76,9 @@ def test_a_host_loses_power(scenario: Scenario, first: str, second: str, host: s
 def test_both_hosts_lose_power(scenario: Scenario) -> None:
     """After both hosts were off, the group and its VM come back on one of them."""
     scenario.start_group("ec1")
-    scenario.do(lambda world: [world.power_off_host(host) for host in (ONE, TWO)])
+    scenario.on_each_host(World.power_off_host)
     scenario.wait(lambda world: not any(host.on for host in world.hosts.values()), "both off")
-    scenario.do(lambda world: [world.power_on_host(host) for host in (ONE, TWO)])
+    scenario.on_each_host(World.power_on_host)
 
     scenario.wait(lambda _: any(one.group == "Online" for one in scenario.lab.ecx.servers.values()), "group online")
     assert scenario.running_on("vm1") in (ONE, TWO)

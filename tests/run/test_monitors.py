@@ -1,15 +1,19 @@
 """The monitors' runs, in virtual time."""
 
+from collections.abc import Mapping
+
 import pytest
 from msgspec.structs import replace
 
 from ecx_hyperv.config import Monitor, Unknown
 from ecx_hyperv.deadline import Deadline
+from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.decide.monitor import Health
 from ecx_hyperv.decide.peer import End
 from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.ecx.maintenance import Flag, Kind
 from ecx_hyperv.exits import Exit
+from ecx_hyperv.host.link import Ask, Exchanged
 from ecx_hyperv.lab.ecx import Ecx
 from ecx_hyperv.lab.rooms import Desk, make_config
 from ecx_hyperv.lab.world import Sshd, World
@@ -63,13 +67,13 @@ def test_a_vm_that_reboots_between_the_looks_is_healthy() -> None:
     vm = world.vms["vm1"]
     world.guests.turn_off(vm, ONE)
     world.advance(5)
-    world.at(0.5, lambda: world.guests.start(vm, ONE) and None)
+    world.at(0.5, lambda: world.guests.start(vm, ONE))
 
     assert Health.HEALTHY is health(Desk(world, "ec1"))
 
 
 def test_a_blind_monitor_says_so_once_then_louder_then_hourly() -> None:
-    """A monitor that cannot tell answers 0; it alerts at WARN at once, at ERR later, then hourly, and when it can again."""
+    """A monitor that cannot tell answers 0, and alerts: WARN at once, ERR later, then hourly, and when it can again."""
     world = with_running()
     desk = Desk(world, "ec1")
     watch(desk)
@@ -167,7 +171,7 @@ def test_twenty_vms_take_one_request() -> None:
 def peer_world() -> tuple[World, Ecx, Desk]:
     """Return a world with ECX on both EC-VMs, and the desk of the first."""
     world = with_running()
-    ecx = Ecx(world, lambda *_: None, ["vm1"])  # type: ignore[arg-type, return-value]
+    ecx = Ecx(world, lambda *_: None, ["vm1"])  # type: ignore[arg-type]
     return world, ecx, Desk(world, "ec1", ecx)
 
 
@@ -212,7 +216,7 @@ def test_the_action_is_remembered_before_it_is_taken() -> None:
     kept = []
     original = desk.hosts.exchange
 
-    def spy(asks, deadline):  # type: ignore[no-untyped-def]
+    def spy(asks: Mapping[Side, Ask], deadline: Deadline) -> dict[Side, Exchanged]:
         if any(call.cmdlet == "Start-VM" for ask in asks.values() for call in ask.request.calls):
             kept.append(desk.memories.load("peer", "ec2").actions)
         return original(asks, deadline)

@@ -110,7 +110,7 @@ def test_the_owner_that_someone_else_moves_is_not_fought_over() -> None:
     world = make_world()
     desk = Desk(world, "ec1")
     vm = world.vms["vm1"]
-    world.at(0.5, lambda: world.cluster.move(vm, TWO, live=False) and None)
+    world.at(0.5, lambda: world.cluster.move(vm, TWO, live=False))
     end = only(start(desk, "vm1"))
 
     assert isinstance(end, Fail)

@@ -89,7 +89,7 @@ def test_a_failover_has_less_patience() -> None:
     world = with_running()
     world.vms["vm1"].deaf = True
     world.vms["vm1"].guests[ONE].heartbeat = "LostCommunication"
-    desk = Desk(world, "ec1", Ecx(world, lambda *_: None, ["vm1"]))  # type: ignore[arg-type, return-value]
+    desk = Desk(world, "ec1", Ecx(world, lambda *_: None, ["vm1"]))  # type: ignore[arg-type]
     began = world.now
     unregister(desk, "vm1", factor=Factor.GROUPFAILOVER)
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.ecx.alerts import EcxAlerts, Level
+from ecx_hyperv.ecx.commands import Completed
 from ecx_hyperv.errors import LocalError
 from ecx_hyperv.log import LogFormat, open_log
 from tests.unit.always import always
@@ -29,7 +30,7 @@ class Alerting:
 
 @pytest.mark.parametrize(("level", "word"), [(Level.INFO, "INFO"), (Level.WARN, "WARN"), (Level.ERR, "ERR")])
 def test_an_alert_goes_to_ecx_in_its_own_words(level: Level, word: str) -> None:
-    """An alert must be handed to clplogcmd as a single argument, with the level as ECX spells it, and nothing logged."""
+    """An alert must be a single argument of clplogcmd, with the level as ECX spells it, and not be logged."""
     runner = FakeRunner(SENT)
     alerting = Alerting(runner)
     alerting.alert(level, "web1 can't be seen; $(id)")
@@ -82,7 +83,9 @@ def test_an_alert_takes_no_longer_than_there_is_time(left: float, limit: float) 
     ids=["missing", "fails", "late", "killed"],
 )
 @pytest.mark.parametrize("level", list(Level))
-def test_an_alert_that_fails_is_logged_and_forgotten(answer: LocalError, because: str, level: Level) -> None:
+def test_an_alert_that_fails_is_logged_and_forgotten(
+    answer: Completed | LocalError, because: str, level: Level
+) -> None:
     """An alert that can't be sent must raise nothing, and be logged with its level, its text and the reason."""
     alerting = Alerting(FakeRunner(answer))
     alerting.alert(level, "web1 has failed")

@@ -21,7 +21,7 @@ from ecx_hyperv.config import (
     advice,
     parse,
 )
-from ecx_hyperv.errors import ConfigError
+from ecx_hyperv.errors import ConfigError, Mistake
 from tests.unit.always import always
 from tests.unit.samples import EC1, EC2, MINIMAL, config_of, replaced
 
@@ -64,12 +64,12 @@ heartbeat = true
 [[node]]
 name = "n1"
 address = "10.0.0.1"
-vm = "ノード1"
+vm = "業務機1"
 host = "h1.example.local"
 [[node]]
 name = "n2"
 address = "10.0.0.2"
-vm = "ノード2"
+vm = "業務機2"
 host = "h2.example.local"
 [[vm]]
 name = "業務サーバー"
@@ -158,8 +158,8 @@ def test_every_key_is_read() -> None:
         ),
         monitor=Monitor(unknown=Unknown.FAILED, heartbeat=True),
         node=(
-            Node(name="n1", address="10.0.0.1", vm="ノード1", host="h1.example.local"),
-            Node(name="n2", address="10.0.0.2", vm="ノード2", host="h2.example.local"),
+            Node(name="n1", address="10.0.0.1", vm="業務機1", host="h1.example.local"),
+            Node(name="n2", address="10.0.0.2", vm="業務機2", host="h2.example.local"),
         ),
         vm=(Vm(name="業務サーバー", csv="ボリューム 2", resource="web1"), Vm(name="Cent8.2-1")),
     )
@@ -222,13 +222,12 @@ def _values(line: str) -> list[str]:
 
 
 def _parse_or_refuse(text: str) -> None:
+    mistakes: tuple[Mistake, ...] = ()
     try:
-        config = parse(text, "config.toml")
+        parse(text, "config.toml")
     except ConfigError as error:
-        assert error.mistakes
-        assert all("config.toml" == mistake.file and mistake.expected for mistake in error.mistakes)
-    else:
-        assert 2 == len(config.node)
+        mistakes = error.mistakes
+    assert all("config.toml" == mistake.file and mistake.expected for mistake in mistakes)
 
 
 def test_a_vm_is_found_whatever_its_case() -> None:

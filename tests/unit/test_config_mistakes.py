@@ -53,7 +53,7 @@ def in_ssh(line: str) -> str:
         (f"{MINIMAL}[[vm]]\nname = 1979-05-27\n", "vm[1].name", "str", "date"),
         (f"{MINIMAL}[[vm]]\nname = 'a'\nresource = 1\n", "vm[1].resource", "str", "1"),
         (f"timing = 1\n{MINIMAL}", "timing", "", "1"),
-        (f"vm = {{name = 'web1'}}\n{MINIMAL}", "vm", "array", "web1"),
+        (f"vm = {{name = 'web1'}}\n{MINIMAL}", "vm", "", "web1"),
         (f"vm = ['web1']\n{MINIMAL}", "vm[1]", "", "'web1'"),
         # Out of range.
         (in_ssh("port = 0"), "ssh.port", "1", "0"),
@@ -173,7 +173,7 @@ def test_mistakes_of_both_kinds_are_named_together() -> None:
 
 @pytest.mark.parametrize(
     ("text", "line"),
-    [("[cluster\n", "line 1"), ("a = 1\nb = \n", "line 2"), ("a = 1\na = 2\n", "line 2"), ("\n\n'''", "end of")],
+    [("[cluster\n", "line 1"), ("a = 1\nb = \n", "line 2"), ("a = 1\na = 2\n", "line 2"), ("\n\nx\n", "line 3")],
 )
 def test_what_is_no_toml_is_named_by_its_line(text: str, line: str) -> None:
     """A file that is no TOML must be refused as a whole, with the line where it ceases to be."""

@@ -28,7 +28,7 @@ NONCE = "0123456789abcdef" * 2
 JAPANESE = "\u4eee\u60f3\u30de\u30b7\u30f3-\u672c\u756a"
 HELLO = Hello(agent=1, host="WS2019-HOST-1", ps="5.1.17763.1", language="FullLanguage", free_memory=12884901888)
 USER = "Administrator@2016dom.local"
-POWERSHELL = msgspec.structs.fields(Ssh)[[field.name for field in msgspec.structs.fields(Ssh)].index("powershell")].default
+POWERSHELL: str = next(field.default for field in msgspec.structs.fields(Ssh) if field.name == "powershell")
 # Long enough for a machine under load; a test that waits this long has failed.
 PATIENCE_S = 10.0
 
@@ -63,6 +63,12 @@ def happens(condition: Callable[[], bool], seconds: float = 2.0) -> bool:
             return False
         pause.wait(0.005)
     return True
+
+
+def client_connections() -> int:
+    """Count the SSH connections that this process has open to hosts."""
+    threads = [thread for thread in threading.enumerate() if isinstance(thread, paramiko.Transport)]
+    return sum(1 for thread in threads if not thread.server_mode)
 
 
 @contextmanager
@@ -158,7 +164,7 @@ class Stage(Door):
 class Site:
     """A host as this EC-VM sees it: an address, a pinned key, a key to log in with, and a server behind it all."""
 
-    def __init__(self, folder: Path, number: int = 1) -> None:
+    def __init__(self, folder: Path, number: int = 1, host_key: PrivateKeyTypes | None = None) -> None:
         self.folder = folder
         self.host = FakeHost()
         self.mischief = Mischief()
@@ -166,9 +172,9 @@ class Site:
         self.place = free_place(number)
         self.key = folder / f"id-{number}"
         self.known_hosts = folder / f"known_hosts-{number}"
-        host_key = make_key(folder / f"host-{number}")
-        self.pin(host_key)
-        self.door = Stage(self, host_key, make_key(self.key))
+        key = make_key(folder / f"host-{number}", host_key)
+        self.pin(key)
+        self.door = Stage(self, key, make_key(self.key))
         self._connections: list[Connection] = []
 
     def pin(self, *keys: paramiko.PKey) -> None:

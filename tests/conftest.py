@@ -1,0 +1,20 @@
+"""What holds for all tests."""
+
+import os
+
+import pytest
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which tests were skipped where none may be."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    if skipped and os.environ.get("ECX_HYPERV_NO_SKIPS"):
+        terminalreporter.write_line(f"{len(skipped)} tests were skipped, and none may be here", red=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run if a test was skipped where none may be."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and os.environ.get("ECX_HYPERV_NO_SKIPS") and reporter.stats.get("skipped"):
+        session.exitstatus = 1

@@ -1,0 +1,187 @@
+"""The cmdlet calls that the program makes, held against what Microsoft documents of each."""
+
+import inspect
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import pytest
+
+from ecx_hyperv.host import cmdlets
+from ecx_hyperv.host.wire import Call
+from ecx_hyperv.lab.powershell import ALLOWED, check, documented
+from tests.wire.support import JAPANESE
+
+NAME = f"{JAPANESE} (1) & $(x)"
+CALLS: Mapping[str, tuple[Call, ...]] = {
+    "get_nodes": (cmdlets.get_nodes(),),
+    "get_groups": (cmdlets.get_groups(),),
+    "get_resources": (cmdlets.get_resources(),),
+    "get_shared_volumes": (cmdlets.get_shared_volumes(),),
+    "get_volumes_of": (cmdlets.get_volumes_of(NAME),),
+    "get_vm": (cmdlets.get_vm(NAME),),
+    "get_iscsi_connections": (cmdlets.get_iscsi_connections(),),
+    "update_iscsi_portal": (cmdlets.update_iscsi_portal("192.168.139.201"),),
+    "move_shared_volume": (cmdlets.move_shared_volume(NAME, "WS2019-HOST-1"),),
+    "start_resource": (cmdlets.start_resource(NAME),),
+    "stop_resource": (cmdlets.stop_resource(NAME),),
+    "move_vm": (cmdlets.move_vm(NAME, "n", live=True), cmdlets.move_vm(NAME, "n", live=False)),
+    "cancel_move": (cmdlets.cancel_move(NAME),),
+    "start_vm": (cmdlets.start_vm(NAME),),
+    "resume_vm": (cmdlets.resume_vm(NAME),),
+    "stop_vm": (cmdlets.stop_vm(NAME),),
+    "turn_off_vm": (cmdlets.turn_off_vm(NAME),),
+    "restart_vm": (cmdlets.restart_vm(NAME),),
+}
+# What a cmdlet gives, where it is documented.
+GIVES = {
+    "Get-ClusterNode": "Microsoft.FailoverClusters.PowerShell.ClusterNode",
+    "Get-ClusterGroup": "Microsoft.FailoverClusters.PowerShell.ClusterGroup",
+    "Get-ClusterResource": "Microsoft.FailoverClusters.PowerShell.ClusterResource",
+    "Get-ClusterParameter": "Microsoft.FailoverClusters.PowerShell.ClusterParameter",
+    "Get-ClusterSharedVolume": "Microsoft.FailoverClusters.PowerShell.ClusterSharedVolume",
+    "Get-VM": "Microsoft.HyperV.PowerShell.VirtualMachine",
+}
+# A TimeSpan is .NET's own.
+OF_DOTNET = {"System.TimeSpan": {"TotalSeconds": "System.Double"}}
+KINDS = {"String": str, "String[]": str, "StringCollection": str, "Int32": int}
+
+
+def with_piped(call: Call) -> Iterator[Call]:
+    """Return a call, and those whose objects are piped in."""
+    yield call
+    if call.from_ is not None:
+        yield from with_piped(call.from_)
+
+
+def each(*beginnings: str) -> pytest.MarkDecorator:
+    """Run a test for each call of the cmdlets that begin so."""
+    every = [one for calls in CALLS.values() for call in calls for one in with_piped(call)]
+    chosen = [call for call in every if call.cmdlet.startswith(beginnings)]
+    return pytest.mark.parametrize("call", chosen, ids=[" ".join((call.cmdlet, *call.args)) for call in chosen])
+
+
+each_call = each("")
+
+
+@cache
+def properties() -> Mapping[str, Mapping[str, str]]:
+    """Return the properties of each type, and their types."""
+    text = files("ecx_hyperv.host").joinpath("cmdlets.json").read_text(encoding="utf-8")
+    return {**json.loads(text)["object_properties"], **OF_DOTNET}
+
+
+def parameters(call: Call) -> Mapping[str, Any]:
+    """Return what is documented of the parameters that a call gives."""
+    known = documented()[call.cmdlet]["params"]
+    return {name: known[name] for name in call.args}
+
+
+def test_every_call_is_looked_at() -> None:
+    """No function that builds a call may be left out of these tests."""
+    made_here = inspect.getmembers(cmdlets, lambda one: inspect.isfunction(one) and one.__module__ == cmdlets.__name__)
+    assert [name for name, _ in made_here if not name.startswith("_")] == sorted(CALLS)
+
+
+@each_call
+def test_cmdlet_is_one_that_the_agent_runs(call: Call) -> None:
+    """A call must be of a cmdlet on the agent's list."""
+    assert call.cmdlet in ALLOWED
+
+
+@each_call
+def test_parameters_are_documented(call: Call) -> None:
+    """A call must give only parameters that Microsoft documents, by their full names."""
+    assert [] == [name for name, known in parameters(call).items() if known.get("undocumented")]
+
+
+@each_call
+def test_values_are_what_the_parameters_take(call: Call) -> None:
+    """A call must give a switch a boolean, a number a number, a text a text, and an enum one of its values."""
+    for name, known in parameters(call).items():
+        value = call.args[name]
+        if known["sw"]:
+            assert value is True
+        elif "vals" in known:
+            assert value in known["vals"]
+        else:
+            assert type(value) is KINDS[known["t"]]
+
+
+@each_call
+def test_parameters_go_together(call: Call) -> None:
+    """A call must fit one parameter set of its cmdlet, with all that is mandatory in it."""
+    fitting = []
+    for name, members in documented()[call.cmdlet]["sets"].items():
+        mandatory = {member[1:] for member in members if member.startswith("!")}
+        if mandatory <= set(call.args) <= {member.lstrip("!") for member in members}:
+            fitting.append(name)
+    assert fitting != []
+
+
+@each_call
+def test_call_stays_on_its_host(call: Call) -> None:
+    """A call must never name another computer, cluster or account: a key logon has no credentials for a second hop."""
+    assert set() == set(call.args) & {"ComputerName", "CimSession", "Credential", "Cluster"}
+
+
+@each_call
+def test_stand_in_accepts_the_call(call: Call) -> None:
+    """The stand-in, which refuses what the agent refuses, must let a call through."""
+    check(call)
+
+
+@each(*GIVES)
+def test_wanted_properties_exist(call: Call) -> None:
+    """Every property that a call selects must be one that its objects have, to the end of its path."""
+    for path in call.select:
+        kind = GIVES[call.cmdlet]
+        for part in path.split("."):
+            assert part in properties()[kind]
+            kind = properties()[kind][part]
+
+
+@each("Start-Cluster", "Stop-Cluster", "Move-Cluster")
+def test_call_that_could_wait_does_not(call: Call) -> None:
+    """The cluster's Start-, Stop- and Move- cmdlets must be told not to wait, since they have no limit of their own."""
+    assert 0 == call.args.get("Wait")
+
+
+@each("Stop-VM")
+def test_stop_is_a_job_and_never_forced(call: Call) -> None:
+    """Stop-VM must be a job, and never have Force, which cuts the power by itself after some minutes."""
+    assert call.args.get("AsJob") is True
+    assert set() == set(call.args) & {"Force", "Save"}
+
+
+@each("Move-ClusterVirtualMachineRole")
+def test_migration_says_its_kind(call: Call) -> None:
+    """A migration must say whether it is live or quick, or that it cancels one, or Windows chooses."""
+    assert ("MigrationType" in call.args) is not ("Cancel" in call.args)
+
+
+@each("Restart-VM")
+def test_reset_does_not_ask(call: Call) -> None:
+    """Restart-VM must have Force, or it asks and nobody answers."""
+    assert call.args.get("Force") is True
+
+
+@pytest.mark.parametrize(("live", "kind"), [(True, "Live"), (False, "Quick")])
+def test_migration_is_of_the_kind_that_was_asked_for(*, live: bool, kind: str) -> None:
+    """A live migration must be asked for as Live, any other as Quick."""
+    assert kind == cmdlets.move_vm("g", "n", live=live).args["MigrationType"]
+
+
+@pytest.mark.parametrize(("call", "turns_off"), [(cmdlets.stop_vm("v"), False), (cmdlets.turn_off_vm("v"), True)])
+def test_power_is_cut_only_where_it_is_meant(call: Call, *, turns_off: bool) -> None:
+    """Only the call that is meant to cut the power may have TurnOff."""
+    assert ("TurnOff" in call.args) is turns_off
+
+
+@each_call
+def test_name_is_passed_on_as_it_is(call: Call) -> None:
+    """A name must stand in a call's arguments as it was given, without quotes or escapes."""
+    if "Name" in call.args:
+        assert call.args["Name"] in (NAME, "DependsOnSharedVolumes")

@@ -1,0 +1,301 @@
+"""Both hosts side by side: what a link does when a host is slow, silent, lost and back again."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from io import StringIO
+
+import pytest
+
+from ecx_hyperv.config import StdinWay
+from ecx_hyperv.deadline import Clock, Deadline, SystemClock
+from ecx_hyperv.decide.facts import Side
+from ecx_hyperv.errors import HostError, NoAgent, SessionLost, Unreachable
+from ecx_hyperv.host import link
+from ecx_hyperv.host import session as session_module
+from ecx_hyperv.host.link import Ask, Exchanged, SshHosts
+from ecx_hyperv.host.session import Session
+from ecx_hyperv.host.wire import Hello, Reply, Request
+from ecx_hyperv.log import LogFormat, open_log
+from tests.wire.support import HELLO, PATIENCE_S, Site, answer_echo, at_most, echo, echoed, happens, within
+
+both_ways = pytest.mark.parametrize("way", list(StdinWay), ids=lambda way: way.value)
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait only briefly for what never comes."""
+    monkeypatch.setattr(session_module, "_GRACE_S", 0.1)
+    monkeypatch.setattr(link, "_LATE_S", 0.3)
+    monkeypatch.setattr(link, "_FIRST_PAUSE_S", 0.2)
+
+
+def hosts_of(
+    open_session: Callable[[Side, Deadline], Session], addresses: Mapping[Side, str], clock: Clock | None = None
+) -> SshHosts:
+    """Return the way to both hosts."""
+    clock = clock or SystemClock()
+    return SshHosts(
+        open_session, addresses, clock, open_log(clock, "test", form=LogFormat.TEXT, verbose=True, stream=StringIO())
+    )
+
+
+def over_ssh(pair: tuple[Site, Site], way: StdinWay = StdinWay.HANDLE) -> SshHosts:
+    """Return the way to two hosts over real SSH."""
+    sites = dict(zip(Side, pair, strict=True))
+
+    def open_one(side: Side, deadline: Deadline) -> Session:
+        return sites[side].session(way, deadline)
+
+    return hosts_of(open_one, {side: one.place[0] for side, one in sites.items()})
+
+
+def ask(hosts: SshHosts, text: str = "x", side: Side = Side.OWN, seconds: float = PATIENCE_S) -> Exchanged:
+    """Ask one host."""
+    return hosts.exchange({side: Ask(echo(text), seconds)}, within(PATIENCE_S))[side]
+
+
+def answer_of(exchanged: Exchanged) -> object:
+    """Return the text of an answer."""
+    assert not isinstance(exchanged, HostError), str(exchanged)
+    return echoed(exchanged[1])
+
+
+def trouble_of(exchanged: Exchanged) -> HostError:
+    """Return the error that was answered with."""
+    assert isinstance(exchanged, HostError)
+    return exchanged
+
+
+@dataclass
+class StoppedClock(SystemClock):
+    """A clock that moves only when it is told to."""
+
+    now: float = 1000.0
+
+    def monotonic(self) -> float:
+        """Return the time that it was told."""
+        return self.now
+
+    def wall(self) -> datetime:
+        """Return a time of day."""
+        return datetime(2026, 11, 22, tzinfo=UTC)
+
+
+@dataclass
+class FakeSession:
+    """A session without a host, that answers, or fails as it is told to."""
+
+    error: Exception | None = None
+    closed: bool = False
+    asked: list[Request] = field(default_factory=list)
+
+    def ask(self, request: Request, deadline: Deadline) -> tuple[Hello, Reply]:
+        """Carry out a request."""
+        del deadline
+        self.asked.append(request)
+        if self.error is not None:
+            raise self.error
+        return HELLO, answer_echo(request)
+
+    def close(self) -> None:
+        """End the session."""
+        self.closed = True
+
+
+@both_ways
+def test_both_hosts_are_asked_side_by_side(pair: tuple[Site, Site], way: StdinWay) -> None:
+    """Two hosts must be asked at the same time: here each answers only while the other is being asked."""
+    both = threading.Barrier(2, timeout=PATIENCE_S)
+
+    def together(request: Request) -> Reply:
+        both.wait()
+        return answer_echo(request)
+
+    for one in pair:
+        one.host.answer = together
+    hosts = over_ssh(pair, way)
+    answers = hosts.exchange({side: Ask(echo(side.value), PATIENCE_S) for side in Side}, within(PATIENCE_S))
+    assert {Side.OWN: "own", Side.PEER: "peer"} == {side: answer_of(one) for side, one in answers.items()}
+
+
+def test_slow_host_keeps_nobody_from_the_other(pair: tuple[Site, Site]) -> None:
+    """While one host takes its time, the other must answer at once."""
+    own, _ = pair
+    own.host.answer = own.host.hold
+    hosts = over_ssh(pair)
+    waiting = threading.Thread(target=ask, args=(hosts,), daemon=True)
+    waiting.start()
+    assert happens(lambda: own.host.requests != [])
+    with at_most(1.5):
+        assert "x" == answer_of(ask(hosts, side=Side.PEER))
+    own.host.over.set()
+    waiting.join(PATIENCE_S)
+
+
+def test_host_that_nobody_asks_is_left_alone(pair: tuple[Site, Site]) -> None:
+    """No host may be connected to before it is asked, and each only once for all that it is asked."""
+    hosts = over_ssh(pair)
+    assert ["1", "2", "3"] == [answer_of(ask(hosts, text)) for text in ("1", "2", "3")]
+    assert (1, 0) == (pair[0].logins, pair[1].logins)
+
+
+@both_ways
+def test_lost_session_is_replaced_by_a_new_login(pair: tuple[Site, Site], way: StdinWay) -> None:
+    """After a session is lost the next request must go over a new login, not before a pause."""
+    own, _ = pair
+
+    def break_off(request: Request) -> Reply:
+        own.door.drop_all()
+        return own.host.hold(request)
+
+    own.host.answer = break_off
+    hosts = over_ssh(pair, way)
+    assert SessionLost is type(trouble_of(ask(hosts)))
+    own.host.answer = answer_echo
+    with at_most(0.15):
+        trouble_of(ask(hosts))
+    assert 1 == own.logins
+    assert happens(lambda: not isinstance(ask(hosts, "back"), HostError))
+    assert 2 == own.logins
+    assert [echo("x"), echo("back")] == own.host.requests
+
+
+@both_ways
+def test_session_that_missed_a_deadline_is_not_used_again(pair: tuple[Site, Site], way: StdinWay) -> None:
+    """After an answer did not come in time its connection must be closed, and no request go over it again."""
+    own, _ = pair
+    own.host.answer = own.host.hold
+    hosts = over_ssh(pair, way)
+    error = trouble_of(ask(hosts, seconds=0.2))
+    assert error.may_have_been_done
+    assert happens(lambda: own.door.connections() == 0)
+    own.host.answer = answer_echo
+    assert happens(lambda: not isinstance(ask(hosts, "again"), HostError))
+    assert 2 == own.logins
+
+
+def test_question_in_the_pause_was_not_asked(pair: tuple[Site, Site]) -> None:
+    """A question that was never sent, as the host is not to be called yet, must not count as perhaps carried out."""
+    own, _ = pair
+    own.host.answer = own.host.hold
+    hosts = over_ssh(pair)
+    assert trouble_of(ask(hosts, "first", seconds=0.2)).may_have_been_done
+    assert not trouble_of(ask(hosts, "second")).may_have_been_done
+    assert [echo("first")] == own.host.requests
+
+
+@pytest.fixture
+def slow_hello(pair: tuple[Site, Site], monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """Return the own host, which takes its time to say hello, to those who have little."""
+    monkeypatch.setattr(link, "_PATIENCE_S", 0.1)
+    monkeypatch.setattr(link, "_SHORT_PATIENCE_S", 0.1)
+    pair[0].host.may_say_hello.clear()
+    yield pair[0]
+    pair[0].host.may_say_hello.set()
+
+
+def test_question_that_is_taken_back_is_never_sent(slow_hello: Site, pair: tuple[Site, Site]) -> None:
+    """A question whose asker no longer waits must never reach the host, though the connection comes about later."""
+    hosts = over_ssh(pair)
+    error = trouble_of(ask(hosts, "taken back"))
+    assert Unreachable is type(error)
+    assert "it is still being connected to" in error.what
+    assert not error.may_have_been_done
+    slow_hello.host.may_say_hello.set()
+    assert happens(lambda: not isinstance(ask(hosts, "later"), HostError))
+    assert echo("taken back") not in slow_hello.host.requests
+    assert 1 == slow_hello.logins
+
+
+def test_patience_is_shorter_with_a_host_that_is_known_to_be_slow(
+    slow_hello: Site, pair: tuple[Site, Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host that was not connected to in time must be waited for only briefly from then on."""
+    hosts = over_ssh(pair)
+    trouble_of(ask(hosts))
+    monkeypatch.setattr(link, "_PATIENCE_S", PATIENCE_S)
+    with at_most(1.0):
+        trouble_of(ask(hosts))
+    assert [] == slow_hello.host.requests
+
+
+def test_pause_grows_and_ends_with_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pause before a new login must double up to a bound, and be short again after a request has succeeded."""
+    monkeypatch.setattr(link, "_FIRST_PAUSE_S", 1.0)
+    monkeypatch.setattr(link, "_LONGEST_PAUSE_S", 3.0)
+    clock, tried = StoppedClock(), []
+    good = FakeSession()
+
+    def fail(_side: Side, _deadline: Deadline) -> Session:
+        tried.append(clock.now)
+        if len(tried) == 5:
+            return good
+        raise Unreachable("h", "off")
+
+    hosts = hosts_of(fail, {Side.OWN: "h"}, clock)
+    for _ in range(100):
+        ask(hosts)
+        clock.now += 0.25
+    assert [1000, 1001, 1003, 1006, 1009] == tried
+    good.error = SessionLost("h", "broken")
+    for _ in range(8):
+        ask(hosts)
+        clock.now += 0.25
+    assert [1025.0, 1026.0] == tried[5:]
+    assert good.closed
+
+
+def test_pause_is_over_when_it_is_over() -> None:
+    """In the pause the last error must be answered, and after it the host be called again."""
+    clock, error = StoppedClock(), NoAgent("h", "no PowerShell")
+    sessions: list[Session | HostError] = [error, FakeSession()]
+
+    def open_next(_side: Side, _deadline: Deadline) -> Session:
+        one = sessions.pop(0)
+        if isinstance(one, HostError):
+            raise one
+        return one
+
+    hosts = hosts_of(open_next, {Side.OWN: "h"}, clock)
+    assert error is ask(hosts)
+    assert error is ask(hosts)
+    clock.now += 0.2
+    assert "x" == answer_of(ask(hosts))
+
+
+def test_error_that_nobody_expects_is_trouble_with_the_host() -> None:
+    """Whatever a library raises must be answered as a lost session, and the next request go over a new one."""
+    clock, odd = StoppedClock(), FakeSession(error=ZeroDivisionError("odd"))
+    sessions = [odd, FakeSession()]
+    hosts = hosts_of(lambda _side, _deadline: sessions.pop(0), {Side.OWN: "h"}, clock)
+    error = trouble_of(ask(hosts))
+    assert (SessionLost, "ZeroDivisionError('odd')") == (type(error), error.seen)
+    assert odd.closed
+    clock.now += 1
+    assert "x" == answer_of(ask(hosts))
+
+
+def test_answer_that_never_comes_is_not_waited_for_longer_than_it_may_take() -> None:
+    """A session that hangs for ever must not hang who asks: a little after the deadline the outcome is unknown."""
+    over = threading.Event()
+
+    class Hanging(FakeSession):
+        def ask(self, request: Request, deadline: Deadline) -> tuple[Hello, Reply]:
+            over.wait(PATIENCE_S)
+            return super().ask(request, deadline)
+
+    hosts = hosts_of(lambda _side, _deadline: Hanging(), {Side.OWN: "h"})
+    with at_most(1.5):
+        error = trouble_of(ask(hosts, seconds=0.2))
+    over.set()
+    assert (SessionLost, "h: no answer in time") == (type(error), error.what)
+
+
+def test_closing_ends_every_session(pair: tuple[Site, Site]) -> None:
+    """When the hosts are closed no connection to either may stay."""
+    hosts = over_ssh(pair)
+    hosts.exchange({side: Ask(echo("x"), PATIENCE_S) for side in Side}, within(PATIENCE_S))
+    hosts.close()
+    assert happens(lambda: pair[0].door.connections() + pair[1].door.connections() == 0)
