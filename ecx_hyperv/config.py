@@ -5,11 +5,12 @@ import ipaddress
 import os
 import tempfile
 import tomllib
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
 import msgspec
 from msgspec import Meta, Struct
@@ -18,9 +19,42 @@ from ecx_hyperv.errors import ConfigError, Mistake
 
 DEFAULT = Path("/etc/ecx-hyperv/config.toml")
 
+# Wildcards to -Name, and the character that would let a name break out of a quoted one.
+_FORBIDDEN = frozenset("*?[]`")
+# What means the same to cmd.exe and to PowerShell as the login shell.
+_COMMAND_SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=:.\\~-")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a text must be beyond being one."""
+
+    expected: str
+    holds: Callable[[str], bool]
+
+
+def is_address(text: str) -> bool:
+    """Tell whether a text is an IP address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_name(text: str) -> bool:
+    plain = not any(one in _FORBIDDEN or unicodedata.category(one) == "Cc" for one in text)
+    return plain and text == text.strip()
+
+
 Text = Annotated[str, Meta(min_length=1)]
-Seconds = Annotated[float, Meta(ge=0)]
-Positive = Annotated[float, Meta(gt=0)]
+Name = Annotated[Text, Rule("a name without * ? [ ] `, control characters and outer blanks", _is_name)]
+Address = Annotated[Text, Rule("an IP address", is_address)]
+Folder = Annotated[Text, Rule("an absolute path (ECX may run without HOME)", lambda text: text.startswith("/"))]
+Command = Annotated[Text, Rule("a path of letters, digits and +/=:.\\~- (write PROGRA~1)", _COMMAND_SAFE.issuperset)]
+# A day: TOML has an inf, and no command may last for ever.
+Seconds = Annotated[float, Meta(ge=0, le=86400)]
+Positive = Annotated[float, Meta(gt=0, le=86400)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 
 
@@ -45,26 +79,26 @@ class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class Cluster(Section, frozen=True, kw_only=True):
     """What both hosts share: the Shared Volume, and the iSCSI target's floating address."""
 
-    csv: Text
-    iscsi_target: Text
+    csv: Name
+    iscsi_target: Address
 
 
 class Ssh(Section, frozen=True, kw_only=True):
     """How the hosts are logged in to."""
 
     user: Text
-    key: Text
-    known_hosts: Text = "/etc/ecx-hyperv/known_hosts"
+    key: Folder
+    known_hosts: Folder = "/etc/ecx-hyperv/known_hosts"
     port: Port = 22
     stdin: StdinWay = StdinWay.HANDLE
-    powershell: Text = r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe"
+    powershell: Command = r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe"
 
 
 class Paths(Section, frozen=True, kw_only=True):
     """Where this EC-VM keeps what must last, and its locks."""
 
-    state: Text = "/var/lib/ecx-hyperv"
-    run: Text = "/run/ecx-hyperv"
+    state: Folder = "/var/lib/ecx-hyperv"
+    run: Folder = "/run/ecx-hyperv"
 
 
 class Timing(Section, frozen=True, kw_only=True):
@@ -100,17 +134,17 @@ class Monitor(Section, frozen=True, kw_only=True):
 class Node(Section, frozen=True, kw_only=True):
     """One EC-VM and the host that it runs on."""
 
-    name: Text
-    address: Text
-    vm: Text
+    name: Name
+    address: Address
+    vm: Name
     host: Text
 
 
 class Vm(Section, frozen=True, kw_only=True):
     """One protected VM; `csv` where it is on another volume, `resource` where ECX's resource is not exec-NAME."""
 
-    name: Text
-    csv: Text | None = None
+    name: Name
+    csv: Name | None = None
     resource: Text | None = None
 
 
@@ -164,7 +198,7 @@ def load_or_last(path: Path) -> Loaded:
         except ConfigError:
             raise error from None
     # A directory that cannot be written must not keep a VM from being started.
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, UnicodeDecodeError):
         _keep(last, text)
     return Loaded(config, path)
 
@@ -178,12 +212,12 @@ def parse(text: str, file: str) -> Config:
     """Turn the text of a configuration file into a Config; raises ConfigError with every mistake in it."""
     try:
         table = tomllib.loads(text.removeprefix("\ufeff"))
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # TOMLDecodeError; or a number, or a nesting, beyond what Python reads.
         raise ConfigError([Mistake(file, "", "valid TOML", str(error))]) from None
     mistakes: list[Mistake] = []
     config = _convert(table, Config, "", file, mistakes)
-    if config is not None:
-        mistakes += [Mistake(file, *wrong) for check in _CHECKS for wrong in check(config)]
+    mistakes += [Mistake(file, *wrong) for wrong in _doubles(table)]
     if mistakes or config is None:
         raise ConfigError(mistakes)
     return config
@@ -201,7 +235,7 @@ def _read(path: Path) -> tuple[Config, str]:
 
 
 def _keep(last: Path, text: str) -> None:
-    if last.exists() and last.read_text(encoding="utf-8") == text:
+    if last.exists() and last.read_bytes() == text.encode():
         return
     descriptor, name = tempfile.mkstemp(dir=last.parent, prefix=f".{last.name}.")
     try:
@@ -239,73 +273,60 @@ def _value(value: Any, kind: Any, where: str, file: str, mistakes: list[Mistake]
         item = kind.__args__[0]
         return tuple(_value(one, item, f"{where}[{n}]", file, mistakes) for n, one in enumerate(value, 1))
     try:
-        return msgspec.convert(value, kind)
+        converted = msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        expected = str(error).split(" - at ")[0].removeprefix("Expected ").replace("`", "")
-        mistakes.append(Mistake(file, where, expected.split(", got")[0], repr(value)))
+        mistakes.append(Mistake(file, where, _expected(kind, error), _shown(value)))
         return None
+    if isinstance(converted, str):
+        broken = [rule for rule in _rules(kind) if not rule.holds(converted)]
+        mistakes += [Mistake(file, where, rule.expected, repr(converted)) for rule in broken]
+    return converted
+
+
+def _rules(kind: Any) -> list[Rule]:
+    parts = (kind, *get_args(kind))
+    return [extra for part in parts for extra in getattr(part, "__metadata__", ()) if isinstance(extra, Rule)]
+
+
+def _expected(kind: Any, error: msgspec.ValidationError) -> str:
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return " or ".join(repr(member.value) for member in kind)
+    text = str(error).split(" - at ")[0].removeprefix("Expected ").replace("`", "")
+    return text.split(", got")[0].replace("object", "a table").replace("array", "a list of tables")
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):
+        return "something too long to show"
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 _Wrong = Iterable[tuple[str, str, str]]
-# Wildcards to -Name, and the character that would let a name break out of a quoted one.
-_FORBIDDEN = frozenset("*?[]`")
-# What means the same to cmd.exe and to PowerShell as the login shell.
-_COMMAND_SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=:.\\~-")
 
 
-def _addresses(config: Config) -> _Wrong:
-    places = [("cluster.iscsi_target", config.cluster.iscsi_target)]
-    places += [(f"node[{n}].address", node.address) for n, node in enumerate(config.node, 1)]
-    for key, address in places:
-        try:
-            ipaddress.ip_address(address)
-        except ValueError:
-            yield key, "an IP address", repr(address)
+def _doubles(table: Mapping[str, Any]) -> _Wrong:
+    """Find what must be there once in its kind, in whatever can be read of the file."""
+    nodes, vms = _tables(table, "node"), _tables(table, "vm")
+    if "node" in table and len(nodes) != 2:
+        yield "node", "exactly two [[node]] tables", str(len(nodes))
+    for key in ("name", "address", "host"):
+        yield from _unique("node", key, [one.get(key) for one in nodes])
+    yield from _unique("vm", "name", [one.get("name") for one in vms])
+    yield from _unique("vm", "resource", [one.get("resource", f"exec-{one.get('name', id(one))}") for one in vms])
 
 
-def _names(config: Config) -> _Wrong:
-    places = [("cluster.csv", config.cluster.csv)]
-    for n, vm in enumerate(config.vm, 1):
-        places += [(f"vm[{n}].name", vm.name), (f"vm[{n}].csv", vm.csv or "-")]
-    places += [(f"node[{n}].vm", node.vm) for n, node in enumerate(config.node, 1)]
-    for key, name in places:
-        odd = any(character in _FORBIDDEN or ord(character) < 32 or ord(character) == 127 for character in name)
-        if odd or name != name.strip():
-            yield key, "a name without * ? [ ] `, control characters and outer blanks", repr(name)
+def _tables(table: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    found = table.get(key)
+    return [one if isinstance(one, dict) else {} for one in found] if isinstance(found, list) else []
 
 
-def _nodes(config: Config) -> _Wrong:
-    if len(config.node) != 2:
-        yield "node", "exactly two [[node]] tables", str(len(config.node))
-    yield from _unique("node", "name", [node.name for node in config.node])
-    yield from _unique("node", "address", [node.address for node in config.node])
-    yield from _unique("node", "host", [node.host for node in config.node])
-
-
-def _vms(config: Config) -> _Wrong:
-    yield from _unique("vm", "name", [vm.name for vm in config.vm])
-    yield from _unique("vm", "resource", [vm.resource or f"exec-{vm.name}" for vm in config.vm])
-
-
-def _unique(table: str, key: str, values: Sequence[str]) -> _Wrong:
-    folded = [value.casefold() for value in values]
+def _unique(table: str, key: str, values: Sequence[Any]) -> _Wrong:
+    folded = [value.casefold() if isinstance(value, str) else None for value in values]
     for n, value in enumerate(folded):
-        if value in folded[:n]:
+        if value is not None and value in folded[:n]:
             yield f"{table}[{n + 1}].{key}", "a value of its own", f"{values[n]!r} again"
-
-
-def _paths(config: Config) -> _Wrong:
-    places = {
-        "ssh.key": config.ssh.key,
-        "ssh.known_hosts": config.ssh.known_hosts,
-        "paths.state": config.paths.state,
-        "paths.run": config.paths.run,
-    }
-    for key, path in places.items():
-        if not path.startswith("/"):
-            yield key, "an absolute path (ECX may run without HOME)", repr(path)
-    if not _COMMAND_SAFE.issuperset(config.ssh.powershell):
-        yield "ssh.powershell", "a path of letters, digits and +/=:.\\~- (write PROGRA~1)", repr(config.ssh.powershell)
 
 
 def advice(config: Config) -> list[str]:
@@ -324,6 +345,3 @@ def advice(config: Config) -> list[str]:
         "no [[vm]] is named": not config.vm,
     }
     return [text for text, is_so in odd.items() if is_so]
-
-
-_CHECKS: tuple[Callable[[Config], _Wrong], ...] = (_addresses, _names, _nodes, _vms, _paths)

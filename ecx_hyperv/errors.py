@@ -53,7 +53,7 @@ class Mistake:
 
     def __str__(self) -> str:
         place = f"{self.file}: {self.key}" if self.key else self.file
-        return f"{place}: expected {self.expected}" + (f", not {self.seen}" if self.seen else "")
+        return " ".join(f"{place}: expected {self.expected}{f', not {self.seen}' if self.seen else ''}".split())
 
 
 class ConfigError(EcxHypervError):

@@ -30,7 +30,7 @@ def open_log(clock: Clock, run_id: str, *, form: LogFormat, verbose: bool, strea
     renderer = structlog.processors.JSONRenderer(ensure_ascii=False) if form is LogFormat.JSON else _as_text
     logger: Log = structlog.wrap_logger(
         structlog.PrintLogger(stream or sys.stderr),
-        processors=[structlog.processors.add_log_level, stamp, renderer],
+        processors=[structlog.processors.add_log_level, structlog.processors.format_exc_info, stamp, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.INFO),
         cache_logger_on_first_use=False,
     )
@@ -41,10 +41,10 @@ def _as_text(_logger: object, _method: str, event: MutableMapping[str, Any]) -> 
     head = f"{event.pop('time')} {event.pop('level'):7} [{event.pop('run')}]"
     what = event.pop("event")
     vm = event.pop("vm", None)
-    told = "; ".join(f"{key}: {_flat(value)}" for key, value in event.items() if value not in (None, ""))
-    return f"{head} {f'{vm}: ' if vm else ''}{_flat(what)}{f' ({told})' if told else ''}"
+    told = "; ".join(f"{key}: {flat(value)}" for key, value in event.items() if value not in (None, ""))
+    return f"{head} {f'{flat(vm)}: ' if vm else ''}{flat(what)}{f' ({told})' if told else ''}"
 
 
-def _flat(value: object) -> str:
+def flat(value: object) -> str:
     """Keep whatever a host or a name contains on one line, and out of the terminal's control."""
     return "".join(character if character.isprintable() else " " for character in str(value))

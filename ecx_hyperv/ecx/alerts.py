@@ -6,10 +6,13 @@ from typing import Protocol
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.ecx.commands import Runner
 from ecx_hyperv.errors import LocalError
-from ecx_hyperv.log import Log
+from ecx_hyperv.log import Log, flat
 
 # The alert log shows a line; what is longer is cut by ECX somewhere.
 _LONGEST = 500
+# What an alert may take, and what it gets even after the deadline: that a run is out of time must still be told.
+_MOST_S = 10.0
+_LEAST_S = 3.0
 
 
 class Level(Enum):
@@ -37,11 +40,12 @@ class EcxAlerts:
 
     def __call__(self, level: Level, text: str) -> None:
         """Send one line to ECX's alert log."""
-        line = " ".join(f"ecx-hyperv: {text}".split())[:_LONGEST]
+        line = " ".join(flat(f"ecx-hyperv: {text}").split())[:_LONGEST]
+        seconds = min(_MOST_S, max(_LEAST_S, self._deadline.remaining()))
         try:
-            done = self._run(["clplogcmd", "-m", line, "-l", level.value], self._deadline.within(10).remaining())
+            done = self._run(["clplogcmd", "-m", line, "-l", level.value], seconds)
         except LocalError as error:
-            self._log.warning("alert not sent", level=level.value, alert=text, because=error.what)
+            self._log.warning("alert not sent", urgency=level.value, alert=text, because=error.what)
             return
         if done.code != 0:
-            self._log.warning("alert not sent", level=level.value, alert=text, because=f"clplogcmd: {done.code}")
+            self._log.warning("alert not sent", urgency=level.value, alert=text, because=f"clplogcmd: {done.code}")

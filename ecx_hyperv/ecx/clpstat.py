@@ -18,7 +18,7 @@ from ecx_hyperv.errors import LocalError
 
 BUSY = 9
 
-_SERVER = re.compile(r"^ {3}(?P<own>[ *])(?P<name>\S+)(?: \.*)? *: (?P<status>\S(?:.*\S)?) *$")
+_SERVER = re.compile(r"^ {3}(?P<own>[ *])(?P<name>\S+)(?P<fill> \.*)? *: (?P<status>\S(?:.*\S)?) *$")
 _GROUP = re.compile(r"^ {4}(?P<name>\S+)(?: \.*)? *: (?P<status>\S(?:.*\S)?) *$")
 _CURRENT = re.compile(r"^ {6}current +: (?P<server>\S+) *$")
 
@@ -39,6 +39,7 @@ class Server:
     name: str
     status: str
     is_own: bool
+    may_be_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Status:
     def find(self, name: str) -> Server | None:
         """Return the row of a server by its name, or by the 16 columns that clpstat leaves of it."""
         exact = [server for server in self.servers if server.name == name]
-        cut = [server for server in self.servers if len(server.name) >= 16 and name.startswith(server.name)]
+        cut = [server for server in self.servers if server.may_be_cut and name.startswith(server.name)]
         return exact[0] if exact else cut[0] if len(cut) == 1 else None
 
 
@@ -73,7 +74,9 @@ def parse(text: str) -> Status:
         if line.startswith("  <"):
             section = line.strip()
         elif section == "<server>" and (row := _SERVER.match(line)):
-            servers.append(Server(row["name"], row["status"], row["own"] == "*"))
+            # A name that leaves room for dots is whole.
+            cut = len(row["name"]) >= 16 and "." not in (row["fill"] or "")
+            servers.append(Server(row["name"], row["status"], row["own"] == "*", cut))
         elif section == "<group>" and (row := _GROUP.match(line)):
             groups.append(Group(row["name"], row["status"], ""))
         elif section == "<group>" and groups and (row := _CURRENT.match(line)):

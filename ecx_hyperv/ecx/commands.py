@@ -49,14 +49,16 @@ def run(command: Sequence[str], seconds: float) -> Completed:
         )
     except subprocess.TimeoutExpired as late:
         return Completed(None, late.stdout or b"", late.stderr or b"")
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        # ValueError: an argument that holds a NUL, or what this locale cannot encode.
         raise LocalError(f"{path} cannot be run", seen=str(error), remedy="see its permissions") from None
     return Completed(done.returncode, done.stdout, done.stderr)
 
 
 def find(name: str) -> str:
     """Return the path of a command, from PATH or where ECX and the system keep theirs; raises LocalError."""
-    places = os.pathsep.join([os.environ.get("PATH", ""), *_ALSO_HERE])
+    # An empty entry would mean the folder that the script runs in.
+    places = os.pathsep.join([*filter(None, os.environ.get("PATH", "").split(os.pathsep)), *_ALSO_HERE])
     found = shutil.which(name, path=places)
     if found is None:
         raise LocalError(

@@ -8,13 +8,14 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from ecx_hyperv.config import Config, Node
+from ecx_hyperv.config import Config, Node, is_address
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.decide.unregister import Factor
 from ecx_hyperv.ecx.commands import Runner
 from ecx_hyperv.errors import ConfigError, LocalError, Mistake, UsageError
 
 _PREFIXES = ("exec-", "genw-")
+_FACTORS = {factor.value: factor for factor in Factor if factor not in (Factor.OTHER, Factor.NONE)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +42,7 @@ def read_call(environ: Mapping[str, str], folder: Path) -> Call:
 
 
 def _factor(word: str) -> Factor:
-    if not word:
-        return Factor.NONE
-    try:
-        return Factor(word)
-    except ValueError:
-        return Factor.OTHER
+    return _FACTORS.get(word, Factor.OTHER) if word else Factor.NONE
 
 
 def choose_vms(config: Config, arguments: Sequence[str], call: Call) -> list[str]:
@@ -140,11 +136,11 @@ def local_addresses(run: Runner) -> frozenset[str]:
     done = run(["ip", "-json", "address", "show"], 10)
     try:
         interfaces = msgspec.json.decode(done.stdout, type=list[_Interface])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise LocalError(
             "this machine's addresses cannot be read",
             seen=f"ip -json address show: exit {done.code}, {error}",
             remedy="say which node this is with --node or ECX_HYPERV_NODE",
         ) from None
     found = {address.local for interface in interfaces for address in interface.addr_info}
-    return frozenset(found - {""})
+    return frozenset(address for address in found if is_address(address))

@@ -24,7 +24,7 @@ def read(path: Path, kind: type[_T]) -> _T | None:
     """Read a JSON file; None if it is not there or no longer makes sense; raises LocalError if it cannot be read."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     except OSError as error:
         raise _broken(path, error) from None

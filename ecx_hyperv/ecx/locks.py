@@ -4,6 +4,7 @@ Each is a flock, so a process that is killed holds nothing. A stop first takes t
 looks at before each step, and then the VM's own.
 """
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Sequence
@@ -62,9 +63,11 @@ class FileLock:
             except BlockingIOError:
                 os.close(descriptor)
                 return False
-            os.truncate(descriptor, 0)
-            os.write(descriptor, str(os.getpid()).encode())
             self._held.append(descriptor)
+            # Only holder() reads it, so a full disk must not matter.
+            with contextlib.suppress(OSError):
+                os.truncate(descriptor, 0)
+                os.write(descriptor, str(os.getpid()).encode())
         return True
 
     def release(self) -> None:

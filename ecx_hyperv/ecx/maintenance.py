@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Protocol
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from ecx_hyperv.ecx import files
+
+Moment = Annotated[datetime, Meta(tz=True)]
 
 
 class Kind(Enum):
@@ -23,8 +25,8 @@ class Flag(Struct, frozen=True):
 
     kind: Kind
     name: str
-    since: datetime
-    until: datetime | None = None
+    since: Moment
+    until: Moment | None = None
     reason: str = ""
 
     def holds(self, now: datetime) -> bool:

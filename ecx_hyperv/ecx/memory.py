@@ -40,8 +40,8 @@ class Memory(Struct, frozen=True, kw_only=True):
         return replace(
             self,
             looked=min(self.looked, now),
-            since={span: min(since, now) for span, since in self.since.items()},
-            actions=tuple(min(action, now) for action in self.actions if now - action < _HOUR_S),
+            since={span: min(since, now) if since >= 0 else now for span, since in self.since.items()},
+            actions=tuple(min(max(action, 0.0), now) for action in self.actions if now - action < _HOUR_S),
             told_at=min(self.told_at, now),
         )
 

@@ -18,21 +18,26 @@ def _lines(ecx: Ecx, node: str, width: int) -> Iterator[str]:
     yield "  <server>"
     for name in ecx.servers:
         status = ecx.sees(node, name)
-        yield f"   {'*' if name == node else ' '}{_cell(name, width)}: {status:17}"
+        yield f"   {'*' if name == node else ' '}{_dotted(name, width)}: {status:17}"
         heartbeat = "Normal" if status == "Online" else "Offline"
-        yield f"      {'lankhb1':{width - 2}} : {heartbeat:17}Kernel Mode LAN Heartbeat"
+        yield f"      {_plain('lankhb1', width - 2)}: {heartbeat:17}Kernel Mode LAN Heartbeat"
     active = [one for one in ecx.servers.values() if one.is_active and ecx.sees(node, one.name) == "Online"]
     yield "  <group>"
-    yield f"    {_cell(GROUP, width)}: {active[0].group if active else 'Offline':17}"
-    yield f"      {'current':{width - 2}} : {active[0].name if active else 'None'}"
+    yield f"    {_dotted(GROUP, width)}: {active[0].group if active else 'Offline':17}"
+    yield f"      {_plain('current', width - 2)}: {active[0].name if active else 'None'}"
     for resource, state in (active[0].resources if active else {}).items():
-        yield f"      {resource[: width - 2]:{width - 2}} : {state:17}"
+        yield f"      {_plain(resource, width - 2)}: {state:17}"
     yield "  <monitor>"
     for monitor in ecx.servers[node].monitors.values():
-        yield f"    {monitor.name[:width]:{width}} : {monitor.status:17}"
+        yield f"    {_plain(monitor.name, width)}: {monitor.status:17}"
     yield _RULE
 
 
-def _cell(name: str, width: int) -> str:
+def _dotted(name: str, width: int) -> str:
     """Fill a name up with dots, or cut it, as clpstat does."""
-    return name[:width] if len(name) >= width else f"{name} ".ljust(width, ".")
+    return f"{name[:width]} ".ljust(width + 1, ".")
+
+
+def _plain(name: str, width: int) -> str:
+    """Fill a name up with blanks, or cut it."""
+    return f"{name[:width]} ".ljust(width + 1)

@@ -1,8 +1,10 @@
 """The commands of the EC-VM: found, limited, and never read by a shell."""
 
 import os
+import subprocess
 import time
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import given
@@ -69,7 +71,7 @@ def test_a_command_that_is_not_there_is_named() -> None:
         run(["clpstat-of-nobody"], AMPLE)
     assert Exit.CANNOT_TELL is caught.value.exit
     assert "clpstat-of-nobody" in caught.value.what
-    assert "/opt/nec/clusterpro/bin" in caught.value.seen
+    assert "not on PATH, nor in /usr/sbin, /opt/nec/clusterpro/bin, /usr/bin, /sbin, /bin" == caught.value.seen
     assert "install" in caught.value.remedy
 
 
@@ -112,6 +114,20 @@ def test_a_command_is_killed_after_its_limit(seconds: float) -> None:
     began = time.monotonic()
     assert run(["sleep", "300"], seconds).code is None
     assert time.monotonic() - began < AMPLE
+
+
+@pytest.mark.parametrize("seconds", [90, 0.5, 0, -5])
+def test_a_command_gets_the_time_that_there_is(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit must be the one given, if only a moment where none is left, and what was printed by then be kept."""
+    limits: list[float] = []
+
+    def run_late(command: list[str], *, timeout: float, **_kwargs: Any) -> NoReturn:
+        limits.append(timeout)
+        raise subprocess.TimeoutExpired(command, timeout, output=b"so far", stderr=None)
+
+    monkeypatch.setattr(subprocess, "run", run_late)
+    assert Completed(None, b"so far", b"") == run(["sh"], seconds)
+    assert [seconds] == limits if seconds > 0 else 0 < limits[0] <= 1
 
 
 def test_no_shell_reads_an_argument() -> None:

@@ -1,6 +1,7 @@
 """config.toml that is as it should be: what it says, what it leaves to defaults, what is found in it."""
 
 import json
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecx_hyperv.config import (
+    DEFAULT,
     Cluster,
     Config,
     Monitor,
@@ -170,6 +172,22 @@ def test_every_key_is_read() -> None:
 def test_a_file_from_any_editor_is_read(text: str) -> None:
     """A byte order mark, Windows' line ends and comments must make no difference."""
     assert config_of() == parse(text, "config.toml")
+
+
+@pytest.mark.parametrize("stdin", list(StdinWay))
+@pytest.mark.parametrize("unknown", list(Unknown))
+def test_every_word_of_a_choice_is_read(stdin: StdinWay, unknown: Unknown) -> None:
+    """Each word of a choice must be taken as documented, the default's among them."""
+    text = replaced("[ssh]", f'[ssh]\nstdin = "{stdin.value}"') + f'[monitor]\nunknown = "{unknown.value}"\n'
+    config = parse(text, "config.toml")
+    assert (stdin, unknown) == (config.ssh.stdin, config.monitor.unknown)
+    assert {"handle", "input"} == {one.value for one in StdinWay}
+    assert {"healthy", "failed"} == {one.value for one in Unknown}
+
+
+def test_the_file_has_its_place() -> None:
+    """The file must be looked for where the documentation says."""
+    assert Path("/etc/ecx-hyperv/config.toml") == DEFAULT
 
 
 @pytest.mark.parametrize("zero", ["shutdown", "reserve", "leftover", "settle", "critical", "isolated", "cool_down"])

@@ -1,5 +1,8 @@
 """Time, and the one deadline of a command."""
 
+import time
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -81,6 +84,10 @@ def test_the_machines_own_time() -> None:
     assert clock.wall().tzinfo is not None
 
 
-def test_no_time_is_slept_where_none_is_left() -> None:
-    """Sleeping for less than nothing must be no error."""
-    SystemClock().sleep(-1)
+def test_the_machine_sleeps_as_long_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system must sleep for the time that is asked for, and not at all for less than nothing."""
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    for seconds in (2.5, 0, -1):
+        SystemClock().sleep(seconds)
+    assert [2.5, 0, 0] == slept

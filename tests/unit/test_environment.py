@@ -73,6 +73,7 @@ def test_the_root_folder_has_no_name() -> None:
         ("", "genw-web1", "web1"),
         ("", "genw-web11", "web11"),
         ("exec-WEB1", "", "web1"),
+        ("", "genw-WEB1", "web1"),
         ("exec-業務 サーバー", "", "業務 サーバー"),
         # What ECX says of the resource comes first.
         ("exec-web1", "exec-web11", "web1"),
@@ -220,7 +221,7 @@ def test_the_machines_addresses_are_listed() -> None:
     ]
     runner = FakeRunner(printed(json.dumps(interfaces)))
     assert {"127.0.0.1", "::1", "192.168.137.20"} == local_addresses(runner)
-    assert [["ip", "-json", "address", "show"]] == [command for command, _ in runner.calls]
+    assert [(["ip", "-json", "address", "show"], 10)] == runner.calls
 
 
 @pytest.mark.parametrize(

@@ -157,6 +157,36 @@ def test_another_process_holds_a_lock(folder: Path, kind: str) -> None:
         lock.release()
 
 
+def test_a_stop_names_the_start_that_it_waits_for(folder: Path) -> None:
+    """A stop that holds its own part must name the process that it waits for, not itself."""
+    stop = FileLocks(folder).stop("web1")
+    with another_process(folder, "start", "web1") as process:
+        assert not stop.acquire()
+        assert f"process {process.pid}" == stop.holder()
+    stop.release()
+
+
+def test_asking_again_and_again_leaves_nothing_open(folder: Path) -> None:
+    """A lock that is asked for until it is free must not use up this process's files."""
+    held, waiting = FileLocks(folder).start("web1"), FileLocks(folder).start("web1")
+    assert held.acquire()
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(10):
+        assert not waiting.acquire()
+        assert FileLocks(folder).is_busy("web1")
+    assert before == len(os.listdir("/proc/self/fd"))
+    held.release()
+
+
+def test_locks_are_closed_to_others(folder: Path) -> None:
+    """Nobody but this user must be able to hold a lock, and so to keep a VM from being stopped."""
+    lock = FileLocks(folder).stop("web1")
+    assert lock.acquire()
+    assert 0o700 == folder.stat().st_mode & 0o777
+    assert [0o600, 0o600] == [path.stat().st_mode & 0o777 for path in folder.iterdir()]
+    lock.release()
+
+
 @pytest.mark.parametrize("kind", ["start", "stop", "peer"])
 def test_a_killed_holder_frees_its_lock(folder: Path, kind: str) -> None:
     """A process that is killed at any instant must hold nothing any longer."""

@@ -73,6 +73,13 @@ def test_an_event_stays_on_one_line_of_text(event: str, seen: str) -> None:
     assert logged.text[:-1].isprintable()
 
 
+def test_what_would_break_a_line_is_a_blank() -> None:
+    """Each character that a line can't hold must be told as a blank, the rest unchanged."""
+    logged = Logged()
+    logged.log.info("a\nb", seen="c\x1b[1m\u3000d")
+    assert logged.text.endswith("] a b (seen: c [1m d)\n")
+
+
 @pytest.mark.parametrize("vm", ["web\n1", "web\x1b[2J1", "web\u20281", "web\x9b1"])
 def test_a_vms_name_stays_on_the_line_of_its_event(vm: str) -> None:
     """A VM's name, which may come from a command line, must no more break a line than what is told of it."""

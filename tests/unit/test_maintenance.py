@@ -117,6 +117,17 @@ def test_a_flag_that_cannot_be_read_is_an_error_of_ours(maintenance: Maintenance
             attempt()
 
 
+@pytest.mark.parametrize("kind", ["vm", "peer"])
+def test_a_flag_of_an_earlier_version_holds(maintenance: Maintenance, kind: str) -> None:
+    """A flag must be read as it has always been written, since an update must not end anyone's maintenance."""
+    flag = Flag(Kind(kind), "web1", NOW, NOW + SECOND, "patch")
+    maintenance.set(Flag(Kind(kind), "web1", NOW))
+    since, until = "2024-06-01T12:00:00Z", "2024-06-01T12:00:01Z"
+    text = f'{{"kind":"{kind}","name":"web1","since":"{since}","until":"{until}","reason":"patch"}}'
+    _overwrite(maintenance, text.encode())
+    assert flag == maintenance.find(Kind(kind), "web1", NOW)
+
+
 def _overwrite(maintenance: Maintenance, content: bytes) -> None:
     [path] = (maintenance.state / "maintenance").iterdir()
     path.write_bytes(content)

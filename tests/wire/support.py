@@ -149,11 +149,17 @@ class Stage(Door):
         if self.scene is None:
             super().launch(channel, command)
         else:
-            threading.Thread(target=self.scene, args=(channel, command), daemon=True).start()
+            threading.Thread(target=self._play, args=(self.scene, channel, command), daemon=True).start()
 
     def run_agent(self, channel: paramiko.Channel, command: str) -> None:
         """Run the agent, as if there were no scene."""
         super().launch(channel, command)
+
+    @staticmethod
+    def _play(scene: Callable[[paramiko.Channel, str], None], channel: paramiko.Channel, command: str) -> None:
+        # The client sends only once it knows that the command was started; a real sshd says nothing before either.
+        happens(channel.recv_ready, PATIENCE_S)
+        scene(channel, command)
 
     def connections(self) -> int:
         """Count the connections, with a command started in them, that still live."""

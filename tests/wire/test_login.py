@@ -68,7 +68,7 @@ def test_login_with_the_right_keys(site: Site) -> None:
 
 def test_nobody_listens(no_host: Site) -> None:
     """A host that refuses connections must be unreachable at once, and the error must name it and its port."""
-    with at_most(1.0):
+    with at_most(2.0):
         error = refusal(no_host, Unreachable)
     address, port = no_host.place
     assert address == error.host
@@ -80,7 +80,7 @@ def test_nothing_answers(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """A host whose packets vanish must be unreachable after the limit of a connection."""
     monkeypatch.setattr(ssh, "TCP_S", 0.3)
     site.door.become(Sshd.SILENT)
-    with at_most(1.5):
+    with at_most(2.0):
         error = refusal(site, Unreachable)
     assert "nothing for 0.3 s" == error.seen
 
@@ -88,7 +88,7 @@ def test_nothing_answers(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_deadline_is_nearer_than_the_limit(site: Site) -> None:
     """A connection must be given up at the command's deadline when that is nearer than its own limit."""
     site.door.become(Sshd.SILENT)
-    with at_most(1.5), pytest.raises(Unreachable):
+    with at_most(2.0), pytest.raises(Unreachable):
         site.connect(0.2)
 
 
@@ -102,7 +102,7 @@ def test_listener_that_does_not_shake_hands(
 ) -> None:
     """A port at which no SSH handshake comes about must be unreachable within the limit of a handshake."""
     monkeypatch.setattr(ssh, "HANDSHAKE_S", 0.3)
-    with listener(no_host.place, greet), at_most(1.5):
+    with listener(no_host.place, greet), at_most(2.0):
         error = refusal(no_host, Unreachable)
     assert "SSH login does not come about" in error.what
     assert seen in error.seen
@@ -118,7 +118,7 @@ def test_login_that_hangs_is_not_a_refusal(site: Site, monkeypatch: pytest.Monke
 
     monkeypatch.setattr("ecx_hyperv.lab.sshd._Server.check_auth_publickey", hang)
     monkeypatch.setattr(ssh, "AUTH_S", 0.3)
-    with at_most(1.5):
+    with at_most(2.0):
         error = refusal(site, Unreachable)
     over.set()
     assert "no answer in time" == error.seen
@@ -132,7 +132,7 @@ def test_connection_that_breaks_in_the_login_is_not_a_refusal(site: Site, monkey
         return paramiko.common.AUTH_FAILED
 
     monkeypatch.setattr("ecx_hyperv.lab.sshd._Server.check_auth_publickey", go_away)
-    with at_most(1.5):
+    with at_most(2.0):
         refusal(site, Unreachable)
 
 

@@ -82,7 +82,7 @@ NOISE = {
     "words without an end": b"WARNING: the names of some imported commands",
     "bytes of another code page": JAPANESE.encode("cp932", "replace") + b"\r\n\xff\xfe\x00",
     "the nonce, but not at the start": b"> " + NONCE.encode() + b" hello e30=\n",
-    "another session's frame": b"f" * 32 + b" 1 e30=\n",
+    "another session's frame": b"a" * 32 + b" 1 e30=\n",
     "half a nonce": NONCE[:31].encode(),
 }
 
