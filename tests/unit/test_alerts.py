@@ -66,7 +66,7 @@ def test_a_long_alert_is_cut(character: str) -> None:
 
 @pytest.mark.parametrize(("left", "limit"), [(90, 10), (4, 4), (0, 3)])
 def test_an_alert_takes_no_longer_than_there_is_time(left: float, limit: float) -> None:
-    """An alert must be given ten seconds at most, and three even when the run is out of time, which is worth telling."""
+    """An alert must be given ten seconds at most, and three even when the run is out of time."""
     runner = FakeRunner(SENT)
     Alerting(runner, left).alert(Level.INFO, "x")
     assert [limit] == [seconds for _, seconds in runner.calls]

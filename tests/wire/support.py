@@ -1,11 +1,12 @@
 """What the tests of the wire share: frames, key pairs, and a real SSH server with an agent that does as it is told."""
 
 import base64
+import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -159,7 +160,8 @@ class Stage(Door):
     def _play(scene: Callable[[paramiko.Channel, str], None], channel: paramiko.Channel, command: str) -> None:
         # The client sends only once it knows that the command was started; a real sshd says nothing before either.
         happens(channel.recv_ready, PATIENCE_S)
-        scene(channel, command)
+        with suppress(OSError, EOFError, paramiko.SSHException):
+            scene(channel, command)
 
     def connections(self) -> int:
         """Count the connections, with a command started in them, that still live."""
@@ -224,8 +226,9 @@ class Site:
 
 
 def free_place(number: int) -> tuple[str, int]:
-    """Return an address and a port that nobody listens on."""
-    address = f"127.77.9.{number}"
+    """Return an address and a port that nobody listens on; tests that run side by side have addresses of their own."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    address = f"127.77.9.{worker % 25 * 10 + number}"
     with socket.socket() as probe:
         probe.bind((address, 0))
         port: int = probe.getsockname()[1]
@@ -245,7 +248,8 @@ def listener(place: tuple[str, int], greet: Callable[[socket.socket], None]) -> 
                 except OSError:
                     return
                 accepted.append(connection)
-                greet(connection)
+                with suppress(OSError):
+                    greet(connection)
 
         thread = threading.Thread(target=accept, daemon=True)
         thread.start()

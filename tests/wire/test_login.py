@@ -4,6 +4,7 @@ import base64
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import paramiko
@@ -106,6 +107,15 @@ def test_listener_that_does_not_shake_hands(
         error = refusal(no_host, Unreachable)
     assert "SSH login does not come about" in error.what
     assert seen in error.seen
+
+
+def test_handshake_that_ends_by_paramikos_own_limit(no_host: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handshake must end as unreachable too when paramiko gives up a moment before the watchdog does."""
+    monkeypatch.setattr(ssh, "HANDSHAKE_S", 0.2)
+    monkeypatch.setattr(ssh, "_watchdog", lambda *_: nullcontext())
+    with listener(no_host.place, nothing), at_most(2.0):
+        error = refusal(no_host, Unreachable)
+    assert "no answer in time" == error.seen
 
 
 def test_login_that_hangs_is_not_a_refusal(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
