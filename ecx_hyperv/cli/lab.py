@@ -39,10 +39,20 @@ def lab() -> None:
 @click.option("--fast", is_flag=True, help="Everything takes a tenth of the time.")
 @click.option("--language", type=click.Choice(["en", "ja"]), default="en", help="What the hosts speak.")
 @click.option("--stdin", type=click.Choice(["handle", "input"]), default="handle", help="As [ssh] stdin.")
+@click.option("--set", "sets", multiple=True, metavar="NAME=VALUE", help="Another setting, powershell=0.3 say.")
 @with_options
-def start(setting: Setting, folder: str, vms: tuple[str, ...], fast: bool, language: str, stdin: str) -> None:
+def start(
+    setting: Setting,
+    folder: str,
+    vms: tuple[str, ...],
+    *,
+    fast: bool,
+    language: str,
+    stdin: str,
+    sets: tuple[str, ...],
+) -> None:
     """Start a lab in the background."""
-    settings = msgspec.structs.replace(FAST if fast else Settings(), language=language)
+    settings = _with_sets(msgspec.structs.replace(FAST if fast else Settings(), language=language), sets)
     choices = Choices(vms=vms, settings=settings, stdin=stdin)
     if fast:
         choices = msgspec.structs.replace(choices, timing=FAST_TIMING)
@@ -149,6 +159,16 @@ def demo(setting: Setting) -> None:
 def bench(setting: Setting) -> None:
     """Measure what each job costs: connections, PowerShells, requests, time."""
     common.run_to_exit(setting, _bench)
+
+
+def _with_sets(settings: Settings, sets: tuple[str, ...]) -> Settings:
+    """Return settings with those changed that --set names."""
+    names = dict(one.split("=", 1) if "=" in one else (one, "") for one in sets)
+    try:
+        changed = {**msgspec.to_builtins(settings), **names}
+        return msgspec.convert(changed, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise click.BadParameter(str(error), param_hint="--set") from None
 
 
 def _start(folder: Path, choices: Choices) -> Exit:

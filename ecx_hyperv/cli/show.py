@@ -10,6 +10,9 @@ from rich.text import Text
 from ecx_hyperv.run.status import HostStatus, OnHost, Status
 
 
+_WIDE = 200
+
+
 class LiveProgress:
     """A line on the terminal that says what is going on, for each VM."""
 
@@ -33,7 +36,10 @@ class LiveProgress:
 
 def show_status(status: Status) -> None:
     """Print a status as tables on stdout."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        # For a pager or a file nothing need be folded.
+        console = Console(highlight=False, width=_WIDE)
     for table in (_hosts(status), _vms(status), _volumes(status)):
         console.print(table)
     console.print(Text(f"ECX: {_ecx(status)}"))

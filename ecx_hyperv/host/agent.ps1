@@ -109,15 +109,20 @@ function Get-Dotted($Object, [string]$Path) {
     return , $value
 }
 
+# The Win32 code in 0x8007xxxx (as signed numbers); any other number as it is.
+function ConvertTo-Win32Code([int]$Number) {
+    if (($Number -band -65536) -eq -2147024896) { return $Number -band 65535 }
+    return $Number
+}
+
 function Get-Win32Code($Record) {
     $chain = @()
     for ($e = $Record.Exception; $null -ne $e; $e = $e.InnerException) { $chain = @($e) + $chain }
     foreach ($e in $chain) {
-        if ($e -is [ComponentModel.Win32Exception]) { return $e.NativeErrorCode }
+        if ($e -is [ComponentModel.Win32Exception]) { return ConvertTo-Win32Code $e.NativeErrorCode }
     }
-    # 0x8007xxxx, as signed numbers.
     foreach ($e in $chain) {
-        if (($e.HResult -band -65536) -eq -2147024896) { return $e.HResult -band 65535 }
+        if ((ConvertTo-Win32Code $e.HResult) -ne $e.HResult) { return ConvertTo-Win32Code $e.HResult }
     }
     $found = [regex]::Matches([string]$Record.Exception.Message, '0x8007([0-9A-Fa-f]{4})')
     if ($found.Count -gt 0) { return [Convert]::ToInt32($found[$found.Count - 1].Groups[1].Value, 16) }
@@ -215,7 +220,7 @@ Write-Frame 'hello' @{
 
 while ($true) {
     $Deadman.Due = $Clock.ElapsedMilliseconds + $IdleLimit
-    $line = $Reader.ReadLine()
+    try { $line = $Reader.ReadLine() } catch { $line = $null }
     if ($null -eq $line) { break }
     $start = $Clock.ElapsedMilliseconds
     try {
@@ -242,5 +247,8 @@ while ($true) {
         results = $results.ToArray(); ms = $Clock.ElapsedMilliseconds - $start; modules = $loaded
     }
 }
-# A pipeline thread of the deadman's runspace would keep the process until its next look.
+# What was started as a job may still have to go out, where the process ends right after its only request.
+$running = @(Get-Job -State Running)
+if ($running.Count -gt 0) { $null = Wait-Job -Job $running -Timeout 5 }
+# The deadman's runspace would keep the process until its next look.
 [Environment]::Exit(0)

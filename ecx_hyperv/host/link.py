@@ -154,7 +154,9 @@ class _Link:
             return
         self._log.debug("session lost", host=self.host, because=str(error))
         self.close()
-        self._failure = error
+        # What is asked until it is called again is never sent.
+        lost = Unreachable(self.host, "its session was lost, and it is not called again yet", seen=error.what)
+        self._failure = lost if error.may_have_been_done else error
         self._not_before = self._clock.monotonic() + self._pause
         self._pause = min(self._pause * 2, _LONGEST_PAUSE_S)
 

@@ -8,6 +8,8 @@ import queue
 import secrets
 import threading
 from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
 from importlib.resources import files
 from typing import Protocol
 
@@ -37,6 +39,7 @@ HELLO_S = 30.0
 # How long after a request's own limit its answer may still be on the way.
 _GRACE_S = 2.0
 _KEPT_STDERR = 16 * 1024
+_LAST_WORDS_S = 0.5
 
 
 class Session(Protocol):
@@ -53,7 +56,11 @@ def open_session(connection: Connection, powershell: str, way: StdinWay, deadlin
     """Start the agent on a host that is connected to; raises NoAgent."""
     if way is StdinWay.INPUT:
         return _InputSession(connection, powershell)
-    return _HandleSession(connection, powershell, deadline)
+    try:
+        return _HandleSession(connection, powershell, deadline)
+    except BaseException:
+        connection.close()
+        raise
 
 
 class _Agent:
@@ -68,14 +75,20 @@ class _Agent:
         self._stderr: deque[bytes] = deque(maxlen=16)
         script = files(__package__).joinpath(bootstrap).read_text(encoding="ascii").replace("NONCE", nonce)
         self._channel = connection.launch(encode_command(powershell, script), deadline)
-        for drain in (self._drain_stdout, self._drain_stderr):
-            threading.Thread(target=drain, name=f"{drain.__name__}-{self.host}", daemon=True).start()
+        self._stderr_drain = self._start(self._drain_stderr)
+        self._start(self._drain_stdout)
 
     def send(self, data: bytes, deadline: Deadline) -> None:
-        self.connection.send(self._channel, data, deadline)
+        try:
+            self.connection.send(self._channel, data, deadline)
+        except SessionLost as lost:
+            self._await_last_words()
+            raise SessionLost(self.host, lost.what.split(": ", 1)[-1], seen=f"{lost.seen}; {self.said()}") from None
 
     def end_input(self) -> None:
-        self._channel.shutdown_write()
+        # Whoever waits for the answer is told what became of the connection.
+        with suppress(OSError, EOFError, paramiko.SSHException):
+            self._channel.shutdown_write()
 
     def next_frame(self, deadline: Deadline) -> Frame:
         """Return the next frame; raises SessionLost."""
@@ -99,7 +112,7 @@ class _Agent:
             raise NoAgent(
                 self.host,
                 "PowerShell or the agent does not come up",
-                seen=f"{lost.what.split(': ', 1)[-1]}; {self.said()}",
+                seen=f"{lost.what.split(': ', 1)[-1]}: {lost.seen}",
                 remedy="log in there by ssh and run powershell; see its language mode and any AppLocker or WDAC policy",
             ) from None
         if not isinstance(frame, Greeting):
@@ -108,16 +121,28 @@ class _Agent:
 
     def said(self) -> str:
         """Return what the host said beside its frames, and how its PowerShell ended if it did."""
-        ended = f"exit status {self._channel.exit_status}" if self._channel.exit_status_ready() else ""
+        # It is -1 until the host has told it, also on a channel that is closed.
+        ended = f"exit status {self._channel.exit_status}" if self._channel.exit_status != -1 else ""
         stderr = b"".join(self._stderr)[-_KEPT_STDERR:].decode("utf-8", "replace")
         parts = (ended, self._frames.noise[-400:], " ".join(stderr.split())[-400:])
         return "; ".join(part for part in parts if part) or "nothing else said"
+
+    def _start(self, drain: Callable[[], None]) -> threading.Thread:
+        thread = threading.Thread(target=drain, name=f"{drain.__name__}-{self.host}", daemon=True)
+        thread.start()
+        return thread
+
+    def _await_last_words(self) -> None:
+        """Wait a moment for what a PowerShell that ends still says: its exit status comes after its output's end."""
+        self._channel.status_event.wait(_LAST_WORDS_S)
+        self._stderr_drain.join(_LAST_WORDS_S)
 
     def _drain_stdout(self) -> None:
         try:
             while data := self._channel.recv(65536):
                 for frame in self._frames.feed(data):
                     self._inbox.put(frame)
+            self._await_last_words()
             self._inbox.put(None)
         except WireError as error:
             self._inbox.put(error)

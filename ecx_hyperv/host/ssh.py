@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import paramiko
+from cryptography.exceptions import UnsupportedAlgorithm
+from paramiko.pkey import UnknownKeyType
 
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.errors import HostKeyRefused, LoginRefused, NoAgent, SessionLost, Unreachable
@@ -177,7 +179,7 @@ def _pinned(target: Target) -> list[paramiko.PKey]:
 def _load_key(target: Target) -> paramiko.PKey:
     try:
         return paramiko.PKey.from_path(target.key)
-    except (OSError, ValueError, TypeError, paramiko.SSHException) as error:
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm, UnknownKeyType, paramiko.SSHException) as error:
         raise LoginRefused(
             target.address,
             f"the private key {target.key} cannot be used",
@@ -200,11 +202,12 @@ def _shake_hands(
     try:
         with _watchdog(limit, close):
             transport.start_client(timeout=limit.remaining())
+            # At its timeout start_client just returns; then there is no key yet.
+            key = transport.get_remote_server_key()
     except paramiko.ssh_exception.IncompatiblePeer as error:
         raise _changed(target, f"it offers no key of a pinned kind ({error})") from None
     except (paramiko.SSHException, OSError, EOFError) as error:
         raise _no_handshake(target, error, limit) from None
-    key = transport.get_remote_server_key()
     if key not in pinned:
         raise _changed(target, f"its {key.get_name()} key is {key.fingerprint}")
 

@@ -5,7 +5,6 @@ native programs say) is noise: it is kept for diagnostics, in bounded measure, a
 """
 
 import base64
-import binascii
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -123,7 +122,11 @@ Frame = Greeting | Answer | GoodBye
 
 def encode_request(number: int, deadline_ms: int, request: Request) -> bytes:
     """Build the line of a request; raises WireError for one that is too long."""
-    line = f"{number} {deadline_ms} ".encode("ascii") + base64.b64encode(msgspec.json.encode(request)) + b"\n"
+    try:
+        content = msgspec.json.encode(request)
+    except UnicodeEncodeError as error:
+        raise WireError(f"a request with a name that is no text: {error}") from None
+    line = f"{number} {deadline_ms} ".encode("ascii") + base64.b64encode(content) + b"\n"
     if len(line) > LONGEST_REQUEST:
         raise WireError(f"a request of {len(line)} bytes is longer than {LONGEST_REQUEST}")
     return line
@@ -144,18 +147,19 @@ class Frames:
         frames: list[Frame] = []
         *lines, rest = data.split(b"\n")
         for line in lines:
-            self._line += line
+            self._take(line)
             frame = self._finish()
             if frame is not None:
                 frames.append(frame)
-        self._line += rest
-        self._count(len(rest))
+        self._take(rest)
         return frames
 
     @property
     def noise(self) -> str:
         """Return the end of what was sent beside the frames."""
-        return b"\n".join(self._noise).decode("utf-8", "replace").strip()
+        begun = bytes(self._line[-_KEPT_NOISE:])
+        is_frame = self._line.startswith(self._nonce) or self._nonce.startswith(begun)
+        return b"\n".join((*self._noise, b"" if is_frame else begun)).decode("utf-8", "replace").strip()
 
     def _finish(self) -> Frame | None:
         line = bytes(self._line).rstrip(b"\r")
@@ -163,12 +167,12 @@ class Frames:
         if line.startswith(self._nonce):
             self._unframed = 0
             return _decode(line[len(self._nonce) :])
-        self._count(len(line))
         self._keep(line)
         return None
 
-    def _count(self, length: int) -> None:
-        self._unframed += length
+    def _take(self, part: bytes) -> None:
+        self._line += part
+        self._unframed += len(part)
         if self._unframed > LONGEST + len(self._nonce):
             raise WireError(f"more than {LONGEST} bytes without an answer")
 
@@ -201,7 +205,7 @@ def _decode(rest: bytes) -> Frame:
 def _unpack(content: bytes, kind: type[_T]) -> _T:
     try:
         return msgspec.json.decode(base64.b64decode(content, validate=True), type=kind)
-    except (binascii.Error, msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, msgspec.DecodeError, RecursionError) as error:
         raise WireError(f"a broken {kind.__name__.lower()} frame: {error}") from None
 
 

@@ -3,7 +3,7 @@
 from msgspec import Struct, field
 
 
-class Settings(Struct, frozen=True, kw_only=True):
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The lab's constants; the defaults make a demo that a person can follow."""
 
     # Hosts and guests.

@@ -120,10 +120,12 @@ def test_ecx_stopped_on_the_peer_is_started_again(scenario: Scenario) -> None:
 
 def test_maintenance_of_the_peer_is_respected(scenario: Scenario) -> None:
     """A peer in maintenance is not started behind an operator's back (defect 52)."""
+    scenario.lab.ecx.monitoring = False
     assert 0 == scenario.run("ec1", "ecx-hyperv", "maintenance", "on", "ec2").returncode
     scenario.start_group("ec1")
     with scenario.lab.world_now():
         scenario.lab.ecx.stop_service("ec2")
+    scenario.wait(lambda _: scenario.lab.ecx.servers["ec2"].service == "Offline", "ECX offline on ec2")
     checked = scenario.run("ec1", "genw-remote-node")
 
     assert (0, "ec2 is in maintenance\n") == (checked.returncode, checked.stdout)

@@ -204,6 +204,19 @@ def test_connection_that_breaks_ends_the_session_at_once(site: Site, way: StdinW
     assert "exit status" not in seen
 
 
+def test_connection_that_breaks_as_the_input_ends(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that breaks just when a request has been sent must be a lost session, whatever paramiko raises."""
+
+    def break_off(_channel: paramiko.Channel) -> None:
+        site.door.drop_all()
+        raise EOFError
+
+    site.host.answer = site.host.hold
+    monkeypatch.setattr(paramiko.Channel, "shutdown_write", break_off)
+    with at_most(2.0):
+        loss(site, StdinWay.INPUT, seconds=PATIENCE_S)
+
+
 def test_connection_that_broke_before_is_noticed_at_once(site: Site) -> None:
     """A request over a connection that has broken meanwhile must fail at once."""
     session = site.session()

@@ -6,9 +6,11 @@ import paramiko
 import pytest
 
 from ecx_hyperv.config import StdinWay
+from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.errors import HostError, NoAgent, SessionLost
 from ecx_hyperv.host import session as module
 from ecx_hyperv.host import ssh
+from ecx_hyperv.host.ssh import Connection
 from ecx_hyperv.lab.agent import Mischief
 from tests.wire.support import PATIENCE_S, Site, at_most, client_connections, echo, echoed, happens, within
 
@@ -23,6 +25,13 @@ def no_agent(site: Site, way: StdinWay = StdinWay.HANDLE) -> HostError:
     # Whether the agent has its request already depends on the way in.
     assert caught.type is (NoAgent if way is StdinWay.HANDLE else SessionLost)
     return caught.value
+
+
+def fail(channel: paramiko.Channel, _command: str) -> None:
+    """End as a PowerShell does whose bootstrap may not run."""
+    channel.sendall_stderr(CLIXML)
+    channel.send_exit_status(1)
+    channel.close()
 
 
 @both_ways
@@ -46,12 +55,23 @@ def test_hello_that_is_too_late(site: Site, monkeypatch: pytest.MonkeyPatch, way
 @both_ways
 def test_powershell_that_ends_at_once(site: Site, way: StdinWay) -> None:
     """A PowerShell that ends without a hello must be reported with its exit status and what it said on stderr."""
+    site.door.scene = fail
+    error = no_agent(site, way)
+    assert "exit status 1" in error.seen
+    assert "Cannot create type." in error.seen
 
-    def fail(channel: paramiko.Channel, _command: str) -> None:
-        channel.sendall_stderr(CLIXML)
-        channel.send_exit_status(1)
-        channel.close()
 
+@both_ways
+def test_powershell_that_ends_while_it_is_sent_to(site: Site, monkeypatch: pytest.MonkeyPatch, way: StdinWay) -> None:
+    """A PowerShell that ends before it was told everything must be reported as fully as one that ends after."""
+    send = ssh.Connection.send
+
+    def send_too_late(connection: Connection, channel: paramiko.Channel, data: bytes, deadline: Deadline) -> None:
+        send(connection, channel, data[:100], deadline)
+        happens(lambda: channel.closed)
+        send(connection, channel, data[100:], deadline)
+
+    monkeypatch.setattr(ssh.Connection, "send", send_too_late)
     site.door.scene = fail
     error = no_agent(site, way)
     assert "exit status 1" in error.seen
@@ -62,13 +82,13 @@ def test_powershell_that_ends_at_once(site: Site, way: StdinWay) -> None:
 def test_exit_status_that_comes_after_the_end_of_output(site: Site, way: StdinWay) -> None:
     """The exit status and stderr must be reported although the output ended first, as it does with a real sshd."""
 
-    def fail(channel: paramiko.Channel, _command: str) -> None:
+    def fail_slowly(channel: paramiko.Channel, _command: str) -> None:
         channel.shutdown_write()
         threading.Event().wait(0.05)
         channel.send_exit_status(23)
         channel.close()
 
-    site.door.scene = fail
+    site.door.scene = fail_slowly
     assert "exit status 23" in no_agent(site, way).seen
 
 
