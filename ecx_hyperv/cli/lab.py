@@ -115,12 +115,12 @@ def network(setting: Setting, folder: str, how: str, machines: tuple[str, ...]) 
 @lab.command(epilog="Example: ecx-hyperv lab group move ec2")
 @_folder
 @click.argument("how", type=click.Choice(["start", "stop", "move"]))
-@click.argument("node", type=click.Choice(NODES), default=NODES[0])
+@click.argument("where", type=click.Choice(NODES), default=NODES[0])
 @with_options
-def group(setting: Setting, folder: str, how: str, node: str) -> None:
+def group(setting: Setting, folder: str, how: str, where: str) -> None:
     """Have ECX start its group on a node, stop it, or move it to a node."""
     options = {"start": "-s", "stop": "-t", "move": "-m"}
-    common.run_to_exit(setting, lambda: _ask(folder, "clpgrp", options[how], "-a", node))
+    common.run_to_exit(setting, lambda: _ask(folder, "clpgrp", options[how], "-a", where))
 
 
 @lab.command("move-vm", epilog="Example: ecx-hyperv lab move-vm vm1")
@@ -163,7 +163,7 @@ def bench(setting: Setting) -> None:
 
 def _with_sets(settings: Settings, sets: tuple[str, ...]) -> Settings:
     """Return settings with those changed that --set names."""
-    names = dict(one.split("=", 1) if "=" in one else (one, "") for one in sets)
+    names = {name: value for name, _, value in (one.partition("=") for one in sets)}
     try:
         changed = {**msgspec.to_builtins(settings), **names}
         return msgspec.convert(changed, Settings, strict=False)

@@ -9,7 +9,6 @@ from rich.text import Text
 
 from ecx_hyperv.run.status import HostStatus, OnHost, Status
 
-
 _WIDE = 200
 
 
