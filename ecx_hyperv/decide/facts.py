@@ -58,8 +58,18 @@ class VmSeen:
 
     @property
     def is_gone(self) -> bool:
-        """Tell whether no guest executes on that host, for certain."""
+        """Tell whether no guest executes on that host, for certain, and nothing keeps it from being moved."""
         return self.kind in (VmKind.DOWN, VmKind.ABSENT)
+
+    @property
+    def is_off(self) -> bool:
+        """Tell whether no guest executes on that host, for certain."""
+        return self.is_gone or self.kind is VmKind.STRANDED
+
+    @property
+    def is_critical(self) -> bool:
+        """Tell whether the VM's storage is away."""
+        return self.kind in (VmKind.CRITICAL, VmKind.STRANDED)
 
 
 _LIVE = frozenset({VmKind.RUNNING, VmKind.TRANSITIONAL, VmKind.PAUSED, VmKind.CRITICAL, VmKind.ODD})

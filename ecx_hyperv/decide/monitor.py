@@ -78,7 +78,7 @@ def spans(watched: Watched) -> frozenset[Span]:
         return frozenset()
     here = {
         Span.IN_TRANSITION: seen.on_own.kind is not VmKind.RUNNING and _is_in_transition(seen),
-        Span.CRITICAL: seen.on_own.kind is VmKind.CRITICAL,
+        Span.CRITICAL: seen.on_own.is_critical,
         Span.HEARTBEAT_LOST: watched.heartbeat_lost,
     }
     return frozenset(span for span, is_so in here.items() if is_so)
@@ -112,9 +112,9 @@ def _on_own(watched: Watched) -> Verdict:
     match seen.on_own.kind:
         case VmKind.DOWN | VmKind.PAUSED:
             return Verdict(Health.FAILED, where)
-        case VmKind.CRITICAL if Span.CRITICAL in watched.over:
+        case VmKind.CRITICAL | VmKind.STRANDED if Span.CRITICAL in watched.over:
             return Verdict(Health.FAILED, f"{where} for longer than [timing] settle: its storage is away")
-        case VmKind.CRITICAL:
+        case VmKind.CRITICAL | VmKind.STRANDED:
             return Verdict(Health.HEALTHY, f"{where}: waiting for its storage")
         case VmKind.ABSENT:
             return _absent(seen)

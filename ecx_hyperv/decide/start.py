@@ -43,7 +43,7 @@ def timers(seen: Seen) -> frozenset[Timer]:
     at_peer = seen.owner is Place.PEER
     running = {
         Timer.AT_HOME: seen.on_own.kind is VmKind.RUNNING,
-        Timer.PEER_CRITICAL: at_peer and seen.on_peer.kind is VmKind.CRITICAL,
+        Timer.PEER_CRITICAL: at_peer and seen.on_peer.is_critical,
         Timer.PEER_TRANSITIONAL: at_peer and seen.on_peer.kind is VmKind.TRANSITIONAL,
         Timer.PEER_SILENT: seen.peer is Contact.SILENT and seen.peer_node is NodeKind.ISOLATED,
         Timer.ODD: VmKind.ODD in (seen.on_own.kind, seen.on_peer.kind),
@@ -71,9 +71,11 @@ def _at_home(seen: Seen, tried: Tried) -> Step | None:
         return Done(running)
     if Timer.AT_HOME in tried.over:
         return Done(f"{running}, but {'; '.join(missing)}", warn=True)
-    for row in (_no_cluster_service, _busy, _iscsi, _csv_offline, _csv_elsewhere, _adopt):
+    if seen.observer is not Side.OWN:
+        return Look(missing[0]) if seen.peer is Contact.UNASKED else Wait(missing[0])
+    for row in (_busy, _iscsi, _csv_offline, _csv_elsewhere, _adopt):
         step = row(seen, tried)
-        if isinstance(step, Act | Wait | Look):
+        if step is not None:
             return step
     return Wait("; ".join(missing))
 
@@ -233,6 +235,8 @@ def _on_the_peer(seen: Seen, tried: Tried) -> Step | None:
         return Look(f"{seen.names.peer} owns {seen.names.vm}")
     if seen.peer_node is NodeKind.ISOLATED:
         return _from_isolated(seen, tried)
+    if seen.on_peer.is_critical:
+        return _critical_on_peer(seen, tried)
     if seen.on_peer.is_live:
         return _alive_on_peer(seen, tried)
     if seen.on_peer.is_gone:
@@ -264,6 +268,15 @@ def _from_unseen(seen: Seen, tried: Tried) -> Step:
     return Wait(f"{peer} does not say how {seen.names.vm} is, and the cluster cannot tell")
 
 
+def _critical_on_peer(seen: Seen, tried: Tried) -> Step:
+    where = f"it is {seen.on_peer.word} on {seen.names.peer}"
+    if Timer.PEER_CRITICAL in tried.over:
+        return _quick(seen, tried, f"{where} for longer than [timing] critical")
+    if tried.portal is Attempts.READY:
+        return Act(Do.RECONNECT_ISCSI_PEER, f"{where}: its storage is away")
+    return Wait(f"{where}: waiting for its storage to come back")
+
+
 def _alive_on_peer(seen: Seen, tried: Tried) -> Step:
     vm, peer = seen.names.vm, seen.names.peer
     where = f"it is {seen.on_peer.word} on {peer}"
@@ -273,12 +286,6 @@ def _alive_on_peer(seen: Seen, tried: Tried) -> Step:
         case VmKind.RUNNING:
             # A migration needs the resource Online at its source (error 5023).
             return _adopt(seen, tried) or _live(seen, tried, where)
-        case VmKind.CRITICAL if Timer.PEER_CRITICAL in tried.over:
-            return _quick(seen, tried, f"{where} for longer than [timing] critical")
-        case VmKind.CRITICAL if tried.portal is Attempts.READY:
-            return Act(Do.RECONNECT_ISCSI_PEER, f"{where}: its storage is away")
-        case VmKind.CRITICAL:
-            return Wait(f"{where}: waiting for its storage to come back")
         case VmKind.PAUSED:
             return _within(tried.starts, Do.RESUME_VM_PEER, where) or _used_up(seen, "resumed", peer)
         case VmKind.TRANSITIONAL if Timer.PEER_TRANSITIONAL in tried.over:
@@ -388,7 +395,7 @@ def _power(seen: Seen, tried: Tried) -> Step:
             return _within(tried.starts, Do.RESUME_VM, where) or _used_up(seen, "resumed", own)
         case VmKind.ODD if Timer.ODD in tried.over:
             return _stuck(seen, own, seen.on_own.word)
-        case VmKind.CRITICAL:
+        case VmKind.CRITICAL | VmKind.STRANDED:
             return Wait(f"{where}: its storage is away")
         case VmKind.UNREADABLE:
             return Wait(f"Hyper-V on {own} does not say how {seen.names.vm} is")

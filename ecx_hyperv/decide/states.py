@@ -6,9 +6,10 @@ each name is sorted here, once, into the few kinds that decisions are made of:
 
 VM          A VM is RUNNING, or on its way somewhere (TRANSITIONAL), or PAUSED, or DOWN, or CRITICAL:
             its storage is gone. PausedCritical comes back by itself when the storage does, and
-            OffCritical then becomes Off, so CRITICAL is something to wait for, not to repair. "Failed"
-            is no VM state, it is a group's. Other, and any word that is not in the table, is ODD: nobody
-            knows what it means, so nobody acts on it.
+            OffCritical then becomes Off, so CRITICAL is something to wait for, not to repair. STRANDED is
+            critical too, but of a guest that was down already, so that nothing of it runs. "Failed" is no
+            VM state, it is a group's. Other, and any word that is not in the table, is ODD: nobody knows
+            what it means, so nobody acts on it.
 VM, again   What Hyper-V says about a VM besides its state: that it is migrating, that a checkpoint, backup or
             merge holds it, that its health is bad. Never its Status text, which is in the host's language.
 resource    ONLINE, OFFLINE, FAILED, or on its way (PENDING). A Shared Volume is a resource too. A paused
@@ -34,6 +35,7 @@ class VmKind(Enum):
     PAUSED = "paused"
     DOWN = "down"
     CRITICAL = "critical"
+    STRANDED = "down, its storage away"
     ODD = "odd"
     ABSENT = "absent"
     UNREADABLE = "unreadable"
@@ -100,16 +102,16 @@ VM_STATES: dict[str, VmKind] = {
     "ForceReboot": VmKind.TRANSITIONAL,
     "ComponentServicing": VmKind.TRANSITIONAL,
     "RunningCritical": VmKind.CRITICAL,
-    "OffCritical": VmKind.CRITICAL,
+    "OffCritical": VmKind.STRANDED,
     "StoppingCritical": VmKind.CRITICAL,
-    "SavedCritical": VmKind.CRITICAL,
+    "SavedCritical": VmKind.STRANDED,
     "PausedCritical": VmKind.CRITICAL,
     "StartingCritical": VmKind.CRITICAL,
     "ResetCritical": VmKind.CRITICAL,
     "SavingCritical": VmKind.CRITICAL,
     "PausingCritical": VmKind.CRITICAL,
     "ResumingCritical": VmKind.CRITICAL,
-    "FastSavedCritical": VmKind.CRITICAL,
+    "FastSavedCritical": VmKind.STRANDED,
     "FastSavingCritical": VmKind.CRITICAL,
     "Other": VmKind.ODD,
 }

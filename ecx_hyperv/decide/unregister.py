@@ -156,7 +156,7 @@ def _doubt(seen: Seen, tried: Tried) -> Step | None:
     """Return what to do while a guest that nobody sees may still run; None if it is certainly off."""
     vm = seen.names.vm
     if seen.observer is None or seen.group is GroupKind.ABSENT:
-        if seen.on_own.is_gone and seen.on_peer.is_gone:
+        if seen.on_own.is_off and seen.on_peer.is_off:
             return None
         if seen.peer is Contact.UNASKED:
             return Look(f"the cluster does not say where {vm} is")
@@ -166,7 +166,7 @@ def _doubt(seen: Seen, tried: Tried) -> Step | None:
     if seen.owner is Place.ELSEWHERE:
         return _stop_through_cluster(seen, tried, "a node that is none of the two hosts")
     side = Side.OWN if seen.owner is Place.OWN else Side.PEER
-    if seen.on(side).is_gone:
+    if seen.on(side).is_off:
         return None
     if seen.contact(side) is Contact.UNASKED:
         return Look(f"{seen.names.of(side)} owns {vm}")

@@ -262,8 +262,11 @@ class Cluster:
         return 0
 
     def cancel(self, vm: Vm) -> int:
-        """Cancel a migration."""
+        """Cancel a migration, or one that is queued."""
         if not vm.moving_to:
+            if "Queued" in vm.flags:
+                vm.flags.discard("Queued")
+                return 0
             return 5023
         self._end_move(vm, "cancelled")
         return 0

@@ -46,7 +46,8 @@ class Failure(Exception):
 class PowerShell:
     """One powershell.exe with the agent, on a host.
 
-    `enter` is entered for each look at the world or change of it; `sleep` passes the time that a call takes.
+    `enter` is entered for each look at the world or change of it; `sleep` passes the time that a call takes; `watch`
+    sees each call before it is made.
     """
 
     def __init__(
@@ -57,7 +58,9 @@ class PowerShell:
         *,
         sleep: Callable[[float], None],
         enter: Callable[[], AbstractContextManager[object]] = nullcontext,
+        watch: Callable[[str, Call], None] = lambda _host, _call: None,
     ) -> None:
+        self._watch = watch
         self._world = world
         self._host = host
         self._target = target
@@ -118,6 +121,7 @@ class PowerShell:
         self._load(ALLOWED[call.cmdlet])
         self._blocked += self._world.settings.call
         self.calls.append(call)
+        self._watch(self._host, call)
         if ALLOWED[call.cmdlet] == "FailoverClusters" and not self._world.cluster.is_member(self._host):
             raise Failure(1753, self._host)
         return self._CMDLETS[call.cmdlet](self, call.args, piped)

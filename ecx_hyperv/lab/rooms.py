@@ -135,8 +135,8 @@ class Desk:
     def __init__(
         self, world: World, node: str, ecx: Ecx | None = None, config: Config | None = None, *, dry: bool = False
     ) -> None:
-        self._world = world
-        self._node = node
+        self.world = world
+        self.node = node
         self._ecx = ecx
         self.clock = VirtualClock(world)
         self.hosts = VirtualHosts(world, node, TARGET, self.clock)
@@ -160,6 +160,10 @@ class Desk:
             dry=dry,
         )
 
+    def break_clpstat(self) -> None:
+        """Have clpstat fail from now on."""
+        self._ecx = None
+
     def requests(self, side: Side) -> int:
         """Return how many requests were sent to a host."""
         return sum(1 for one, _ in self.hosts.requests if one is side)
@@ -170,10 +174,10 @@ class Desk:
         self.commands.append(list(command))
         match command[0]:
             case "clpstat" if self._ecx is not None:
-                return Completed(0, clpstat.render(self._ecx, self._node, long=True).encode(), b"")
+                return Completed(0, clpstat.render(self._ecx, self.node, long=True).encode(), b"")
             case "clpcl" if self._ecx is not None:
                 return Completed(self._ecx.start_service(command[-1]), b"", b"")
             case "ping":
                 other = next(node for node in _NODES if node.address == command[-1])
-                return Completed(0 if self._world.ping_answers(self._node, other.name) else 1, b"", b"")
+                return Completed(0 if self.world.ping_answers(self.node, other.name) else 1, b"", b"")
         raise LocalError(f"the command {command[0]} is not there")

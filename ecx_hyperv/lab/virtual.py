@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.decide.facts import Side
-from ecx_hyperv.errors import LoginRefused, Unreachable
+from ecx_hyperv.errors import LoginRefused, SessionLost, Unreachable
 from ecx_hyperv.host.link import Ask, Exchanged
+from ecx_hyperv.host.wire import Call
 from ecx_hyperv.lab.powershell import PowerShell
 from ecx_hyperv.lab.world import Sshd, World
 
@@ -45,8 +46,14 @@ class VirtualClock:
         self.pass_time(max(0.0, seconds))
 
 
+Proceed = Callable[[], Exchanged]
+
+
 class VirtualHosts:
-    """The two hosts as one EC-VM reaches them."""
+    """The two hosts as one EC-VM reaches them.
+
+    `watch` sees each cmdlet call before it is made; `disturb` may answer in place of a host, or before or after it.
+    """
 
     def __init__(self, world: World, ec_vm: str, target: str, clock: VirtualClock) -> None:
         own = world.ec_vms[ec_vm].host
@@ -57,29 +64,58 @@ class VirtualHosts:
         self._host = {Side.OWN: own, Side.PEER: world.other(own).name}
         self._sessions: dict[Side, PowerShell] = {}
         self.requests: list[tuple[Side, Ask]] = []
+        self.watch: Callable[[str, Call], None] = lambda _host, _call: None
+        self.disturb: Callable[[Side, Ask, Deadline, Proceed], Exchanged] | None = None
 
     def exchange(self, asks: Mapping[Side, Ask], deadline: Deadline) -> dict[Side, Exchanged]:
         """Ask one host after the other, each taking its time."""
-        del deadline
-        return {side: self._one(side, ask) for side, ask in asks.items()}
+        return {side: self._disturbed(side, ask, deadline) for side, ask in asks.items()}
 
-    def _one(self, side: Side, ask: Ask) -> Exchanged:
+    def name(self, side: Side) -> str:
+        """Return the name of the host on that side."""
+        return self._host[side]
+
+    def hang_up(self, side: Side) -> None:
+        """Lose the session to a host, and the PowerShell with it."""
+        self._sessions.pop(side, None)
+
+    def _disturbed(self, side: Side, ask: Ask, deadline: Deadline) -> Exchanged:
         self.requests.append((side, ask))
+        if self.disturb is None:
+            return self._one(side, ask, deadline)
+        return self.disturb(side, ask, deadline, lambda: self._one(side, ask, deadline))
+
+    def _watched(self, host: str, call: Call) -> None:
+        # A session outlives the run that opened it, and so its referee.
+        self.watch(host, call)
+
+    def _one(self, side: Side, ask: Ask, deadline: Deadline) -> Exchanged:
         host = self._host[side]
-        match self._world.ssh_answers(self._ec_vm, host):
-            case Sshd.SILENT:
-                self._sessions.pop(side, None)
-                self._clock.sleep(_TCP_TIMEOUT_S)
-                return Unreachable(host, "port 22 does not answer", seen="nothing for 5 s")
-            case Sshd.STOPPED:
-                self._sessions.pop(side, None)
-                return Unreachable(host, "port 22 does not answer", seen="connection refused")
-            case Sshd.REFUSING:
-                self._sessions.pop(side, None)
-                return LoginRefused(host, "it does not let us in")
+        state = self._world.ssh_answers(self._ec_vm, host)
+        if state is not Sshd.UP:
+            self.hang_up(side)
+            return self._refuse(host, state, deadline)
         session = self._sessions.get(side)
         if session is None:
-            session = PowerShell(self._world, host, self._target, sleep=self._clock.sleep)
+            session = PowerShell(
+                self._world,
+                host,
+                self._target,
+                sleep=self._clock.sleep,
+                watch=self._watched,
+            )
             self._sessions[side] = session
             self._clock.sleep(self._world.settings.powershell)
-        return session.hello(), session.perform(ask.request)
+        reply = session.perform(ask.request)
+        if self._world.ssh_answers(self._ec_vm, host) is not Sshd.UP:
+            self.hang_up(side)
+            return SessionLost(host, "the session ended before the answer")
+        return session.hello(), reply
+
+    def _refuse(self, host: str, state: Sshd, deadline: Deadline) -> Exchanged:
+        if state is Sshd.SILENT:
+            self._clock.sleep(min(_TCP_TIMEOUT_S, deadline.remaining()))
+            return Unreachable(host, "port 22 does not answer", seen="nothing for 5 s")
+        if state is Sshd.STOPPED:
+            return Unreachable(host, "port 22 does not answer", seen="connection refused")
+        return LoginRefused(host, "it does not let us in")

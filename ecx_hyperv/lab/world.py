@@ -59,10 +59,7 @@ class Guest:
     @property
     def is_live(self) -> bool:
         """Tell whether the guest executes, or could go on to."""
-        return vm_kind(self.state) not in (VmKind.DOWN, VmKind.ABSENT) and self.state not in (
-            "OffCritical",
-            "SavedCritical",
-        )
+        return vm_kind(self.state) not in (VmKind.DOWN, VmKind.STRANDED)
 
 
 @dataclass(slots=True)

@@ -126,11 +126,17 @@ def test_a_guest_gets_its_grace_and_no_more(what: dict[str, Any], over: tuple[Ti
     assert expected is do_of(decide(here(), GROUPSTOP, tried(*over, **what)))
 
 
-@pytest.mark.parametrize("state", ["Paused", "PausedCritical", "RunningCritical", "OffCritical"])
+@pytest.mark.parametrize("state", ["Paused", "PausedCritical", "RunningCritical", "NeverSeenCritical"])
 def test_what_cannot_shut_down_is_turned_off(state: str) -> None:
     """A paused guest, or one whose storage is gone, cannot shut down, and is turned off."""
     assert Do.TURN_OFF is do_of(decide(here(on_own=vm(state)), GROUPSTOP, Tried()))
     assert Do.TURN_OFF_PEER is do_of(decide(there(on_peer=vm(state)), GROUPSTOP, Tried()))
+
+
+@pytest.mark.parametrize("state", ["OffCritical", "SavedCritical", "FastSavedCritical"])
+def test_what_was_down_when_its_storage_went_is_off(state: str) -> None:
+    """A guest that was down already needs no power cut, and counts as off."""
+    assert Do.STOP_CONFIGURATION is do_of(decide(here(on_own=vm(state)), GROUPSTOP, Tried()))
 
 
 @pytest.mark.parametrize("state", ["Starting", "Saving", "Other", "NeverSeen"])
@@ -325,7 +331,7 @@ def test_no_stop_is_done_while_a_guest_may_run(state: str, factor: Factor) -> No
         step = decide(seen, Asked(factor=factor), Tried())
 
         if isinstance(step, Done) and not step.stays:
-            assert VM_STATES[state] is VmKind.DOWN
+            assert VM_STATES[state] in (VmKind.DOWN, VmKind.STRANDED)
 
 
 @pytest.mark.parametrize(

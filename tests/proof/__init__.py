@@ -1,0 +1,1 @@
+"""The decisions and the loop, against every world there is."""

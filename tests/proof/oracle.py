@@ -1,0 +1,135 @@
+"""Every observation there is, without making them all.
+
+Two rules prune, and no other:
+1. A decision is run on facts that are chosen only when it reads them. A fact that it has not read cannot have
+   mattered, so one run stands for all observations that differ in unread facts alone.
+2. Decisions tell the members of a closed set apart by naming them. Members that neither the decision nor the check
+   of it names are one to them, and are tried as one.
+
+The runs form a tree, which is walked whole; how many observations each run stands for is counted, and the counts
+must add up to all that there are.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from inspect import getsource
+from math import prod
+from re import findall
+from types import ModuleType
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A value that a fact can have, and for how many values of the real world it stands."""
+
+    value: Any
+    weight: int = 1
+
+
+Domain = Mapping[str, Sequence[Option]]
+
+
+def every(kind: type[Enum], *sources: Callable[..., Any] | ModuleType) -> Sequence[Option]:
+    """Return every member of a closed set, those that none of the sources names as one."""
+    text = "".join(getsource(source) for source in sources)
+    named = set(findall(rf"\b{kind.__name__}\.([A-Z_]+)", text)) if sources else set(kind.__members__)
+    apart = [Option(member) for name, member in kind.__members__.items() if name in named]
+    alike = [member for name, member in kind.__members__.items() if name not in named]
+    return (*apart, Option(alike[0], len(alike))) if alike else tuple(apart)
+
+
+@dataclass(slots=True)
+class Oracle:
+    """Answers what a run reads, along one path through the tree."""
+
+    domain: Domain
+    path: list[int] = field(default_factory=list)
+    read: dict[str, Option] = field(default_factory=dict)
+
+    def ask(self, name: str) -> Any:
+        """Return a fact, chosen now if it was not read before."""
+        option = self.read.get(name)
+        if option is None:
+            depth = len(self.read)
+            if depth == len(self.path):
+                self.path.append(0)
+            option = self.read[name] = self.domain[name][self.path[depth]]
+        return option.value
+
+    @property
+    def weight(self) -> int:
+        """Return how many observations this run stands for."""
+        unread = (sum(one.weight for one in options) for name, options in self.domain.items() if name not in self.read)
+        return prod(option.weight for option in self.read.values()) * prod(unread)
+
+    def next_path(self) -> list[int] | None:
+        """Return the path after this one; None after the last."""
+        names = list(self.read)
+        path = self.path[: len(names)]
+        while path:
+            if path[-1] + 1 < len(self.domain[names[len(path) - 1]]):
+                return [*path[:-1], path[-1] + 1]
+            path.pop()
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Walk(Generic[T]):
+    """One run: what it read, what came of it, how many observations it stands for."""
+
+    read: Mapping[str, Any]
+    result: T
+    weight: int
+
+
+def walk(domain: Domain, run: Callable[[Oracle], T]) -> Iterator[Walk[T]]:
+    """Run something on every combination of facts that it can tell apart."""
+    path: list[int] | None = []
+    while path is not None:
+        oracle = Oracle(domain, path)
+        result = run(oracle)
+        yield Walk({name: option.value for name, option in oracle.read.items()}, result, oracle.weight)
+        path = oracle.next_path()
+
+
+def size(domain: Domain) -> int:
+    """Return how many observations a domain holds."""
+    return prod(sum(option.weight for option in options) for options in domain.values())
+
+
+class Lazy:
+    """An object whose attributes are facts that the oracle chooses; methods and properties are a real class's.
+
+    A stand-in is made by `of`: reads of the class's fields go to the oracle, or to what is given for them.
+    """
+
+    @staticmethod
+    def of(kind: type[T], oracle: Oracle, prefix: str, given: Mapping[str, Any]) -> T:
+        """Return a stand-in for an instance of a frozen dataclass."""
+        asked = {name: prefix + name for name in kind.__dataclass_fields__ if name not in given}  # type: ignore[attr-defined]
+
+        def read(self: Any, name: str) -> Any:
+            fact = asked.get(name)
+            if fact is not None:
+                return oracle.ask(fact)
+            return given[name] if name in given else object.__getattribute__(self, name)
+
+        stand_in = type(f"Lazy{kind.__name__}", (kind,), {"__getattribute__": read, "__slots__": ()})
+        made: T = object.__new__(stand_in)
+        return made
+
+
+class LazySet:
+    """A frozenset of which membership is a fact that the oracle chooses."""
+
+    def __init__(self, oracle: Oracle, prefix: str) -> None:
+        self._oracle = oracle
+        self._prefix = prefix
+
+    def __contains__(self, item: Any) -> bool:
+        """Choose whether the item is in the set."""
+        return bool(self._oracle.ask(f"{self._prefix}{item.name}"))

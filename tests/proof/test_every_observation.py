@@ -1,0 +1,196 @@
+"""Each decision over all observations that its types allow: one step, and none that an invariant forbids."""
+
+from collections import Counter
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from ecx_hyperv.decide import facts, monitor, peer, start, unregister, volume
+from ecx_hyperv.decide.facts import UNSEEN, Contact, Place, Refusal, Seen, Side, VmSeen
+from ecx_hyperv.decide.states import VM_STATES, Doing, GroupKind, NodeKind, ResourceKind, VmKind
+from ecx_hyperv.decide.steps import Attempts, Timer
+from tests.decide.support import NAMES
+from tests.proof import forbidden
+from tests.proof.oracle import Domain, Lazy, LazySet, Option, Oracle, every, size, walk
+
+Source = ModuleType | Callable[..., Any]
+OF_START: tuple[Source, ...] = (start, facts, *forbidden.START)
+OF_STOP: tuple[Source, ...] = (unregister, facts, *forbidden.STOP)
+OF_MONITOR: tuple[Source, ...] = (monitor, facts, forbidden.in_monitor)
+# How many states each kind stands for; ODD for the unknown word too.
+_WORDS = Counter(VM_STATES.values())
+_WORDS[VmKind.ODD] += 1
+YES_NO = (Option(False), Option(True))
+# Coverage of decide/ is for its own tests to give; measured here too, it would double the time.
+pytestmark = pytest.mark.no_cover
+
+
+def vm_domain(side: str, *sources: Source, answers: bool = True) -> Domain:
+    """Return what Get-VM on one host can say."""
+    kinds = [kind for kind in VmKind if answers or kind is VmKind.UNREADABLE]
+    return {
+        f"{side}.kind": tuple(Option(kind, max(1, _WORDS[kind])) for kind in kinds),
+        f"{side}.doing": every(Doing, *sources),
+        f"{side}.healthy": YES_NO,
+    }
+
+
+def seen_domain(own: Contact, peer_contact: Contact, *sources: Source) -> Domain:
+    """Return every observation of one VM, for one pair of answering or silent hosts."""
+    observers: list[Side | None] = [None]
+    observers += [Side.OWN] if own is Contact.ANSWERS else []
+    observers += [Side.PEER] if peer_contact is Contact.ANSWERS else []
+    return {
+        "maintenance": YES_NO,
+        "observer": tuple(Option(side) for side in observers),
+        "own_node": every(NodeKind, *sources),
+        "peer_node": every(NodeKind, *sources),
+        "owner": every(Place, *sources),
+        "group": every(GroupKind, *sources),
+        "queued": YES_NO,
+        "configuration": every(ResourceKind, *sources),
+        "machine": every(ResourceKind, *sources),
+        "csv": every(ResourceKind, *sources),
+        "csv_owner": every(Place, *sources),
+        "iscsi": YES_NO,
+        **vm_domain("on_own", *sources, answers=own is Contact.ANSWERS),
+        **vm_domain("on_peer", *sources, answers=peer_contact is Contact.ANSWERS),
+    }
+
+
+def lazy_vm(oracle: Oracle, side: str) -> VmSeen:
+    """Return a VM of which each fact is chosen when it is read."""
+    return Lazy.of(VmSeen, oracle, f"{side}.", {"word": "a state"})
+
+
+def lazy_seen(oracle: Oracle, own: Contact, peer_contact: Contact) -> Seen:
+    """Return an observation of which each fact is chosen when it is read."""
+    return Lazy.of(
+        Seen,
+        oracle,
+        "",
+        {
+            "names": NAMES,
+            "own": own,
+            "peer": peer_contact,
+            "on_own": lazy_vm(oracle, "on_own"),
+            "on_peer": lazy_vm(oracle, "on_peer"),
+        },
+    )
+
+
+def check(domain: Domain, run: Callable[[Oracle], list[str]], record: Callable[[str, object], None]) -> None:
+    """Walk a decision, and fail on the first observation in which an invariant forbids its step."""
+    runs = observations = 0
+    for walked in walk(domain, run):
+        runs += 1
+        observations += walked.weight
+        assert [] == walked.result, walked.read
+    record("decisions", runs)
+    record("observations", observations)
+    assert size(domain) == observations
+
+
+CONTACTS = [(own, peer_contact) for own in (Contact.ANSWERS, Contact.SILENT) for peer_contact in Contact]
+
+
+@pytest.mark.parametrize(("own", "peer_contact"), [pair for pair in CONTACTS if pair[0] is Contact.ANSWERS])
+def test_start(own: Contact, peer_contact: Contact, record_property: Callable[[str, object], None]) -> None:
+    """A start decides one step in every observation, and never one that may run a VM twice or stop a guest."""
+    domain = {
+        **seen_domain(own, peer_contact, *OF_START),
+        **{f"tried.{name}": every(Attempts) for name in ("starts", "clears", "registrations", "migrations", "portal")},
+        "tried.csv_start_failed": YES_NO,
+        "tried.was_home": YES_NO,
+        "tried.refused": every(Refusal),
+        **{f"over.{timer.name}": YES_NO for timer in Timer},
+    }
+
+    def run(oracle: Oracle) -> list[str]:
+        seen = lazy_seen(oracle, own, peer_contact)
+        tried = Lazy.of(start.Tried, oracle, "tried.", {"over": LazySet(oracle, "over.")})
+        return forbidden.in_start(seen, tried, start.decide(seen, tried))
+
+    check(domain, run, record_property)
+
+
+@pytest.mark.parametrize(("own", "peer_contact"), CONTACTS)
+def test_unregister(own: Contact, peer_contact: Contact, record_property: Callable[[str, object], None]) -> None:
+    """A stop decides one step in every observation, and is never done while a guest may run that it was to stop."""
+    domain = {
+        **seen_domain(own, peer_contact, *OF_STOP),
+        "asked.factor": every(unregister.Factor, unregister.decide, unregister._not_meant, *forbidden.STOP),
+        "asked.by_hand": YES_NO,
+        "asked.ecx_peer_online": YES_NO,
+        **{f"tried.{name}": every(Attempts) for name in ("stop", "turn_off", "clears", "machine_stop", "unregister")},
+        **{f"tried.{name}": YES_NO for name in ("stopping", "cancelled", "hurry")},
+        **{f"over.{timer.name}": YES_NO for timer in Timer},
+    }
+
+    def run(oracle: Oracle) -> list[str]:
+        seen = lazy_seen(oracle, own, peer_contact)
+        asked = Lazy.of(unregister.Asked, oracle, "asked.", {})
+        tried = Lazy.of(unregister.Tried, oracle, "tried.", {"over": LazySet(oracle, "over.")})
+        return forbidden.in_stop(seen, asked, tried, unregister.decide(seen, asked, tried))
+
+    check(domain, run, record_property)
+
+
+def test_volume(record_property: Callable[[str, object], None]) -> None:
+    """A volume goes offline only where both hosts answer and nobody else may be on it."""
+    domain = {
+        "state": every(ResourceKind),
+        "users": every(volume.Users),
+        "own": every(Contact),
+        "peer": every(Contact),
+        "stop": every(Attempts),
+        "over.OFF": YES_NO,
+    }
+
+    def run(oracle: Oracle) -> list[str]:
+        seen = Lazy.of(volume.CsvSeen, oracle, "", {"csv": "Cluster Disk 1", "because": "so"})
+        stop: Any = oracle.ask("stop")
+        step = volume.decide(seen, stop, LazySet(oracle, "over."))  # type: ignore[arg-type]
+        return forbidden.in_volume(seen, step)
+
+    check(domain, run, record_property)
+
+
+@pytest.mark.parametrize("own", list(Contact))
+def test_monitor(own: Contact, record_property: Callable[[str, object], None]) -> None:
+    """A monitor says failed only on positive evidence from a host that answers."""
+    domain = {
+        **seen_domain(own, Contact.UNASKED, *OF_MONITOR),
+        "watched.locked": YES_NO,
+        "watched.heartbeat_lost": YES_NO,
+        **{f"over.{span.name}": YES_NO for span in monitor.Span},
+    }
+
+    def run(oracle: Oracle) -> list[str]:
+        seen = lazy_seen(oracle, own, Contact.UNASKED)
+        given = {"seen": seen, "over": LazySet(oracle, "over.")}
+        watched = Lazy.of(monitor.Watched, oracle, "watched.", given)
+        return forbidden.in_monitor(watched, monitor.judge(watched))
+
+    check(domain, run, record_property)
+
+
+@pytest.mark.parametrize("contact", list(Contact))
+def test_peer(contact: Contact, record_property: Callable[[str, object], None]) -> None:
+    """The peer is acted on only where ECX calls it offline, its host tells of it, and no limit is used up."""
+    domain = {
+        "ecx": every(peer.Ecx),
+        "ping": every(peer.Ping),
+        **dict.fromkeys(("maintenance", "cooling", "used_up", "hung", "heartbeat_silent"), YES_NO),
+        **vm_domain("on_host", answers=contact is Contact.ANSWERS),
+    }
+
+    def run(oracle: Oracle) -> list[str]:
+        on_host = lazy_vm(oracle, "on_host") if contact is Contact.ANSWERS else UNSEEN
+        given = {"node": "ec2", "vm": "EC-VM2", "host": "HOST-2", "contact": contact, "on_host": on_host}
+        seen = Lazy.of(peer.PeerSeen, oracle, "", given)
+        return forbidden.in_peer(seen, peer.decide(seen))
+
+    check(domain, run, record_property)
