@@ -235,6 +235,9 @@ def _on_the_peer(seen: Seen, tried: Tried) -> Step | None:
         return Look(f"{seen.names.peer} owns {seen.names.vm}")
     if seen.peer_node is NodeKind.ISOLATED:
         return _from_isolated(seen, tried)
+    if seen.on_peer.is_live and seen.peer_node in (NodeKind.DOWN, NodeKind.QUARANTINED):
+        # The cluster would move the group without the guest, which goes on there.
+        return Wait(f"{seen.names.vm} is {seen.on_peer.word} on {seen.names.peer}, whose node is down: stop it there")
     if seen.on_peer.is_critical:
         return _critical_on_peer(seen, tried)
     if seen.on_peer.is_live:
@@ -247,7 +250,7 @@ def _on_the_peer(seen: Seen, tried: Tried) -> Step | None:
 def _from_isolated(seen: Seen, tried: Tried) -> Step:
     peer = seen.names.peer
     if seen.peer is Contact.ANSWERS:
-        if seen.on_peer.is_gone:
+        if seen.on_peer.is_off:
             return _quick(seen, tried, f"{peer} is isolated and does not run it")
         return Wait(f"{peer} is isolated and may run {seen.names.vm} ({seen.on_peer.word or 'unreadable'})")
     # Only now have quorum, ECX's own arbitration and the volume's reservation all decided for this side.
@@ -278,11 +281,9 @@ def _critical_on_peer(seen: Seen, tried: Tried) -> Step:
 
 
 def _alive_on_peer(seen: Seen, tried: Tried) -> Step:
-    vm, peer = seen.names.vm, seen.names.peer
+    peer = seen.names.peer
     where = f"it is {seen.on_peer.word} on {peer}"
     match seen.on_peer.kind:
-        case VmKind.RUNNING if seen.peer_node in (NodeKind.DOWN, NodeKind.QUARANTINED):
-            return Wait(f"{vm} runs on {peer}, whose node is down: it can neither be migrated nor started here")
         case VmKind.RUNNING:
             # A migration needs the resource Online at its source (error 5023).
             return _adopt(seen, tried) or _live(seen, tried, where)
@@ -344,6 +345,9 @@ def _stuck(seen: Seen, host: str, word: str) -> Fail:
 
 
 def _alive_on_both(seen: Seen, _tried: Tried) -> Step | None:
+    if seen.peer is Contact.UNASKED and seen.peer_node not in (NodeKind.UP, NodeKind.PAUSED):
+        # Of a node that is no full member the cluster does not know what still runs there.
+        return Look(f"node {seen.names.peer} is {seen.peer_node.value}")
     if not seen.on_peer.is_live:
         return None
     return Wait(f"{seen.names.vm} is {seen.on_peer.word} on {seen.names.peer}, although {seen.names.own} owns it")

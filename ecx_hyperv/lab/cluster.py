@@ -51,7 +51,9 @@ class Cluster:
         host.service, host.joining = True, True
 
         def joined() -> None:
-            if host.on:
+            if host.on and not self._has_quorum(host.name):
+                host.service = host.joining = False
+            elif host.on:
                 host.joining = host.left_cleanly = False
                 self._noticed_lost.discard(host.name)
                 self._world.record("node up", host.name)
@@ -142,8 +144,10 @@ class Cluster:
                 volume.owner = other.name
 
     def _reclaim(self, host: Host) -> None:
-        """A node that returns finds the VMs that are still its own registered, and off."""
+        """A node that returns finds the VMs that are still its own registered, and off; others' it drops."""
         for vm in self._world.vms.values():
+            if vm.owner != host.name:
+                self._world.guests.lose(vm, host.name)
             if vm.owner == host.name and host.name not in vm.guests and vm.configuration == "Online":
                 vm.guests[host.name] = Guest("Saved" if vm.saved else "Off")
                 vm.machine = "Offline"

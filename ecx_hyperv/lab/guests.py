@@ -44,6 +44,8 @@ class Guests:
             return 5007
         if guest.is_live:
             return 0
+        if vm.moving_to:
+            return 5023
         if guest.state.endswith("Critical") or not self._world.storage.has_io(host, vm.csv):
             return 21
         if self._is_locked(vm, host):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ecx_hyperv.host.wire import Call
-from ecx_hyperv.lab.world import Vm, World
+from ecx_hyperv.lab.world import Sshd, Vm, World
 
 _CONFIGURATION = "Virtual Machine Configuration "
 _MACHINE = "Virtual Machine "
@@ -33,13 +33,17 @@ class Referee:
     node: str
     maintained: frozenset[str] = frozenset()
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    # Which VMs ran on the own host when it was last asked: what happens after the last look, no run can know.
+    seen_running: dict[str, bool] = field(default_factory=dict)
     changes: list[str] = field(default_factory=list)
 
     def watch(self, host: str, call: Call) -> None:
         """Judge a call before it is made on a host."""
+        name = str(call.args.get("Name", call.args.get("TargetPortalAddress", "")))
+        if call.cmdlet == "Get-VM" and host == self.world.ec_vms[self.node].host:
+            self._look(name, host)
         if call.cmdlet.startswith("Get-"):
             return
-        name = str(call.args.get("Name", call.args.get("TargetPortalAddress", "")))
         self.changes.append(f"{call.cmdlet} {name}")
         if self.job is Job.WATCH:
             self._foul(f"a monitor calls {call.cmdlet} {name}")
@@ -61,11 +65,17 @@ class Referee:
             own = self.world.ec_vms[self.node].host
             if self.job is Job.STOP and code == 0 and live and not stays:
                 self._foul(f"a stop of {name} ends with 0 while it runs on {' and '.join(live)}")
-            runs = own in live and vm.guests[own].state == "Running"
+            runs = self.seen_running.get(vm.name, False)
             if self.job is Job.START and code == 0 and name not in self.maintained and not runs:
                 self._foul(f"a start of {name} ends with 0 while it does not run on {own}")
             if self.job is Job.WATCH and code == 1:
                 self._judge_alarm(vm, own)
+
+    def _look(self, name: str, host: str) -> None:
+        vm = self._vm("Get-VM", name)
+        if vm is not None:
+            guest = vm.guests.get(host)
+            self.seen_running[vm.name] = guest is not None and guest.state == "Running"
 
     def _judge_alarm(self, vm: Vm, own: str) -> None:
         guest = vm.guests.get(own)
@@ -116,8 +126,13 @@ class Referee:
     def _start(self, vm: Vm, host: str, elsewhere: list[str], call: Call) -> None:
         if self.job is not Job.START:
             self._foul(f"a {self.job.value} calls {call.cmdlet} {vm.name}")
-        if elsewhere:
+        if not all(self._is_given_up(one) for one in elsewhere):
             self._foul(f"{call.cmdlet} {vm.name} on {host} while it lives on {' and '.join(elsewhere)}")
+
+    def _is_given_up(self, host: str) -> bool:
+        """Tell whether the cluster has shut a host out that answers nobody here: its disk's reservation decides."""
+        is_silent = self.world.ssh_answers(self.node, host) is Sshd.SILENT
+        return is_silent and not self.world.cluster.is_member(host)
 
     def _count(self, vm: Vm, what: str) -> None:
         key = (vm.name, what)

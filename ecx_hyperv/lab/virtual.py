@@ -46,7 +46,7 @@ class VirtualClock:
         self.pass_time(max(0.0, seconds))
 
 
-Proceed = Callable[[], Exchanged]
+Proceed = Callable[[Ask], Exchanged]
 
 
 class VirtualHosts:
@@ -83,7 +83,7 @@ class VirtualHosts:
         self.requests.append((side, ask))
         if self.disturb is None:
             return self._one(side, ask, deadline)
-        return self.disturb(side, ask, deadline, lambda: self._one(side, ask, deadline))
+        return self.disturb(side, ask, deadline, lambda one: self._one(side, one, deadline))
 
     def _watched(self, host: str, call: Call) -> None:
         # A session outlives the run that opened it, and so its referee.

@@ -2,6 +2,7 @@
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Protocol
 
 from ecx_hyperv.deadline import Deadline
@@ -102,9 +103,10 @@ class Looker:
                 self._note(one, None, f"outcome unknown: {answer.what}")
             return answer
         hello, reply = answer
-        for one, result in zip(planned, reply.results, strict=False):
-            error = _error(result)
-            self._note(one, error, "" if error is None else f"refused: {error}")
+        for one, result in zip_longest(planned, reply.results[: len(planned)]):
+            error = None if result is None else _error(result)
+            refused = "" if error is None else f"refused: {error}"
+            self._note(one, error, "outcome unknown: no result of it" if result is None else refused)
         return read(hello, reply.results[len(planned) :], wanted)
 
     def _note(self, planned: Planned, error: RemoteError | None, trouble: str) -> None:

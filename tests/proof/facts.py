@@ -56,6 +56,8 @@ class Case:
     desk: Desk
     factor: Factor = Factor.GROUPSTOP
     values: dict[str, str] = field(default_factory=dict)
+    # The nodes whose cluster service is stopped from the beginning.
+    cut_out: frozenset[str] = frozenset()
 
     @property
     def vm(self) -> Vm:
@@ -91,7 +93,22 @@ def build(values: Mapping[str, str]) -> Case:
         if name in values:
             fact[values[name]](case)
     world.advance(4)
+    case.cut_out = frozenset(host.name for host in world.hosts.values() if host.on and not host.service)
     return case
+
+
+def fingerprint(world: World) -> tuple[object, ...]:
+    """Return all that a run is there to set right: where the VMs are and how they do."""
+    return tuple(
+        (
+            vm.name,
+            vm.owner,
+            vm.configuration,
+            vm.machine,
+            *((host, guest.state, guest.started) for host, guest in sorted(vm.guests.items())),
+        )
+        for vm in world.vms.values()
+    )
 
 
 def _no_script(node: str, folder: str, script: str, variables: Mapping[str, str]) -> ScriptJob:
@@ -112,6 +129,7 @@ def _state(word: str) -> Setter:
         guest = case.guest
         assert guest is not None
         guest.state = word
+        guest.healed = "Running" if word == "PausedCritical" else ""
         kind = vm_kind(word)
         if kind is VmKind.DOWN:
             guest.started = None

@@ -71,6 +71,8 @@ def _acts_of_start(seen: Seen, tried: start.Tried, do: Do) -> Iterator[str]:
 def _starts(seen: Seen, do: Do) -> Iterator[str]:
     if seen.on_peer.is_live:
         yield "a start while the peer host runs it"
+    if seen.peer is Contact.UNASKED and seen.peer_node not in (NodeKind.UP, NodeKind.PAUSED):
+        yield "a start without a look at a host that the cluster cannot speak for"
     if seen.owner is not Place.OWN:
         yield "a start although another node owns it"
     if seen.own_node is not NodeKind.UP:
@@ -84,9 +86,12 @@ def _starts(seen: Seen, do: Do) -> Iterator[str]:
 def _quick(seen: Seen, tried: start.Tried) -> Iterator[str]:
     if seen.owner is not Place.PEER:
         yield "a migration from nowhere"
+    if seen.on_peer.is_live and seen.peer_node in _GIVEN_UP:
+        yield "a quick migration without the guest"
     if seen.on_peer.kind in (VmKind.RUNNING, VmKind.PAUSED, VmKind.TRANSITIONAL, VmKind.ODD):
         yield "a quick migration of a guest that may execute"
-    if seen.on_peer.is_critical and Timer.PEER_CRITICAL not in tried.over:
+    lost = seen.on_peer.is_off and seen.peer_node is NodeKind.ISOLATED
+    if seen.on_peer.is_critical and not lost and Timer.PEER_CRITICAL not in tried.over:
         yield "a quick migration of a guest whose storage may come back"
     if seen.on_peer.kind is VmKind.UNREADABLE and not _may_be_taken(seen, tried):
         yield "a VM is taken from a host that may run it"

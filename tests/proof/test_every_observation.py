@@ -13,6 +13,7 @@ from ecx_hyperv.decide.states import VM_STATES, Doing, GroupKind, NodeKind, Reso
 from ecx_hyperv.decide.steps import Attempts, Timer
 from tests.decide.support import NAMES
 from tests.proof import forbidden
+from tests.proof.counts import Record, Tally
 from tests.proof.oracle import Domain, Lazy, LazySet, Option, Oracle, every, size, walk
 
 Source = ModuleType | Callable[..., Any]
@@ -81,15 +82,14 @@ def lazy_seen(oracle: Oracle, own: Contact, peer_contact: Contact) -> Seen:
     )
 
 
-def check(domain: Domain, run: Callable[[Oracle], list[str]], record: Callable[[str, object], None]) -> None:
+def check(domain: Domain, run: Callable[[Oracle], list[str]], record: Record) -> None:
     """Walk a decision, and fail on the first observation in which an invariant forbids its step."""
     runs = observations = 0
     for walked in walk(domain, run):
         runs += 1
         observations += walked.weight
         assert [] == walked.result, walked.read
-    record("decisions", runs)
-    record("observations", observations)
+    Tally(record).add("every observation", decisions=runs, observations=observations)
     assert size(domain) == observations
 
 
@@ -97,7 +97,7 @@ CONTACTS = [(own, peer_contact) for own in (Contact.ANSWERS, Contact.SILENT) for
 
 
 @pytest.mark.parametrize(("own", "peer_contact"), [pair for pair in CONTACTS if pair[0] is Contact.ANSWERS])
-def test_start(own: Contact, peer_contact: Contact, record_property: Callable[[str, object], None]) -> None:
+def test_start(own: Contact, peer_contact: Contact, record_property: Record) -> None:
     """A start decides one step in every observation, and never one that may run a VM twice or stop a guest."""
     domain = {
         **seen_domain(own, peer_contact, *OF_START),
@@ -117,7 +117,7 @@ def test_start(own: Contact, peer_contact: Contact, record_property: Callable[[s
 
 
 @pytest.mark.parametrize(("own", "peer_contact"), CONTACTS)
-def test_unregister(own: Contact, peer_contact: Contact, record_property: Callable[[str, object], None]) -> None:
+def test_unregister(own: Contact, peer_contact: Contact, record_property: Record) -> None:
     """A stop decides one step in every observation, and is never done while a guest may run that it was to stop."""
     domain = {
         **seen_domain(own, peer_contact, *OF_STOP),
@@ -138,7 +138,7 @@ def test_unregister(own: Contact, peer_contact: Contact, record_property: Callab
     check(domain, run, record_property)
 
 
-def test_volume(record_property: Callable[[str, object], None]) -> None:
+def test_volume(record_property: Record) -> None:
     """A volume goes offline only where both hosts answer and nobody else may be on it."""
     domain = {
         "state": every(ResourceKind),
@@ -159,7 +159,7 @@ def test_volume(record_property: Callable[[str, object], None]) -> None:
 
 
 @pytest.mark.parametrize("own", list(Contact))
-def test_monitor(own: Contact, record_property: Callable[[str, object], None]) -> None:
+def test_monitor(own: Contact, record_property: Record) -> None:
     """A monitor says failed only on positive evidence from a host that answers."""
     domain = {
         **seen_domain(own, Contact.UNASKED, *OF_MONITOR),
@@ -178,7 +178,7 @@ def test_monitor(own: Contact, record_property: Callable[[str, object], None]) -
 
 
 @pytest.mark.parametrize("contact", list(Contact))
-def test_peer(contact: Contact, record_property: Callable[[str, object], None]) -> None:
+def test_peer(contact: Contact, record_property: Record) -> None:
     """The peer is acted on only where ECX calls it offline, its host tells of it, and no limit is used up."""
     domain = {
         "ecx": every(peer.Ecx),

@@ -1,0 +1,176 @@
+"""Every named world again, once for each remote call of its clean run and each fault that can strike there."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+import pytest
+
+from ecx_hyperv.deadline import Deadline
+from ecx_hyperv.decide.facts import Side
+from ecx_hyperv.exits import Exit
+from ecx_hyperv.host.link import Ask, Exchanged
+from ecx_hyperv.lab.programs import Outcome, run_program
+from ecx_hyperv.lab.referee import Job
+from ecx_hyperv.lab.virtual import Proceed
+from tests.proof import faults
+from tests.proof.counts import Record, Tally
+from tests.proof.facts import Case, build
+from tests.proof.faults import ERRORS, OF_THE_CALL, OF_THE_WAY, Fault, Killed, Spot
+from tests.proof.worlds import WORLDS, Named
+
+pytestmark = pytest.mark.no_cover
+# What a person or WSFC does between a look and the step that it led to, that step cannot know.
+_BY_OTHERS = frozenset(
+    {
+        *(faults.moved_by_wsfc, faults.stopped_by_operator, faults.turned_off_by_operator),
+        *(faults.paused_by_operator, faults.started_by_operator),
+    }
+)
+_WORLD_CHANGES = frozenset(OF_THE_CALL[OF_THE_CALL.index(faults.power_lost) : OF_THE_CALL.index(faults.killed_before)])
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """A fault, the call at which it strikes, and whether it stays until the run ends."""
+
+    name: str
+    fault: Fault
+    at: int
+    stays: bool = False
+
+
+@dataclass(slots=True)
+class Clean:
+    """The run in which nothing goes wrong: how it ended, and the calls at which something else could happen.
+
+    What prunes: a call that asks the same host the same as an earlier one, and is answered the same but for the
+    guests' uptimes, is a poll. A fault there does what it does at the earlier one, only later.
+    """
+
+    outcome: Outcome
+    calls: dict[int, Ask] = field(default_factory=dict)
+    # How a second run ends, later; at once, as in a world that goes on by itself.
+    again: frozenset[Exit] = frozenset()
+
+
+def record(named: Named) -> Clean:
+    """Run the clean run."""
+    case = build(named.values)
+    calls: dict[int, Ask] = {}
+    known: set[tuple[Side, bytes]] = set()
+    counted = iter(range(10**6))
+
+    def disturb(side: Side, ask: Ask, _deadline: Deadline, proceed: Proceed) -> Exchanged:
+        number = next(counted)
+        answer = proceed(ask)
+        situation = (side, msgspec.json.encode([ask.request, _facts(answer)]))
+        if situation not in known:
+            known.add(situation)
+            calls[number] = ask
+        return answer
+
+    case.desk.hosts.disturb = disturb
+    outcome = run_program(case.desk, named.job, "vm1", factor=case.factor)
+    assert [] == case.world.violations
+    case.desk.hosts.disturb = None
+    again = [outcome.exit]
+    for _ in range(2):
+        again.append(run_program(case.desk, named.job, "vm1", factor=case.factor).exit)
+        faults.mend(case)
+    return Clean(outcome, calls, frozenset(again))
+
+
+def _facts(answer: Exchanged) -> object:
+    if not isinstance(answer, tuple):
+        return str(answer)
+    rows = [[{**row, "Uptime.TotalSeconds": 0} for row in result.value] for result in answer[1].results]
+    return [rows, [str(result.error) for result in answer[1].results]]
+
+
+def strikes(clean: Clean) -> Iterator[Strike]:
+    """Return every fault at every call."""
+    for number, ask in clean.calls.items():
+        for fault in OF_THE_WAY:
+            yield Strike(fault.__name__, fault, number)
+            yield Strike(f"{fault.__name__} from then on", fault, number, stays=True)
+        for fault in OF_THE_CALL:
+            yield Strike(fault.__name__, fault, number)
+        for index, call in enumerate(ask.request.calls):
+            for name, error in ERRORS.items():
+                yield Strike(f"{call.cmdlet} fails: {name}", faults.failing(index, error), number)
+
+
+def strike(case: Case, what: Strike) -> Callable[[Side, Ask, Deadline, Proceed], Exchanged]:
+    """Return what disturbs a run with one fault."""
+    counted = iter(range(10**6))
+
+    def disturb(side: Side, ask: Ask, deadline: Deadline, proceed: Proceed) -> Exchanged:
+        number = next(counted)
+        if number != what.at and not (what.stays and number > what.at):
+            return proceed(ask)
+        before = len(case.world.violations)
+        answer = what.fault(Spot(case, side, ask, deadline, proceed))
+        if what.fault in _BY_OTHERS:
+            _excuse(case, before)
+        return answer
+
+    return disturb
+
+
+def _excuse(case: Case, before: int) -> None:
+    """Forget what the referee found wrong in one call; what the world found, no excuse undoes."""
+    found = case.world.violations[before:]
+    case.world.violations[before:] = [rule for rule in found if f" on {case.desk.node}: " not in rule]
+
+
+@dataclass(slots=True)
+class Story:
+    """A run that a fault struck, and the one after it."""
+
+    case: Case
+    first: Outcome | None
+    then: Outcome
+
+
+def play(named: Named, what: Strike) -> Story:
+    """Run with a fault, mend what it broke, and run again; a run that was killed is run again at once."""
+    case = build(named.values)
+    case.desk.hosts.disturb = strike(case, what)
+    try:
+        first = run_program(case.desk, named.job, "vm1", factor=case.factor)
+    except Killed:
+        first = None
+    case.desk.hosts.disturb = None
+    for side in Side:
+        case.desk.hosts.hang_up(side)
+    if first is not None or what.fault is faults.power_lost:
+        faults.mend(case)
+    return Story(case, first, run_program(case.desk, named.job, "vm1", factor=case.factor))
+
+
+def wrong_in(story: Story, named: Named, what: Strike, clean: Clean) -> list[str]:
+    """Return what must not be: a broken rule, or a goal that is not reached once the fault is gone."""
+    wrong = list(story.case.world.violations)
+    if clean.outcome.exit is Exit.DONE and named.job is not Job.WATCH and story.then.exit is not Exit.DONE:
+        wrong.append(f"the goal is not reached afterwards: {story.then}")
+    if named.job is Job.WATCH and story.then.exit not in clean.again and what.fault not in _WORLD_CHANGES:
+        wrong.append(f"the monitor says otherwise afterwards: {story.then}")
+    return wrong
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_fault(name: str, record_property: Record) -> None:
+    """Whatever goes wrong at a call, no rule is broken, and once it is over another run reaches the goal."""
+    named = WORLDS[name]
+    clean = record(named)
+    wrong: list[str] = []
+    kinds: set[str] = set()
+    runs = 1
+    for what in strikes(clean):
+        story = play(named, what)
+        runs += 2
+        kinds.add(what.name)
+        wrong += [f"{what.name} at call {what.at}: {rule}" for rule in wrong_in(story, named, what, clean)]
+    assert [] == wrong
+    Tally(record_property).add("faults", worlds=1, calls=len(clean.calls), runs=runs)

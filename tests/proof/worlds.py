@@ -1,0 +1,126 @@
+"""The worlds that have a name: the scenarios, the partitions, the rows of the tables; what a run is to make of each."""
+
+from dataclasses import dataclass
+
+from ecx_hyperv.lab.referee import Job
+
+Values = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A world by its facts, and what runs in it."""
+
+    job: Job
+    values: Values
+
+    @property
+    def works_at_home(self) -> bool:
+        """Tell whether the own host, once all is mended, can run the VM."""
+        return self.job in (Job.START, Job.STOP)
+
+
+PEER_HAS_IT = {"owner": "peer", "volume's owner": "peer"}
+_START: dict[str, Values] = {
+    "it runs": {},
+    "it is off": {"state": "Off"},
+    "it is saved": {"state": "Saved"},
+    "it is paused": {"state": "Paused"},
+    "it is critical": {"state": "PausedCritical", "iSCSI": "lost"},
+    "it is off and critical": {"state": "OffCritical", "iSCSI": "lost"},
+    "it is in a state that nobody knows": {"state": "Daydreaming"},
+    "it is being saved": {"state": "Saving"},
+    "it is not registered": {"configuration": "Offline"},
+    "it is not registered, its volume is offline": {"configuration": "Offline", "volume": "Offline"},
+    "its configuration has failed": {"configuration": "Failed"},
+    "it is registered, but Hyper-V does not know it": {"state": "absent"},
+    "its resource has failed while it runs": {"machine": "Failed"},
+    "its resource has failed, it is off": {"state": "Off", "machine": "Failed"},
+    "it boots and dies": {"state": "Off", "guest": "doomed"},
+    "there is no memory for it": {"state": "Off", "memory": "short"},
+    "the volume is offline": {"state": "Off", "volume": "Offline"},
+    "the volume has failed": {"state": "Off", "volume": "Failed"},
+    "the volume is the peer's": {"state": "Off", "volume's owner": "peer"},
+    "the volume is not in the cluster": {"state": "Off", "volume": "not in the cluster"},
+    "iSCSI is lost": {"state": "Off", "iSCSI": "lost"},
+    "the target is off": {"state": "Off", "iSCSI": "target off"},
+    "it runs on the peer": PEER_HAS_IT,
+    "it runs on the peer, there is no memory here": {**PEER_HAS_IT, "memory": "short"},
+    "it is off on the peer": {**PEER_HAS_IT, "state": "Off"},
+    "it is saved on the peer": {**PEER_HAS_IT, "state": "Saved"},
+    "it is paused on the peer": {**PEER_HAS_IT, "state": "Paused"},
+    "it is critical on the peer": {**PEER_HAS_IT, "state": "PausedCritical"},
+    "it is being saved on the peer": {**PEER_HAS_IT, "state": "Saving"},
+    "its resource has failed while it runs on the peer": {**PEER_HAS_IT, "machine": "Failed"},
+    "it is not registered, and the peer's": {**PEER_HAS_IT, "configuration": "Offline"},
+    "it comes from the peer already": {**PEER_HAS_IT, "moving": "live"},
+    "it is leaving for the peer": {"moving": "live"},
+    "its migration waits its turn": {**PEER_HAS_IT, "moving": "queued"},
+    "the peer host lost power with it": {**PEER_HAS_IT, "peer host": "lost power"},
+    "the peer host was shut down with it": {**PEER_HAS_IT, "peer host": "shut down"},
+    "the peer host lost power with it and boots": {**PEER_HAS_IT, "peer host": "boots"},
+    "the peer host is cut off with it": {**PEER_HAS_IT, "peer host": "isolated"},
+    "the peer host is cut off from this EC-VM alone": {**PEER_HAS_IT, "peer host": "not reached"},
+    "the peer host's sshd is stopped": {**PEER_HAS_IT, "peer host": "sshd stopped"},
+    "the peer host lets nobody in": {**PEER_HAS_IT, "peer host": "login refused"},
+    "the peer host is drained": {**PEER_HAS_IT, "peer host": "paused"},
+    "the peer host is quarantined": {**PEER_HAS_IT, "state": "Off", "peer host": "quarantined"},
+    "the peer host's cluster service is stopped": {**PEER_HAS_IT, "state": "Off", "peer host": "service stopped"},
+    "the own node is drained": {"state": "Off", "own node": "paused"},
+    "the own node is quarantined": {"state": "Off", "own node": "quarantined"},
+    "the own cluster service is stopped": {"state": "Off", "own node": "service stopped"},
+    "the own host is cut off": {"own node": "without quorum"},
+    "the own host's sshd restarts": {"state": "Off", "own sshd": "restarts"},
+    "the own host's sshd is stopped": {"state": "Off", "own sshd": "stopped"},
+    "the own host lets nobody in": {"state": "Off", "own sshd": "login refused"},
+    "it is in maintenance": {"state": "Off", "maintenance": "yes"},
+    "all is in Japanese": {**PEER_HAS_IT, "language": "ja"},
+}
+_STOP: dict[str, Values] = {
+    "it runs": {},
+    "it runs and is deaf": {"guest": "deaf"},
+    "it is off": {"state": "Off"},
+    "it is paused": {"state": "Paused"},
+    "it is critical": {"state": "PausedCritical", "iSCSI": "target off"},
+    "it is being saved": {"state": "Saving"},
+    "it is in a state that nobody knows": {"state": "Daydreaming"},
+    "it is not registered": {"configuration": "Offline"},
+    "it is not registered, its volume is offline": {"configuration": "Offline", "volume": "Offline"},
+    "its resource has failed while it runs": {"machine": "Failed"},
+    "it runs on the peer": PEER_HAS_IT,
+    "it runs on the peer, and the server is shut down": {**PEER_HAS_IT, "factor": "SERVERSHUTDOWN"},
+    "another resource failed": {"factor": "GROUPFAILOVER"},
+    "another resource failed, the peer's ECX is off": {"factor": "GROUPFAILOVER", "ECX on the peer": "Offline"},
+    "the group moves": {"factor": "GROUPMOVE"},
+    "it is leaving for the peer": {"moving": "live"},
+    "it is leaving for the peer, and the server is shut down": {"moving": "live", "factor": "SERVERSHUTDOWN"},
+    "another VM runs on the volume": {"other VM": "runs"},
+    "a VM that nobody configured runs on the volume": {"other VM": "stranger"},
+    "a VM of another volume runs": {"other VM": "elsewhere"},
+    "the peer host lost power": {"peer host": "lost power"},
+    "the peer host lost power with it": {**PEER_HAS_IT, "peer host": "lost power"},
+    "the peer host is cut off with it": {**PEER_HAS_IT, "peer host": "isolated"},
+    "the peer host's sshd is stopped, it runs there": {**PEER_HAS_IT, "peer host": "sshd stopped"},
+    "the own host's sshd is stopped": {"own sshd": "stopped"},
+    "the own host is cut off": {"own node": "without quorum"},
+    "the own cluster service is stopped": {"state": "Off", "own node": "service stopped"},
+    "it is in maintenance": {"maintenance": "yes"},
+}
+_WATCH: dict[str, Values] = {
+    "it runs": {},
+    "it is off": {"state": "Off"},
+    "it is paused": {"state": "Paused"},
+    "it is critical": {"state": "PausedCritical", "iSCSI": "lost"},
+    "it is leaving for the peer": {"moving": "live"},
+    "it runs on the peer": PEER_HAS_IT,
+    "it is not registered": {"configuration": "Offline"},
+    "it is in maintenance": {"state": "Off", "maintenance": "yes"},
+    "the own host's sshd is stopped": {"own sshd": "stopped"},
+    "the own host lets nobody in": {"own sshd": "login refused"},
+    "the own cluster service is stopped": {"own node": "service stopped"},
+}
+WORLDS = {
+    f"{job.value}: {name}": Named(job, values)
+    for job, worlds in ((Job.START, _START), (Job.STOP, _STOP), (Job.WATCH, _WATCH))
+    for name, values in worlds.items()
+}
