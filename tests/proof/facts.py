@@ -78,7 +78,7 @@ class Case:
 Setter = Callable[[Case], None]
 
 
-def build(values: Mapping[str, str]) -> Case:
+def build(values: Mapping[str, str], timing: Timing = TIMING) -> Case:
     """Return the case in which these facts have these values, and the others their usual ones."""
     settings = replace(SETTINGS, language="ja") if values.get("language") == "ja" else SETTINGS
     world = World(settings, ["vm1", "vm2"])
@@ -88,7 +88,7 @@ def build(values: Mapping[str, str]) -> Case:
     vm.configuration, vm.machine = "Online", "Online"
     vm.guests[ONE] = Guest("Running", 0.0)
     ecx = Ecx(world, _no_script, [])
-    case = Case(world, ecx, Desk(world, "ec1", ecx, config=make_config(world, TIMING)), values=dict(values))
+    case = Case(world, ecx, Desk(world, "ec1", ecx, config=make_config(world, timing)), values=dict(values))
     for name, fact in FACTS.items():
         if name in values:
             fact[values[name]](case)

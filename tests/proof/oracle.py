@@ -13,6 +13,7 @@ must add up to all that there are.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cache
 from inspect import getsource
 from math import prod
 from re import findall
@@ -60,12 +61,6 @@ class Oracle:
             option = self.read[name] = self.domain[name][self.path[depth]]
         return option.value
 
-    @property
-    def weight(self) -> int:
-        """Return how many observations this run stands for."""
-        unread = (sum(one.weight for one in options) for name, options in self.domain.items() if name not in self.read)
-        return prod(option.weight for option in self.read.values()) * prod(unread)
-
     def next_path(self) -> list[int] | None:
         """Return the path after this one; None after the last."""
         names = list(self.read)
@@ -88,11 +83,16 @@ class Walk(Generic[T]):
 
 def walk(domain: Domain, run: Callable[[Oracle], T]) -> Iterator[Walk[T]]:
     """Run something on every combination of facts that it can tell apart."""
+    sizes = {name: sum(option.weight for option in options) for name, options in domain.items()}
+    total = prod(sizes.values())
     path: list[int] | None = []
     while path is not None:
         oracle = Oracle(domain, path)
         result = run(oracle)
-        yield Walk({name: option.value for name, option in oracle.read.items()}, result, oracle.weight)
+        read = oracle.read
+        unread = total // prod([sizes[name] for name in read])
+        weight = unread * prod([option.weight for option in read.values()])
+        yield Walk({name: option.value for name, option in read.items()}, result, weight)
         path = oracle.next_path()
 
 
@@ -110,17 +110,26 @@ class Lazy:
     @staticmethod
     def of(kind: type[T], oracle: Oracle, prefix: str, given: Mapping[str, Any]) -> T:
         """Return a stand-in for an instance of a frozen dataclass."""
-        asked = {name: prefix + name for name in kind.__dataclass_fields__ if name not in given}  # type: ignore[attr-defined]
-
-        def read(self: Any, name: str) -> Any:
-            fact = asked.get(name)
-            if fact is not None:
-                return oracle.ask(fact)
-            return given[name] if name in given else object.__getattribute__(self, name)
-
-        stand_in = type(f"Lazy{kind.__name__}", (kind,), {"__getattribute__": read, "__slots__": ()})
-        made: T = object.__new__(stand_in)
+        real: Any = kind
+        made: T = object.__new__(_stand_in(real, prefix, tuple(given)))
+        object.__setattr__(made, "_oracle", oracle)
+        object.__setattr__(made, "_given", given)
         return made
+
+
+@cache
+def _stand_in(kind: Any, prefix: str, given: tuple[str, ...]) -> Any:
+    fields = kind.__dataclass_fields__
+    asked = {name: prefix + name for name in fields if name not in given}
+    plain = object.__getattribute__
+
+    def read(self: Any, name: str) -> Any:
+        fact = asked.get(name)
+        if fact is not None:
+            return plain(self, "_oracle").ask(fact)
+        return plain(self, "_given")[name] if name in given else plain(self, name)
+
+    return type(f"Lazy{kind.__name__}", (kind,), {"__getattribute__": read, "__slots__": ("_oracle", "_given")})
 
 
 class LazySet:

@@ -1,0 +1,139 @@
+"""genw-remote-node, run again and again as ECX does, from every pair of facts about the peer."""
+
+from collections.abc import Callable, Mapping
+from itertools import combinations, product
+
+import pytest
+from msgspec.structs import replace
+
+from ecx_hyperv.ecx.maintenance import Flag, Kind
+from ecx_hyperv.ecx.memory import Memory
+from ecx_hyperv.lab.programs import run_program
+from ecx_hyperv.lab.referee import Job
+from ecx_hyperv.lab.world import Plane, World
+from tests.proof.counts import Record, Tally
+from tests.proof.facts import FACTS, TIMING, Case, Setter, build
+
+pytestmark = pytest.mark.no_cover
+_LOOKS = 14
+_GAP_S = 30.0
+_TIMING = replace(TIMING, hung_after=100, cool_down=90)
+
+
+def _world(act: Callable[[World], object]) -> Setter:
+    def set_world(case: Case) -> None:
+        act(case.world)
+
+    return set_world
+
+
+def _ec2(state: str) -> Setter:
+    return _world(lambda world: world.stop_ec_vm(world.ec_vms["ec2"], state))
+
+
+def _boots(world: World) -> None:
+    world.stop_ec_vm(world.ec_vms["ec2"], "Off")
+    world.start_ec_vm(world.ec_vms["ec2"])
+
+
+def _service(status: str) -> Setter:
+    return lambda case: setattr(case.ecx.servers["ec2"], "service", status)
+
+
+def _acted(*ago: float) -> Setter:
+    def remember(case: Case) -> None:
+        now = case.desk.clock.boottime()
+        actions = tuple(now - seconds for seconds in ago)
+        case.desk.memories.save("peer", "ec2", Memory(boot=case.desk.clock.boot(), looked=now, actions=actions))
+
+    return remember
+
+
+def _maintained(case: Case) -> None:
+    case.desk.flags.set(Flag(kind=Kind.PEER, name="ec2", since=case.desk.clock.wall()))
+
+
+def _usual(_case: Case) -> None:
+    """Leave it as it is."""
+
+
+PEER_FACTS: Mapping[str, Mapping[str, Setter]] = {
+    "EC-VM": {
+        "runs": _usual,
+        "off": _ec2("Off"),
+        "saved": _ec2("Saved"),
+        "paused": _ec2("Paused"),
+        "boots": _world(_boots),
+        "hangs": _world(lambda world: world.hang_ec_vm(world.ec_vms["ec2"])),
+        "has another name": _world(lambda world: setattr(world.ec_vms["ec2"], "vm", "Another")),
+    },
+    "ECX": {
+        "Online": _usual,
+        "Offline": _service("Offline"),
+        "Online Pending": _service("Online Pending"),
+        "clpstat fails": lambda case: case.desk.break_clpstat(),
+    },
+    "peer host": FACTS["peer host"],
+    "between the EC-VMs": {
+        "linked": _usual,
+        "cut": _world(lambda world: world.cut("ec1", "ec2")),
+        "management cut": _world(lambda world: world.cut("ec1", "ec2", Plane.MANAGEMENT)),
+        "mirror cut": _world(lambda world: world.cut("ec1", "ec2", Plane.MIRROR)),
+    },
+    "maintenance": {"no": _usual, "yes": _maintained},
+    "past": {"quiet": _usual, "just acted": _acted(5), "acted three times": _acted(3000, 2000, 1000)},
+    "language": {"en": _usual, "ja": _usual},
+}
+# With one of these the peer cannot be brought up, or must not be; with all others it must be up in the end.
+_HOPELESS = {
+    ("EC-VM", "has another name"),
+    ("ECX", "Online Pending"),
+    ("ECX", "clpstat fails"),
+    ("between the EC-VMs", "cut"),
+    ("maintenance", "yes"),
+    ("past", "acted three times"),
+    *(("peer host", value) for value in ("lost power", "shut down", "sshd stopped", "login refused")),
+    *(("peer host", value) for value in ("not reached", "isolated")),
+}
+# Without a ping nobody knows whether its ECX could be started: a person must look.
+_HOPELESS_TOGETHER = (
+    {("ECX", "Offline"), ("between the EC-VMs", "management cut")},
+    {("EC-VM", "paused"), ("between the EC-VMs", "management cut")},
+)
+_PAIRS = list(combinations(PEER_FACTS, 2))
+
+
+def make(values: Mapping[str, str]) -> Case:
+    """Return a case in which these facts about the peer are so."""
+    case = build({"language": values["language"]} if "language" in values else {}, _TIMING)
+    for name, fact in PEER_FACTS.items():
+        if name in values:
+            fact[values[name]](case)
+    return case
+
+
+@pytest.mark.parametrize(("first", "second"), _PAIRS, ids=[f"{one} and {other}" for one, other in _PAIRS])
+def test_pair(first: str, second: str, record_property: Record) -> None:
+    """The peer comes up where it can, is left alone where it must be, and is never acted on more than three times."""
+    runs = actions = 0
+    wrong: list[str] = []
+    for one, other in product(PEER_FACTS[first], PEER_FACTS[second]):
+        values = {first: one, second: other}
+        case = make(values)
+        changes: list[str] = []
+        for _ in range(_LOOKS):
+            changes += run_program(case.desk, Job.PEER).changes
+            case.world.advance(_GAP_S)
+            runs += 1
+        acts = [*changes, *(command for command in case.desk.commands if command[0] == "clpcl")]
+        actions += len(acts)
+        before = len(case.desk.memories.load("peer", "ec2").actions) - len(acts)
+        if len(acts) + max(0, before) > 3:
+            wrong.append(f"{values}: {acts}")
+        facts = set(values.items())
+        hopeless = _HOPELESS & facts or facts in _HOPELESS_TOGETHER
+        if not hopeless and case.ecx.sees("ec1", "ec2") != "Online":
+            wrong.append(f"{values}: the peer stays {case.ecx.sees('ec1', 'ec2')}: {acts}")
+        wrong += [f"{values}: {rule}" for rule in case.world.violations]
+    assert [] == wrong
+    Tally(record_property).add("pairs of the peer", runs=runs, actions=actions)
