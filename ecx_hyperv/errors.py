@@ -4,7 +4,8 @@
     +-- UsageError            the command line, or what ECX handed over, makes no sense
     +-- ConfigError           the configuration: carries every mistake with its file and key
     +-- HostError             trouble in reaching or understanding a host: never evidence about a VM
-    |   +-- Unreachable       no connection: off, filtered, sshd stopped or silent
+    |   +-- Unreachable       no connection: off, filtered, sshd stopped or hanging
+    |   |   +-- Silent        nothing at all came back: the only sign of a host that has no power
     |   +-- LoginRefused      the key is not accepted, or cannot be read
     |   +-- HostKeyRefused    the host's key is not the pinned one, or none is pinned
     |   +-- NoAgent           connected, but PowerShell or the agent does not come up
@@ -88,6 +89,10 @@ class HostError(EcxHypervError):
 
 class Unreachable(HostError):
     """No connection to a host."""
+
+
+class Silent(Unreachable):
+    """Nothing at all came back from a host, not even a refusal."""
 
 
 class LoginRefused(HostError):

@@ -220,8 +220,8 @@ def open_hosts(setting: Setting, config: Config, pair: Pair) -> "SshHosts":
         ssh = config.ssh
         return Target(pair.of(side).host, ssh.port, ssh.user, ssh.key, ssh.known_hosts)
 
-    def open_one(side: Side, deadline: Deadline) -> Session:
-        connection = connect(target(side), deadline)
+    def open_one(side: Side, deadline: Deadline, on_life: Callable[[], None]) -> Session:
+        connection = connect(target(side), deadline, on_life)
         return open_session(connection, config.ssh.powershell, config.ssh.stdin, deadline)
 
     return SshHosts(open_one, {side: pair.of(side).host for side in Side}, setting.clock, setting.log)

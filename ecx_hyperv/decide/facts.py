@@ -26,9 +26,14 @@ class Place(Enum):
 
 
 class Contact(Enum):
-    """Whether a host answered when it was last looked at."""
+    """Whether a host answered when it was last looked at; SILENT is one from which nothing at all came back.
+
+    TROUBLED is any other that could not be asked: one that refuses a connection or a login, shows another key,
+    breaks off or makes no sense is alive, and so may its guests be.
+    """
 
     ANSWERS = "answers"
+    TROUBLED = "cannot be asked"
     SILENT = "silent"
     UNASKED = "unasked"
 

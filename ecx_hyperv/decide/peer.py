@@ -95,7 +95,7 @@ def decide(seen: PeerSeen) -> Step:
         return End(Exit.DONE, f"{seen.node} is offline; waiting for what was done for it")
     if seen.contact is Contact.UNASKED:
         return Ask()
-    if seen.contact is Contact.SILENT:
+    if seen.contact is not Contact.ANSWERS:
         return End(
             Exit.UNREACHABLE,
             f"ECX on {seen.node} is offline, and its host {seen.host} does not answer",

@@ -253,6 +253,8 @@ def _from_isolated(seen: Seen, tried: Tried) -> Step:
         if seen.on_peer.is_off:
             return _quick(seen, tried, f"{peer} is isolated and does not run it")
         return Wait(f"{peer} is isolated and may run {seen.names.vm} ({seen.on_peer.word or 'unreadable'})")
+    if seen.peer is not Contact.SILENT:
+        return Wait(f"{peer} is isolated and cannot be asked, but is alive: it may still run {seen.names.vm}")
     # Only now have quorum, ECX's own arbitration and the volume's reservation all decided for this side.
     if Timer.PEER_SILENT in tried.over and seen.own_node is NodeKind.UP:
         return _quick(seen, tried, f"{peer} is isolated and has been silent for [timing] isolated")

@@ -31,8 +31,8 @@ class CsvSeen:
 
 def decide(seen: CsvSeen, stop: Attempts, over: frozenset[Timer]) -> Step:
     """Return the next step for a volume whose VMs of this run are all off and unregistered."""
-    if Contact.SILENT in (seen.own, seen.peer):
-        return Done(f"{seen.csv} is left online: a host is silent, and may use it")
+    if seen.own is not Contact.ANSWERS or seen.peer is not Contact.ANSWERS:
+        return Done(f"{seen.csv} is left online: a host does not answer, and may use it")
     match seen.state:
         case ResourceKind.OFFLINE | ResourceKind.FAILED | ResourceKind.ABSENT:
             return Done(f"{seen.csv} is {seen.state.value}")

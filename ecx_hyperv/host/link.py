@@ -13,7 +13,7 @@ from typing import Protocol
 
 from ecx_hyperv.deadline import Clock, Deadline
 from ecx_hyperv.decide.facts import Side
-from ecx_hyperv.errors import HostError, SessionLost, Unreachable
+from ecx_hyperv.errors import HostError, SessionLost, Silent, Unreachable
 from ecx_hyperv.host.session import Session
 from ecx_hyperv.host.wire import Hello, Reply, Request
 from ecx_hyperv.log import Log
@@ -23,6 +23,9 @@ _PATIENCE_S = 20.0
 _SHORT_PATIENCE_S = 0.5
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 15.0
+# A host that is silent is called again so often, and for so long its silence counts without another call.
+_SILENT_PAUSE_S = 5.0
+_SILENCE_S = 12.0
 # A session gives an answer up to two seconds more than its request had.
 _LATE_S = 4.0
 
@@ -43,6 +46,10 @@ class Hosts(Protocol):
 
     def exchange(self, asks: Mapping[Side, Ask], deadline: Deadline) -> dict[Side, Exchanged]:
         """Ask one host or both at the same time, and return what came of it from each."""
+
+
+OpenSession = Callable[[Side, Deadline, Callable[[], None]], Session]
+"""Logs in to a host and starts its agent, having called back once the host shows that it lives."""
 
 
 class _Stage(Enum):
@@ -89,7 +96,8 @@ class _Question:
 class _Link:
     """The connection to one host, through all its lives."""
 
-    def __init__(self, host: str, open_session: Callable[[Deadline], Session], clock: Clock, log: Log) -> None:
+    def __init__(self, side: Side, host: str, open_session: OpenSession, clock: Clock, log: Log) -> None:
+        self._side = side
         self.host = host
         self._open_session = open_session
         self._clock = clock
@@ -97,6 +105,7 @@ class _Link:
         self._session: Session | None = None
         self._questions: queue.SimpleQueue[_Question] = queue.SimpleQueue()
         self._failure: HostError | None = None
+        self._failed_at = 0.0
         self._pause = _FIRST_PAUSE_S
         self._not_before = 0.0
         self._is_slow = False
@@ -112,8 +121,20 @@ class _Link:
         answer = question.wait(_SHORT_PATIENCE_S if known_bad else _PATIENCE_S)
         self._is_slow = answer is None
         if answer is None and question.stage is _Stage.TAKEN_BACK:
-            return self._failure or Unreachable(self.host, "it is still being connected to")
+            return self._known_trouble()
         return answer or SessionLost(self.host, "no answer in time")
+
+    def _known_trouble(self) -> HostError:
+        """Return what the last call gave, while another is under way; old silence says nothing about now."""
+        failure = self._failure
+        is_old = self._clock.monotonic() - self._failed_at > _SILENCE_S
+        if failure is None or (isinstance(failure, Silent) and is_old):
+            return Unreachable(self.host, "it is still being connected to")
+        return failure
+
+    def _note_life(self) -> None:
+        if isinstance(self._failure, Silent):
+            self._failure = Unreachable(self.host, "it is still being connected to")
 
     def close(self) -> None:
         session, self._session = self._session, None
@@ -144,7 +165,7 @@ class _Link:
         if self._failure is not None and self._clock.monotonic() < self._not_before:
             raise self._failure
         started = self._clock.monotonic()
-        self._session = self._open_session(deadline)
+        self._session = self._open_session(self._side, deadline, self._note_life)
         self._failure = None
         self._log.debug("session open", host=self.host, seconds=round(self._clock.monotonic() - started, 2))
         return self._session
@@ -157,8 +178,9 @@ class _Link:
         # What is asked until it is called again is never sent.
         lost = Unreachable(self.host, "its session was lost, and it is not called again yet", seen=error.what)
         self._failure = lost if error.may_have_been_done else error
-        self._not_before = self._clock.monotonic() + self._pause
-        self._pause = min(self._pause * 2, _LONGEST_PAUSE_S)
+        self._failed_at = self._clock.monotonic()
+        self._not_before = self._failed_at + self._pause
+        self._pause = min(self._pause * 2, _SILENT_PAUSE_S if isinstance(error, Silent) else _LONGEST_PAUSE_S)
 
 
 class SshHosts:
@@ -166,7 +188,7 @@ class SshHosts:
 
     def __init__(
         self,
-        open_session: Callable[[Side, Deadline], Session],
+        open_session: OpenSession,
         addresses: Mapping[Side, str],
         clock: Clock,
         log: Log,
@@ -189,8 +211,5 @@ class SshHosts:
 
     def _link(self, side: Side) -> _Link:
         if side not in self._links:
-            address = self._addresses[side]
-            self._links[side] = _Link(
-                address, lambda deadline: self._open_session(side, deadline), self._clock, self._log
-            )
+            self._links[side] = _Link(side, self._addresses[side], self._open_session, self._clock, self._log)
         return self._links[side]

@@ -18,7 +18,7 @@ from ecx_hyperv.decide.states import (
     vm_kind,
 )
 from ecx_hyperv.decide.volume import CsvSeen, Users
-from ecx_hyperv.errors import HostError
+from ecx_hyperv.errors import HostError, Silent
 from ecx_hyperv.host.observe import (
     GroupRow,
     HostView,
@@ -77,8 +77,8 @@ def see(config: Config, hosts: "HostNames", vm: str, sights: Sights, *, maintena
     blank = Seen(
         names=Names(vm=vm, csv=csv, own=hosts.own, peer=hosts.peer, target=config.cluster.iscsi_target),
         maintenance=maintenance,
-        own=_contact(sights.own),
-        peer=_contact(sights.peer),
+        own=contact_of(sights.own),
+        peer=contact_of(sights.peer),
         observer=observer,
         own_node=NodeKind.UNKNOWN,
         peer_node=NodeKind.UNKNOWN,
@@ -133,8 +133,8 @@ def see_volume(config: Config, csv: str, sights: Sights, ours: Iterable[str], bu
         state=ResourceKind.UNKNOWN if view is None else _kind(row),
         users=users,
         because=because,
-        own=_contact(sights.own),
-        peer=_contact(sights.peer),
+        own=contact_of(sights.own),
+        peer=contact_of(sights.peer),
     )
 
 
@@ -204,10 +204,13 @@ def _with_cluster(blank: Seen, hosts: HostNames, view: HostView) -> Seen:
     )
 
 
-def _contact(sight: Sight) -> Contact:
+def contact_of(sight: Sight) -> Contact:
+    """Say what a look tells of the host itself."""
     if sight is None:
         return Contact.UNASKED
-    return Contact.ANSWERS if isinstance(sight, HostView) else Contact.SILENT
+    if isinstance(sight, HostView):
+        return Contact.ANSWERS
+    return Contact.SILENT if isinstance(sight, Silent) else Contact.TROUBLED
 
 
 def _vm_seen(view: HostView | None, vm: str) -> VmSeen:

@@ -5,6 +5,7 @@ and it does not notice a peer that has vanished (#2463). So the socket is ours, 
 TCP_USER_TIMEOUT on it, and whatever waits is cut off by closing the transport under it.
 """
 
+import errno
 import logging
 import socket
 import threading
@@ -17,7 +18,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from paramiko.pkey import UnknownKeyType
 
 from ecx_hyperv.deadline import Deadline
-from ecx_hyperv.errors import HostKeyRefused, LoginRefused, NoAgent, SessionLost, Unreachable
+from ecx_hyperv.errors import HostKeyRefused, LoginRefused, NoAgent, SessionLost, Silent, Unreachable
 
 # paramiko logs tracebacks of its own; what matters of them is in the errors raised here.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -95,14 +96,16 @@ class Connection:
         threading.Thread(target=self._transport.close, name="ssh-close", daemon=True).start()
 
 
-def connect(target: Target, deadline: Deadline) -> Connection:
-    """Connect, check the host's key against the pinned ones, and log in.
+def connect(target: Target, deadline: Deadline, on_life: Callable[[], None] = lambda: None) -> Connection:
+    """Connect, check the host's key against the pinned ones, and log in; `on_life` is called once it is connected to.
 
     Raises Unreachable, HostKeyRefused, LoginRefused.
     """
     pinned = _pinned(target)
     key = _load_key(target)
-    transport = paramiko.Transport(_open_socket(target, deadline), disabled_algorithms=_DISABLED)
+    opened = _open_socket(target, deadline)
+    on_life()
+    transport = paramiko.Transport(opened, disabled_algorithms=_DISABLED)
     connection = Connection(target, transport)
     try:
         _shake_hands(target, transport, pinned, deadline.within(HANDSHAKE_S), connection.close)
@@ -138,7 +141,8 @@ def _open_socket(target: Target, deadline: Deadline) -> socket.socket:
     try:
         opened = socket.create_connection((target.address, target.port), timeout=max(0.1, limit.remaining()))
     except OSError as error:
-        raise Unreachable(
+        kind = Silent if _is_silence(error) else Unreachable
+        raise kind(
             target.address,
             f"port {target.port} does not answer",
             seen=f"nothing for {TCP_S:g} s" if isinstance(error, TimeoutError) else error.strerror or str(error),
@@ -154,6 +158,12 @@ def _open_socket(target: Target, deadline: Deadline) -> socket.socket:
     ):
         opened.setsockopt(socket.IPPROTO_TCP, option, value)
     return opened
+
+
+def _is_silence(error: OSError) -> bool:
+    # What the kernel says when packets, or the question for the address, bring nothing back. A refusal comes from a
+    # host that lives; having no route of one's own says nothing about it.
+    return isinstance(error, TimeoutError) or error.errno in (errno.EHOSTUNREACH, errno.EHOSTDOWN)
 
 
 def _pinned(target: Target) -> list[paramiko.PKey]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.decide.facts import Side
-from ecx_hyperv.errors import LoginRefused, SessionLost, Unreachable
+from ecx_hyperv.errors import LoginRefused, SessionLost, Silent, Unreachable
 from ecx_hyperv.host.link import Ask, Exchanged
 from ecx_hyperv.host.wire import Call
 from ecx_hyperv.lab.powershell import PowerShell
@@ -115,7 +115,7 @@ class VirtualHosts:
     def _refuse(self, host: str, state: Sshd, deadline: Deadline) -> Exchanged:
         if state is Sshd.SILENT:
             self._clock.sleep(min(_TCP_TIMEOUT_S, deadline.remaining()))
-            return Unreachable(host, "port 22 does not answer", seen="nothing for 5 s")
+            return Silent(host, "port 22 does not answer", seen="nothing for 5 s")
         if state is Sshd.STOPPED:
             return Unreachable(host, "port 22 does not answer", seen="connection refused")
         return LoginRefused(host, "it does not let us in")

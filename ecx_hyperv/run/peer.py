@@ -19,6 +19,7 @@ from ecx_hyperv.host import cmdlets
 from ecx_hyperv.host.link import Ask as HostAsk
 from ecx_hyperv.host.link import Exchanged
 from ecx_hyperv.host.observe import VmRow, Wanted, read
+from ecx_hyperv.host.situation import contact_of
 from ecx_hyperv.host.wire import Call, Request
 from ecx_hyperv.run.look import LOOK_S
 from ecx_hyperv.run.room import Room
@@ -109,7 +110,7 @@ class PeerWatcher:
         wanted = Wanted(vms=(self._peer.vm,), cluster=False, iscsi=False)
         answer = self._exchange(*wanted.calls())
         if isinstance(answer, HostError):
-            return replace(seen, contact=Contact.SILENT), answer
+            return replace(seen, contact=contact_of(answer)), answer
         hello, reply = answer
         row = read(hello, reply.results, wanted).vms[self._peer.vm.casefold()]
         if row is None:

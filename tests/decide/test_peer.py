@@ -64,7 +64,8 @@ def test_within_the_cool_down_nothing_is_repeated() -> None:
 
 def test_a_silent_host_needs_a_person() -> None:
     """A peer whose host is silent needs a person."""
-    assert Exit.UNREACHABLE is end(decide(seen(contact=Contact.SILENT, on_host=UNSEEN)))
+    for contact in (Contact.SILENT, Contact.TROUBLED):
+        assert Exit.UNREACHABLE is end(decide(seen(contact=contact, on_host=UNSEEN)))
 
 
 @pytest.mark.parametrize(

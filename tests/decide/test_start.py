@@ -215,6 +215,14 @@ def test_a_silent_isolated_host_is_given_its_time(over: tuple[Timer, ...], expec
     assert expected is do_of(decide(seen, tried(*over)))
 
 
+@pytest.mark.parametrize("over", [(), (Timer.PEER_SILENT,), tuple(Timer)])
+def test_an_isolated_host_that_shows_life_keeps_its_vm(over: tuple[Timer, ...]) -> None:
+    """An isolated host that refuses, breaks off or makes no sense is alive: its VM is never taken, however long."""
+    step = decide(at_peer(peer=Contact.TROUBLED, peer_node=NodeKind.ISOLATED, on_peer=UNREADABLE), tried(*over))
+
+    assert Wait("HOST-2 is isolated and cannot be asked, but is alive: it may still run web1") == step
+
+
 @pytest.mark.parametrize("node", [NodeKind.DOWN, NodeKind.QUARANTINED])
 def test_a_host_that_is_down_loses_its_vm(node: NodeKind) -> None:
     """The VM of a node that the cluster has given up is moved at once."""
@@ -419,6 +427,7 @@ def test_a_vm_that_hyperv_does_not_show_is_waited_for() -> None:
         (at_peer(on_peer=vm("Saving")), {Timer.PEER_TRANSITIONAL}),
         (at_peer(peer=Contact.SILENT, peer_node=NodeKind.ISOLATED, on_peer=UNREADABLE), {Timer.PEER_SILENT}),
         (at_peer(peer=Contact.SILENT, on_peer=UNREADABLE), set()),
+        (at_peer(peer=Contact.TROUBLED, peer_node=NodeKind.ISOLATED, on_peer=UNREADABLE), set()),
         (at_home(on_own=vm("Other")), {Timer.ODD}),
         (at_home(), set()),
     ],

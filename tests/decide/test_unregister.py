@@ -233,6 +233,14 @@ def test_a_silent_own_host_is_handled_from_the_peer() -> None:
     assert Do.STOP_MACHINE is do_of(decide(seen, GROUPSTOP, Tried()))
 
 
+@pytest.mark.parametrize("over", [(), (Timer.OWNER_SILENT,), tuple(Timer)])
+def test_an_isolated_owner_that_shows_life_never_counts_as_off(over: tuple[Timer, ...]) -> None:
+    """An isolated host that refuses, breaks off or makes no sense is alive: its guest does not count as off."""
+    seen = there(peer=Contact.TROUBLED, on_peer=UNREADABLE, peer_node=NodeKind.ISOLATED)
+
+    assert Wait is type(decide(seen, GROUPSTOP, tried(*over)))
+
+
 @pytest.mark.parametrize(
     ("node", "own_node", "over", "expected"),
     [
@@ -349,6 +357,7 @@ def test_no_stop_is_done_while_a_guest_may_run(state: str, factor: Factor) -> No
             {Timer.OWNER_SILENT, Timer.OFF},
         ),
         (there(peer=Contact.SILENT, on_peer=UNREADABLE), tried(), set()),
+        (there(peer=Contact.TROUBLED, on_peer=UNREADABLE, peer_node=NodeKind.ISOLATED), tried(), set()),
         (here(owner=Place.NOWHERE, on_own=ABSENT), tried(), set()),
         (here(own=Contact.SILENT, on_own=UNREADABLE, own_node=NodeKind.ISOLATED), tried(), set()),
     ],

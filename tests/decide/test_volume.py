@@ -37,6 +37,9 @@ def test_an_unused_volume_is_taken_offline() -> None:
         {"users": Users.DOUBT, "because": "web2 may be on it"},
         {"own": Contact.SILENT},
         {"peer": Contact.SILENT},
+        {"own": Contact.TROUBLED},
+        {"peer": Contact.TROUBLED},
+        {"peer": Contact.UNASKED},
         {"state": ResourceKind.UNKNOWN},
     ],
 )

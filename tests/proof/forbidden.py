@@ -99,6 +99,8 @@ def _quick(seen: Seen, tried: start.Tried) -> Iterator[str]:
         yield "a migration too early"
     if seen.csv is not ResourceKind.ONLINE or seen.csv_owner is not Place.OWN:
         yield "a migration to a host without the volume"
+    if seen.peer_node is NodeKind.ISOLATED and seen.peer is not Contact.SILENT and not seen.on_peer.is_gone:
+        yield "a VM is taken from an isolated host that shows life and does not say that it let go of it"
 
 
 def _may_be_taken(seen: Seen, tried: start.Tried) -> bool:
@@ -203,8 +205,8 @@ def in_volume(seen: volume.CsvSeen, step: Step) -> list[str]:
     if not isinstance(step, Act):
         return [] if isinstance(step, Wait | Look | Done) else ["a volume fails a stop"]
     safe = seen.users is volume.Users.NONE and seen.state is ResourceKind.ONLINE
-    silent = Contact.SILENT in (seen.own, seen.peer)
-    return [] if safe and not silent and step.do is Do.STOP_CSV else ["a volume goes offline that may be in use"]
+    both = seen.own is Contact.ANSWERS and seen.peer is Contact.ANSWERS
+    return [] if safe and both and step.do is Do.STOP_CSV else ["a volume goes offline that may be in use"]
 
 
 def in_monitor(watched: monitor.Watched, verdict: monitor.Verdict) -> list[str]:

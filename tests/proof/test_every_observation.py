@@ -93,7 +93,7 @@ def check(domain: Domain, run: Callable[[Oracle], list[str]], record: Record) ->
     assert size(domain) == observations
 
 
-CONTACTS = [(own, peer_contact) for own in (Contact.ANSWERS, Contact.SILENT) for peer_contact in Contact]
+CONTACTS = [(own, peer_contact) for own in Contact if own is not Contact.UNASKED for peer_contact in Contact]
 
 
 @pytest.mark.parametrize(("own", "peer_contact"), [pair for pair in CONTACTS if pair[0] is Contact.ANSWERS])

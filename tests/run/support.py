@@ -10,7 +10,7 @@ from ecx_hyperv.decide.steps import Done, Fail
 from ecx_hyperv.decide.unregister import Asked, Factor
 from ecx_hyperv.lab.rooms import Desk
 from ecx_hyperv.lab.settings import Settings
-from ecx_hyperv.lab.world import World
+from ecx_hyperv.lab.world import Sshd, World
 from ecx_hyperv.run.loop import Loop
 from ecx_hyperv.run.stop import stop
 from ecx_hyperv.run.tasks import StartTask
@@ -36,6 +36,16 @@ def with_running(*vms: str, host: str = ONE, **settings: Any) -> World:
     for vm in world.vms.values():
         world.guests.start(vm, host)
     world.advance(10)
+    return world
+
+
+def isolated_but_alive(sshd: Sshd) -> World:
+    """Return a world whose host 2 runs vm1, cut off from its cluster but not from the EC-VMs."""
+    world = with_running(host=TWO, quorum_stop=1e6)
+    world.cut(ONE, TWO)
+    world.cut(TWO, "witness")
+    world.hosts[TWO].sshd = sshd
+    world.advance(5)
     return world
 
 

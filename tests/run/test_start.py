@@ -9,7 +9,7 @@ from ecx_hyperv.ecx.maintenance import Flag, Kind
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.lab.rooms import Desk
 from ecx_hyperv.lab.world import Sshd
-from tests.run.support import ONE, TWO, make_world, only, start, with_running
+from tests.run.support import ONE, TWO, isolated_but_alive, make_world, only, start, with_running
 
 
 def test_one_failing_vm_does_not_keep_the_others() -> None:
@@ -205,6 +205,37 @@ def test_an_sshd_that_restarts_is_waited_for() -> None:
     world.at(8, lambda: setattr(world.hosts[ONE], "sshd", Sshd.UP))
 
     assert isinstance(only(start(Desk(world, "ec1"), "vm1")), Done)
+
+
+@pytest.mark.parametrize("sshd", [Sshd.STOPPED, Sshd.REFUSING])
+def test_the_vm_of_an_isolated_host_that_shows_life_is_not_taken(sshd: Sshd) -> None:
+    """A host that is isolated, but refuses a connection or a login, is alive: nothing is ever taken from it."""
+    world = isolated_but_alive(sshd)
+    end = only(start(Desk(world, "ec1"), "vm1"))
+
+    assert isinstance(end, Fail)
+    assert Exit.OUT_OF_TIME is end.exit
+    assert "alive" in end.seen
+    assert ("PausedCritical", TWO) == (world.vms["vm1"].guests[TWO].state, world.vms["vm1"].owner)
+    assert [] == world.violations
+
+
+def test_a_sign_of_life_begins_the_silence_of_an_isolated_host_anew() -> None:
+    """Only silence without a break counts: a host that refused a login in the middle is waited for all over again."""
+    world = isolated_but_alive(Sshd.UP)
+    host = world.hosts[TWO]
+    world.cut("ec1", TWO)
+    desk = Desk(world, "ec1")
+    isolated, began = desk.room.config.timing.isolated, world.now
+    host.sshd = Sshd.REFUSING
+    world.at(isolated - 15, lambda: world.mend("ec1", TWO))
+    world.at(isolated - 5, lambda: world.cut("ec1", TWO))
+    world.at(isolated, lambda: world.power_off_host(TWO))
+    end = only(start(desk, "vm1"))
+
+    assert isinstance(end, Done)
+    (moved,) = [event for event in world.history if event.what == "migrated"]
+    assert moved.at - began >= 2 * isolated - 5
 
 
 def test_a_volume_that_fails_to_move_right_after_a_node_is_lost_is_tried_again() -> None:

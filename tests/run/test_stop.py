@@ -10,7 +10,7 @@ from ecx_hyperv.exits import Exit
 from ecx_hyperv.lab.ecx import Ecx
 from ecx_hyperv.lab.rooms import Desk, make_config
 from ecx_hyperv.lab.world import Sshd, Volume, World
-from tests.run.support import ONE, TWO, only, unregister, with_running
+from tests.run.support import ONE, TWO, isolated_but_alive, only, unregister, with_running
 
 
 def volume_state(world: World) -> str:
@@ -127,6 +127,17 @@ def test_a_host_that_lost_power_counts_as_off_after_a_while() -> None:
 
     assert isinstance(end, Done)
     assert world.now - began >= desk.room.config.timing.isolated
+
+
+@pytest.mark.parametrize("sshd", [Sshd.STOPPED, Sshd.REFUSING])
+def test_an_isolated_host_that_shows_life_does_not_count_as_off(sshd: Sshd) -> None:
+    """A host that is isolated, but refuses a connection or a login, may still run the guest: the stop ends with 7."""
+    world = isolated_but_alive(sshd)
+    end = only(unregister(Desk(world, "ec1"), "vm1"))
+
+    assert isinstance(end, Fail)
+    assert Exit.CANNOT_TELL is end.exit
+    assert ("Online", "PausedCritical") == (world.vms["vm1"].configuration, world.vms["vm1"].guests[TWO].state)
 
 
 def test_what_nobody_can_tell_ends_at_the_deadline_with_7() -> None:

@@ -16,6 +16,7 @@ from ecx_hyperv.errors import (
     Mistake,
     NoAgent,
     SessionLost,
+    Silent,
     Unreachable,
     UsageError,
     sentence,
@@ -23,7 +24,7 @@ from ecx_hyperv.errors import (
 from ecx_hyperv.exits import Exit, worst
 from tests.unit.always import always
 
-HOST_ERRORS = (HostError, Unreachable, LoginRefused, HostKeyRefused, NoAgent, SessionLost)
+HOST_ERRORS = (HostError, Unreachable, Silent, LoginRefused, HostKeyRefused, NoAgent, SessionLost)
 
 
 def test_the_exit_codes_are_as_documented() -> None:
@@ -69,6 +70,7 @@ def test_the_worst_of_none_is_done() -> None:
         (ConfigError([Mistake("f", "k", "v")]), Exit.CONFIG),
         (LocalError("x"), Exit.CANNOT_TELL),
         (Unreachable("h", "x"), Exit.UNREACHABLE),
+        (Silent("h", "x"), Exit.UNREACHABLE),
         (LoginRefused("h", "x"), Exit.LOGIN),
         (HostKeyRefused("h", "x"), Exit.LOGIN),
         (NoAgent("h", "x"), Exit.UNREACHABLE),

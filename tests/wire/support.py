@@ -205,16 +205,21 @@ class Site:
         """Answer from now on."""
         self.door.become(Sshd.UP)
 
-    def connect(self, seconds: float = PATIENCE_S) -> Connection:
+    def connect(self, seconds: float = PATIENCE_S, on_life: Callable[[], None] = lambda: None) -> Connection:
         """Log in."""
-        connection = connect(self.target, within(seconds))
+        connection = connect(self.target, within(seconds), on_life)
         self._connections.append(connection)
         return connection
 
-    def session(self, way: StdinWay = StdinWay.HANDLE, deadline: Deadline | None = None) -> Session:
+    def session(
+        self,
+        way: StdinWay = StdinWay.HANDLE,
+        deadline: Deadline | None = None,
+        on_life: Callable[[], None] = lambda: None,
+    ) -> Session:
         """Log in and start the agent."""
         deadline = deadline or within(PATIENCE_S)
-        return open_session(self.connect(), POWERSHELL, way, deadline)
+        return open_session(self.connect(on_life=on_life), POWERSHELL, way, deadline)
 
     def close(self) -> None:
         """End everything."""

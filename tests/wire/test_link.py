@@ -11,10 +11,10 @@ import pytest
 from ecx_hyperv.config import StdinWay
 from ecx_hyperv.deadline import Clock, Deadline, SystemClock
 from ecx_hyperv.decide.facts import Side
-from ecx_hyperv.errors import HostError, HostKeyRefused, LoginRefused, NoAgent, SessionLost, Unreachable
+from ecx_hyperv.errors import HostError, HostKeyRefused, LoginRefused, NoAgent, SessionLost, Silent, Unreachable
 from ecx_hyperv.host import link
 from ecx_hyperv.host import session as session_module
-from ecx_hyperv.host.link import Ask, Exchanged, SshHosts
+from ecx_hyperv.host.link import Ask, Exchanged, OpenSession, SshHosts
 from ecx_hyperv.host.session import Session
 from ecx_hyperv.host.wire import Hello, Reply, Request
 from ecx_hyperv.log import LogFormat, open_log
@@ -30,9 +30,7 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link, "_LATE_S", 0.3)
 
 
-def hosts_of(
-    open_session: Callable[[Side, Deadline], Session], addresses: Mapping[Side, str], clock: Clock | None = None
-) -> SshHosts:
+def hosts_of(open_session: OpenSession, addresses: Mapping[Side, str], clock: Clock | None = None) -> SshHosts:
     """Return the way to both hosts."""
     clock = clock or SystemClock()
     return SshHosts(
@@ -44,8 +42,8 @@ def over_ssh(pair: tuple[Site, Site], way: StdinWay = StdinWay.HANDLE, clock: Cl
     """Return the way to two hosts over real SSH."""
     sites = dict(zip(Side, pair, strict=True))
 
-    def open_one(side: Side, deadline: Deadline) -> Session:
-        return sites[side].session(way, deadline)
+    def open_one(side: Side, deadline: Deadline, on_life: Callable[[], None]) -> Session:
+        return sites[side].session(way, deadline, on_life)
 
     return hosts_of(open_one, {side: one.place[0] for side, one in sites.items()}, clock)
 
@@ -178,7 +176,7 @@ def test_session_that_missed_a_deadline_is_not_used_again(pair: tuple[Site, Site
 def test_question_in_the_pause_is_not_perhaps_carried_out() -> None:
     """A question that was never sent, since the host is not to be called yet, must not count as perhaps carried out."""
     lost = FakeSession(error=SessionLost("h", "broken"))
-    hosts = hosts_of(lambda _side, _deadline: lost, {Side.OWN: "h"}, StoppedClock())
+    hosts = hosts_of(lambda _side, _deadline, _on_life: lost, {Side.OWN: "h"}, StoppedClock())
     assert trouble_of(ask(hosts, "first")).may_have_been_done
     assert not trouble_of(ask(hosts, "second")).may_have_been_done
     assert [echo("first")] == lost.asked
@@ -190,7 +188,7 @@ def test_question_taken_back_after_a_loss_is_not_perhaps_carried_out(monkeypatch
     clock, lost, over = StoppedClock(), FakeSession(error=SessionLost("h", "broken")), threading.Event()
     sessions = [lost]
 
-    def open_slowly(_side: Side, _deadline: Deadline) -> Session:
+    def open_slowly(_side: Side, _deadline: Deadline, _on_life: Callable[[], None]) -> Session:
         if not sessions:
             over.wait(PATIENCE_S)
             raise Unreachable("h", "off")
@@ -245,7 +243,7 @@ def test_pause_grows_and_ends_with_success(monkeypatch: pytest.MonkeyPatch) -> N
     clock, good = StoppedClock(), FakeSession()
     tried: list[float] = []
 
-    def open_fifth(_side: Side, _deadline: Deadline) -> Session:
+    def open_fifth(_side: Side, _deadline: Deadline, _on_life: Callable[[], None]) -> Session:
         tried.append(clock.now)
         if len(tried) == 5:
             return good
@@ -261,13 +259,96 @@ def test_pause_grows_and_ends_with_success(monkeypatch: pytest.MonkeyPatch) -> N
     assert good.closed
 
 
-@pytest.mark.parametrize("kind", [NoAgent, Unreachable, LoginRefused, HostKeyRefused])
+def test_silent_host_is_called_more_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that is silent must be called again soon enough to notice when it comes back."""
+    monkeypatch.setattr(link, "_FIRST_PAUSE_S", 1.0)
+    clock = StoppedClock()
+    tried: list[float] = []
+
+    def stay_silent(_side: Side, _deadline: Deadline, _on_life: Callable[[], None]) -> Session:
+        tried.append(clock.now)
+        raise Silent("h", "nothing")
+
+    hosts = hosts_of(stay_silent, {Side.OWN: "h"}, clock)
+    for clock.now in range(1000, 1020):
+        assert Silent is type(trouble_of(ask(hosts)))
+    assert [1000, 1001, 1003, 1007, 1012, 1017] == tried
+
+
+class Calls:
+    """Calls of a host that was silent at first; the second one takes until it is told how to end."""
+
+    def __init__(self) -> None:
+        self.lives = threading.Event()
+        self.noted = threading.Event()
+        self.over = threading.Event()
+        self._calls = 0
+
+    def open(self, _side: Side, _deadline: Deadline, on_life: Callable[[], None]) -> Session:
+        """Be silent the first time; show life, then fail again, the second."""
+        self._calls += 1
+        if self._calls > 1:
+            self.lives.wait(PATIENCE_S)
+            on_life()
+            self.noted.set()
+            self.over.wait(PATIENCE_S)
+        raise Silent("h", "nothing")
+
+
+def test_connection_that_comes_about_breaks_the_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that takes the connection is no longer silent, however long the rest of the login takes."""
+    monkeypatch.setattr(link, "_SHORT_PATIENCE_S", 0.1)
+    calls, clock = Calls(), StoppedClock()
+    hosts = hosts_of(calls.open, {Side.OWN: "h"}, clock)
+    assert Silent is type(trouble_of(ask(hosts)))
+    clock.now += 1
+    assert Silent is type(trouble_of(ask(hosts)))
+    calls.lives.set()
+    assert calls.noted.wait(PATIENCE_S)
+    assert Unreachable is type(trouble_of(ask(hosts)))
+    calls.over.set()
+    assert happens(lambda: type(ask(hosts)) is Silent)
+
+
+def test_life_of_a_host_in_other_trouble_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection to a host that had refused the login must not hide that it did."""
+    monkeypatch.setattr(link, "_SHORT_PATIENCE_S", 0.1)
+    clock, over, troubles = StoppedClock(), threading.Event(), [LoginRefused("h", "not let in")]
+
+    def open_next(_side: Side, _deadline: Deadline, on_life: Callable[[], None]) -> Session:
+        on_life()
+        if not troubles:
+            over.wait(PATIENCE_S)
+            return FakeSession()
+        raise troubles.pop()
+
+    hosts = hosts_of(open_next, {Side.OWN: "h"}, clock)
+    assert LoginRefused is type(trouble_of(ask(hosts)))
+    clock.now += 1
+    assert LoginRefused is type(trouble_of(ask(hosts)))
+    over.set()
+    assert happens(lambda: not isinstance(ask(hosts), HostError))
+
+
+def test_silence_of_long_ago_says_nothing_about_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that nobody has called for a while must not pass for silent on the strength of its last call."""
+    monkeypatch.setattr(link, "_SHORT_PATIENCE_S", 0.1)
+    calls, clock = Calls(), StoppedClock()
+    hosts = hosts_of(calls.open, {Side.OWN: "h"}, clock)
+    assert Silent is type(trouble_of(ask(hosts)))
+    clock.now += 60
+    assert Unreachable is type(trouble_of(ask(hosts)))
+    calls.lives.set()
+    calls.over.set()
+
+
+@pytest.mark.parametrize("kind", [NoAgent, Unreachable, Silent, LoginRefused, HostKeyRefused])
 def test_error_stays_what_it_is_for_the_pause(kind: type[HostError]) -> None:
     """In the pause the trouble must still be called what it is, and after it the host be called again."""
     clock = StoppedClock()
     sessions: list[Session | HostError] = [kind("h", "trouble", seen="this"), FakeSession()]
 
-    def open_next(_side: Side, _deadline: Deadline) -> Session:
+    def open_next(_side: Side, _deadline: Deadline, _on_life: Callable[[], None]) -> Session:
         one = sessions.pop(0)
         if isinstance(one, HostError):
             raise one
@@ -285,7 +366,7 @@ def test_error_that_nobody_expects_is_trouble_with_the_host() -> None:
     """Whatever a library raises must be answered as a lost session, and the next request go over a new one."""
     clock, odd = StoppedClock(), FakeSession(error=ZeroDivisionError("odd"))
     sessions = [odd, FakeSession()]
-    hosts = hosts_of(lambda _side, _deadline: sessions.pop(0), {Side.OWN: "h"}, clock)
+    hosts = hosts_of(lambda _side, _deadline, _on_life: sessions.pop(0), {Side.OWN: "h"}, clock)
     error = trouble_of(ask(hosts))
     assert (SessionLost, "ZeroDivisionError('odd')") == (type(error), error.seen)
     assert odd.closed
@@ -302,7 +383,7 @@ def test_answer_that_never_comes_is_not_waited_for_longer_than_it_may_take() -> 
             over.wait(PATIENCE_S)
             return super().ask(request, deadline)
 
-    hosts = hosts_of(lambda _side, _deadline: Hanging(), {Side.OWN: "h"})
+    hosts = hosts_of(lambda _side, _deadline, _on_life: Hanging(), {Side.OWN: "h"})
     with at_most(2.0):
         error = trouble_of(ask(hosts, seconds=0.2))
     over.set()

@@ -1,6 +1,7 @@
 """Logging in to a host: what it takes, and what each thing that is in the way is called."""
 
 import base64
+import errno
 import socket
 import threading
 from collections.abc import Callable
@@ -12,8 +13,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from pytest_mock import MockerFixture
 
-from ecx_hyperv.errors import HostError, HostKeyRefused, LoginRefused, Unreachable
+from ecx_hyperv.errors import HostError, HostKeyRefused, LoginRefused, Silent, Unreachable
 from ecx_hyperv.host import ssh
 from ecx_hyperv.host.ssh import Target, fetch_host_keys
 from ecx_hyperv.lab.world import Sshd
@@ -81,8 +83,46 @@ def test_nothing_answers(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ssh, "TCP_S", 0.3)
     site.door.become(Sshd.SILENT)
     with at_most(2.0):
-        error = refusal(site, Unreachable)
+        error = refusal(site, Silent)
     assert "nothing for 0.3 s" == error.seen
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (errno.EHOSTUNREACH, Silent),
+        (errno.EHOSTDOWN, Silent),
+        (errno.ETIMEDOUT, Silent),
+        (errno.ENETUNREACH, Unreachable),
+        (errno.ECONNRESET, Unreachable),
+        (errno.EACCES, Unreachable),
+    ],
+    ids=lambda value: errno.errorcode[value] if isinstance(value, int) else "",
+)
+def test_only_a_host_from_which_nothing_comes_back_is_silent(
+    site: Site, mocker: MockerFixture, code: int, kind: type[Unreachable]
+) -> None:
+    """A host that nobody finds must count as silent; one that refuses, or no route of one's own, must not."""
+    mocker.patch("socket.create_connection", side_effect=OSError(code, "so it is"))
+    assert "so it is" in refusal(site, kind).seen or code == errno.ETIMEDOUT
+
+
+def test_life_is_told_once_the_host_takes_the_connection(site: Site) -> None:
+    """Whoever wants to know must hear of a host that takes the connection, even of one that refuses the login."""
+    heard: list[str] = []
+    site.door.become(Sshd.REFUSING)
+    with pytest.raises(LoginRefused):
+        site.connect(on_life=lambda: heard.append("it lives"))
+    assert ["it lives"] == heard
+
+
+def test_life_is_not_told_of_a_silent_host(site: Site) -> None:
+    """A host that takes no connection has not shown that it lives."""
+    heard: list[str] = []
+    site.door.become(Sshd.SILENT)
+    with pytest.raises(Silent):
+        site.connect(0.2, lambda: heard.append("it lives"))
+    assert [] == heard
 
 
 def test_deadline_is_nearer_than_the_limit(site: Site) -> None:
