@@ -191,14 +191,22 @@ def _one_vm(result: Result, name: str) -> VmRow | RemoteError | None:
     if not result.ok:
         error = result.error or RemoteError(message="failed without a reason")
         return None if _says_unknown(error) else error
-    found = [row for row in result.value if _text(row, "Name").casefold() in (name.casefold(), "")]
-    vms = [_vm(row, name) for row in found]
+    vms = [_vm(row, name) for row in result.value if _text(row, "Name").casefold() in (name.casefold(), "")]
+    if not vms:
+        # A name that it does not know is an error; a login that may not see the VM may get just nothing.
+        return RemoteError(message=f"Get-VM neither shows {name} nor says that there is none", id="NoResult")
     # Names are not unique on a host: of two, the one that runs is the one that matters.
-    return next((vm for vm in vms if vm.state not in ("Off", "Saved")), vms[0] if vms else None)
+    return next((vm for vm in vms if vm.state not in ("Off", "Saved")), vms[0])
 
 
 def _says_unknown(error: RemoteError) -> bool:
-    return error.kind in ("InvalidParameter", "ObjectNotFound") or error.category == "ObjectNotFound"
+    """Tell whether an error says for certain that there is no such VM.
+
+    ObjectNotFound does not, whatever its name: Hyper-V also gives it while its management service is stopped or still
+    starting, or to a login that may not see the VM, and guests run on meanwhile.
+    Source: github.com/PlagueHO/LabBuilder/issues/203, github.com/eryph-org/eryph/issues/176.
+    """
+    return error.kind == "InvalidParameter" and error.category in (None, "", "InvalidArgument", "NotSpecified")
 
 
 def _vm(row: Mapping[str, Any], name: str) -> VmRow:

@@ -124,6 +124,8 @@ class PowerShell:
         self._watch(self._host, call)
         if ALLOWED[call.cmdlet] == "FailoverClusters" and not self._world.cluster.is_member(self._host):
             raise Failure(1753, self._host)
+        if ALLOWED[call.cmdlet] == "Hyper-V" and not self._world.hosts[self._host].vmms:
+            raise Failure(0, self._host, identifier="ObjectNotFound", category="ObjectNotFound")
         return self._CMDLETS[call.cmdlet](self, call.args, piped)
 
     def _load(self, module: str) -> None:

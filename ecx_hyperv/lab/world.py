@@ -75,6 +75,8 @@ class Host:
     paused: bool = False
     quarantined: bool = False
     joining: bool = False
+    # Hyper-V's management service runs; without it guests run on, but nobody can ask about them.
+    vmms: bool = True
     memory: int = 64
     # To which EC-VM's target it is connected, and whether it is trying to be.
     session: str = ""

@@ -238,6 +238,18 @@ def test_a_sign_of_life_begins_the_silence_of_an_isolated_host_anew() -> None:
     assert moved.at - began >= 2 * isolated - 5
 
 
+@pytest.mark.parametrize("owner", [ONE, TWO])
+def test_a_host_whose_hyper_v_cannot_be_asked_keeps_its_guest(owner: str) -> None:
+    """A guest whose host's management service is stopped is neither registered anew nor taken by quick migration."""
+    world = with_running(host=owner)
+    world.hosts[owner].vmms = False
+    start(Desk(world, "ec1"), "vm1")
+
+    assert [] == world.violations
+    assert [] == [event for event in world.history if event.what == "migrated" and event.state == "quick"]
+    assert "Running" == world.vms["vm1"].guests[world.vms["vm1"].owner].state
+
+
 def test_a_volume_that_fails_to_move_right_after_a_node_is_lost_is_tried_again() -> None:
     """The first moves and starts of a volume fail right after a node is lost, and are repeated."""
     world = with_running(host=TWO, csv_failures=4)

@@ -140,6 +140,17 @@ def test_an_isolated_host_that_shows_life_does_not_count_as_off(sshd: Sshd) -> N
     assert ("Online", "PausedCritical") == (world.vms["vm1"].configuration, world.vms["vm1"].guests[TWO].state)
 
 
+def test_a_guest_that_hyper_v_cannot_show_does_not_count_as_off() -> None:
+    """While the own host's management service is stopped, only the cluster can tell that the guest is off."""
+    world = with_running()
+    world.hosts[ONE].vmms = False
+    end = only(unregister(Desk(world, "ec1"), "vm1"))
+
+    assert isinstance(end, Done)
+    assert [] == world.violations
+    assert [] != [event for event in world.history if event.what == "guest" and event.state == "Saved"]
+
+
 def test_what_nobody_can_tell_ends_at_the_deadline_with_7() -> None:
     """While nobody can tell whether the guest still runs, a stop does not succeed."""
     world = with_running(host=TWO)

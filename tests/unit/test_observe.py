@@ -1,0 +1,74 @@
+"""What is read from the rows that a host shows: above all, what counts as not knowing a VM."""
+
+from typing import Any
+
+import pytest
+
+from ecx_hyperv.host.observe import VmRow, Wanted, read
+from ecx_hyperv.host.wire import Hello, RemoteError, Result
+
+GET_VM = "Microsoft.HyperV.PowerShell.Commands.GetVM"
+WANTED = Wanted(vms=("web1",), cluster=False, iscsi=False)
+
+
+def seen(result: Result) -> VmRow | RemoteError | None:
+    """Return what is read of the only VM."""
+    return read(Hello(agent=1, host="HOST-1"), [result], WANTED).vms["web1"]
+
+
+def failed(**error: Any) -> Result:
+    """Return a Get-VM that failed."""
+    return Result(ok=False, error=RemoteError(**error))
+
+
+@pytest.mark.parametrize("category", ["InvalidArgument", "NotSpecified", "", None])
+def test_a_name_that_hyper_v_does_not_know_is_absent(category: str | None) -> None:
+    """The error for an unknown name must read as absent, in any language, by its identifier."""
+    assert (
+        seen(
+            failed(
+                message="\u898b\u3064\u304b\u308a\u307e\u305b\u3093", id=f"InvalidParameter,{GET_VM}", category=category
+            )
+        )
+        is None
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"id": f"ObjectNotFound,{GET_VM}", "category": "ObjectNotFound"},
+        {"id": f"ObjectNotFound,{GET_VM}", "category": "InvalidArgument"},
+        {"id": None, "category": "ObjectNotFound"},
+        {"id": "CommandNotFoundException", "category": "ObjectNotFound"},
+        {"id": f"InvalidParameter,{GET_VM}", "category": "PermissionDenied", "code": 5},
+        {"id": f"InvalidParameter,{GET_VM}", "category": "ObjectNotFound"},
+        {"id": f"AccessDenied,{GET_VM}", "category": "PermissionDenied"},
+        {"id": f"OperationFailed,{GET_VM}", "category": "InvalidArgument"},
+        {"message": "Hyper-V was unable to find a virtual machine with name web1."},
+        {},
+    ],
+)
+def test_any_other_error_leaves_it_open_whether_it_runs(error: dict[str, Any]) -> None:
+    """Any other error, that of a stopped management service above all, must not read as absent: guests run on."""
+    assert RemoteError(**error) == seen(failed(**error))
+
+
+@pytest.mark.parametrize("rows", [(), ({"Name": "another", "State": "Running"},)])
+def test_nothing_at_all_is_not_absent(rows: tuple[dict[str, Any], ...]) -> None:
+    """A Get-VM that succeeds without the VM must not read as absent: the login may just not see it."""
+    assert isinstance(seen(Result(ok=True, value=rows)), RemoteError)
+
+
+def test_of_two_vms_of_one_name_the_running_one_counts() -> None:
+    """Where a host knows two VMs of the name, the one that runs must be seen."""
+    rows = ({"Name": "web1", "State": "Off"}, {"Name": "WEB1", "State": "Running"})
+    row = seen(Result(ok=True, value=rows))
+    assert isinstance(row, VmRow)
+    assert "Running" == row.state
+
+
+def test_a_row_with_holes_is_read() -> None:
+    """What a row does not tell, or tells in another type, must not keep the rest from being read."""
+    value = {"Name": None, "State": "Running", "OperationalStatus": None, "Heartbeat": None, "Uptime.TotalSeconds": "x"}
+    assert VmRow("web1", "Running", frozenset(), None, 0.0) == seen(Result(ok=True, value=(value,)))
