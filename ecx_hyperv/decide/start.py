@@ -51,9 +51,30 @@ def timers(seen: Seen) -> frozenset[Timer]:
     return frozenset(timer for timer, runs in running.items() if runs)
 
 
-def is_home(seen: Seen) -> bool:
-    """Tell whether the cluster says that the VM has arrived at the own host."""
-    return seen.observer is Side.OWN and seen.owner is Place.OWN and not seen.is_migrating
+def is_home(seen: Seen, *, moved: bool) -> bool:
+    """Tell whether the VM is on the own host; `moved` if this run moved it: its quick migration may yet be taken back."""
+    if seen.observer is not Side.OWN or seen.owner is not Place.OWN:
+        return False
+    return not seen.is_migrating or (seen.on_own.is_live and not moved)
+
+
+def out_of_time(vm: str, seen: Seen | None, why: str) -> Fail:
+    """Say how a start ends that reached its deadline: what it waited for, and what the VM looked like."""
+    return Fail(
+        Exit.OUT_OF_TIME,
+        f"{vm} was not started in time",
+        why if seen is None else f"{why}; {_picture(seen)}",
+        f"mend what it waited for, then run again: vm-start {vm!r}",
+    )
+
+
+def _picture(seen: Seen) -> str:
+    """Say in a few words how the VM looks: its group, and its state on each host that was looked at."""
+    owner = {Place.OWN: seen.names.own, Place.PEER: seen.names.peer, Place.ELSEWHERE: "another node"}.get(seen.owner)
+    group = f"its group is {seen.group.value}{' and queued' if seen.queued else ''}, owned by {owner or 'nobody'}"
+    sides = [side for side in Side if seen.contact(side) is not Contact.UNASKED]
+    states = [f"{seen.on(side).word or seen.on(side).kind.value} on {seen.names.of(side)}" for side in sides]
+    return f"{group}; the VM is {' and '.join(states)}"
 
 
 def _in_maintenance(seen: Seen, _tried: Tried) -> Step | None:

@@ -44,11 +44,18 @@ class Loop:
                 self.sights = self.looker.look(self.sides, plan, self._deadline)
                 plan = Plan()
                 if self._deadline.has_passed:
-                    self._end_all(lambda task: task.out_of_time())
+                    self._end_late()
                 elif not self._turn(plan) and self._open:
                     self._deadline.sleep(self._room.config.timing.interval)
         finally:
             self._claims.release_all()
+
+    def _end_late(self) -> None:
+        trouble = self._no_contact()
+        if trouble is not None and not self._has_answered:
+            self._end_all(lambda _: _failed_by(trouble))
+        else:
+            self._end_all(lambda task: task.out_of_time())
 
     @property
     def _open(self) -> list[Task]:
@@ -60,7 +67,7 @@ class Loop:
         if trouble is None:
             return self._decide_all(plan)
         if self._is_hopeless(trouble):
-            self._end_all(lambda _: Fail(trouble.exit, trouble.what, trouble.seen, trouble.remedy))
+            self._end_all(lambda _: _failed_by(trouble))
         for task in self._open:
             task.why = str(trouble)
             self._teller.tell(task.vm, Wait(str(trouble)))
@@ -124,6 +131,10 @@ class Loop:
             end = end_of(task)
             self._teller.tell(task.vm, end)
             self._finish(task, end)
+
+
+def _failed_by(trouble: HostError) -> Fail:
+    return Fail(trouble.exit, trouble.what, trouble.seen, trouble.remedy)
 
 
 class _Claims:

@@ -85,6 +85,7 @@ class StartTask(Task):
         self._csv_start_failed = False
         self._was_home = False
         self._refused = Refusal.NOTHING
+        self._seen: Seen | None = None
         self._lasting = Stopwatch(
             {
                 Timer.AT_HOME: timing.settle,
@@ -98,6 +99,7 @@ class StartTask(Task):
     def decide(self, seen: Seen, sights: Sights, moment: Moment, /) -> Step:
         """Return the next step."""
         now = moment.now
+        self._seen = seen
         if seen.csv is ResourceKind.ONLINE:
             self._csv_start_failed = False
         tried = start.Tried(
@@ -111,7 +113,7 @@ class StartTask(Task):
             refused=self._refusal(seen, sights.view(Side.OWN), now),
             over=self._lasting.update(start.timers(seen), now),
         )
-        self._was_home = self._was_home or start.is_home(seen)
+        self._was_home = self._was_home or start.is_home(seen, moved=self._migrations.count > 0)
         return start.decide(seen, tried)
 
     def note(self, do: Do, now: float, error: RemoteError | None) -> None:
@@ -135,12 +137,7 @@ class StartTask(Task):
 
     def out_of_time(self) -> Fail:
         """Say how the start ends that has reached the deadline."""
-        return Fail(
-            Exit.OUT_OF_TIME,
-            f"{self.vm} was not started in time",
-            self.why,
-            f"mend what it waited for, then run again: vm-start {self.vm!r}",
-        )
+        return start.out_of_time(self.vm, self._seen, self.why)
 
     def give_way(self) -> Fail:
         """Say how the start ends that finds a stop of the same VM beginning."""

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ecx_hyperv.decide.facts import Contact, Place, Refusal, Seen, Side
-from ecx_hyperv.decide.start import Tried, decide, is_home, timers
+from ecx_hyperv.decide.start import Tried, decide, is_home, out_of_time, timers
 from ecx_hyperv.decide.states import VM_STATES, Doing, GroupKind, NodeKind, ResourceKind, VmKind
 from ecx_hyperv.decide.steps import Act, Attempts, Do, Done, Fail, Look, Step, Timer, Wait
 from ecx_hyperv.exits import Exit
@@ -438,17 +438,43 @@ def test_timers(seen: Seen, expected: set[Timer]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seen", "expected"),
+    ("seen", "moved", "expected"),
     [
-        (at_home(), True),
-        (at_peer(), False),
-        (at_home(group=GroupKind.PENDING), False),
-        (at_home(observer=Side.PEER), False),
+        (at_home(), True, True),
+        (at_home(), False, True),
+        (at_peer(), False, False),
+        (at_home(group=GroupKind.PENDING), False, False),
+        (at_home(group=GroupKind.PENDING, on_own=vm("Starting")), False, True),
+        (at_home(group=GroupKind.PENDING, on_own=vm("Starting")), True, False),
+        (at_home(observer=Side.PEER), False, False),
     ],
 )
-def test_is_home(seen: Seen, expected: bool) -> None:
-    """A VM has arrived once the own cluster service names the own host as its owner, and nothing moves."""
-    assert expected is is_home(seen)
+def test_is_home(seen: Seen, moved: bool, expected: bool) -> None:
+    """A VM is at home once its own cluster service says so and nothing moves; one that executes here, even so,
+    unless this run has moved it: a quick migration that fails takes it back."""
+    assert expected is is_home(seen, moved=moved)
+
+
+@pytest.mark.parametrize(
+    ("seen", "picture"),
+    [
+        (None, ""),
+        (at_home(), "; its group is offline, owned by HOST-1; the VM is Off on HOST-1"),
+        (
+            at_peer(group=GroupKind.PENDING, queued=True, on_peer=vm("Saving")),
+            "; its group is pending and queued, owned by HOST-2; the VM is absent on HOST-1 and Saving on HOST-2",
+        ),
+        (
+            at_home(owner=Place.NOWHERE, on_own=UNREADABLE),
+            "; its group is offline, owned by nobody; the VM is unreadable on HOST-1",
+        ),
+    ],
+)
+def test_a_start_that_runs_out_of_time_says_what_it_saw(seen: Seen | None, picture: str) -> None:
+    """The last line of a start that ran out of time tells what it waited for, the group's state and the VM's."""
+    fail = out_of_time("web1", seen, "it waited")
+
+    assert (Exit.OUT_OF_TIME, f"it waited{picture}") == (fail.exit, fail.seen)
 
 
 @pytest.mark.parametrize("state", sorted(VM_STATES))

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.decide.steps import Done, Fail
 from ecx_hyperv.ecx.alerts import Level
@@ -9,6 +10,8 @@ from ecx_hyperv.ecx.maintenance import Flag, Kind
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.lab.rooms import Desk
 from ecx_hyperv.lab.world import Sshd
+from ecx_hyperv.run.loop import Loop
+from ecx_hyperv.run.tasks import StartTask
 from tests.run.support import ONE, TWO, isolated_but_alive, make_world, only, start, with_running
 
 
@@ -196,6 +199,38 @@ def test_without_its_own_host_a_start_soon_fails(sshd: Sshd, exit_code: Exit) ->
     assert isinstance(end, Fail)
     assert exit_code is end.exit
     assert world.now - began <= desk.room.config.timing.connect + 10
+
+
+@pytest.mark.parametrize("sshd", [Sshd.STOPPED, Sshd.SILENT])
+def test_a_start_that_never_saw_its_own_host_says_so_at_the_deadline(sshd: Sshd) -> None:
+    """A start whose deadline comes before its patience ends still ends with the trouble that it had, not with 6."""
+    world = make_world()
+    world.hosts[ONE].sshd = sshd
+    desk = Desk(world, "ec1")
+    task = StartTask("vm1", desk.room.config.timing)
+    Loop(desk.room, [task], Deadline.after(desk.clock, 12), patience=300).go()
+
+    assert isinstance(task.end, Fail)
+    assert Exit.UNREACHABLE is task.end.exit
+
+
+def test_a_vm_that_leaves_while_it_starts_is_not_fetched_back() -> None:
+    """A VM that was starting here and is found running on the peer host was moved by someone else: the start fails."""
+    world = with_running()
+    vm = world.vms["vm1"]
+    vm.guests[ONE].state, vm.machine = "Starting", "OnlinePending"
+
+    def leave() -> None:
+        vm.owner, vm.machine = TWO, "Online"
+        vm.guests = {TWO: vm.guests.pop(ONE)}
+        vm.guests[TWO].state = "Running"
+
+    world.at(5, leave)
+    end = only(start(Desk(world, "ec1"), "vm1"))
+
+    assert isinstance(end, Fail)
+    assert "has left" in end.what
+    assert [] == [event for event in world.history if event.what == "move begins"]
 
 
 def test_an_sshd_that_restarts_is_waited_for() -> None:
