@@ -52,7 +52,7 @@ def timers(seen: Seen) -> frozenset[Timer]:
 
 
 def is_home(seen: Seen, *, moved: bool) -> bool:
-    """Tell whether the VM is on the own host; `moved` if this run moved it: its quick migration may yet be taken back."""
+    """Tell whether the VM is on the own host; `moved` if this run moved it: its quick migration may be taken back."""
     if seen.observer is not Side.OWN or seen.owner is not Place.OWN:
         return False
     return not seen.is_migrating or (seen.on_own.is_live and not moved)

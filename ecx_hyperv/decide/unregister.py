@@ -70,9 +70,9 @@ def timers(seen: Seen, tried: Tried) -> frozenset[Timer]:
     unclear = {VmKind.TRANSITIONAL, VmKind.ODD} & {seen.on_own.kind, seen.on_peer.kind}
     running = {
         Timer.BUSY: seen.is_migrating or bool(unclear),
-        Timer.GRACE: tried.stopping and live,
+        Timer.GRACE: tried.stopping and (live or _is_unseen(seen)),
         Timer.OWNER_SILENT: _owner_is_silent_and_isolated(seen),
-        Timer.OFF: not live and _doubt(seen, tried) is None,
+        Timer.OFF: not live and not _is_on_its_way(seen, tried) and _doubt(seen, tried) is None,
     }
     return frozenset(timer for timer, runs in running.items() if runs)
 
@@ -145,11 +145,15 @@ def _turn_off(tried: Tried, side: Side, why: str) -> Step:
 
 def _settle(seen: Seen, tried: Tried) -> Step | None:
     """Let a move end before its guest counts as off: a saved guest may be about to start."""
-    if not seen.is_migrating or tried.hurry:
+    if not _is_on_its_way(seen, tried):
         return None
     if Timer.BUSY not in tried.over:
         return Wait(f"the group of {seen.names.vm} is changing state")
-    return None if tried.cancelled else Act(Do.CANCEL_MOVE, "its group has been changing for longer than settle")
+    return Act(Do.CANCEL_MOVE, "its group has been changing for longer than settle")
+
+
+def _is_on_its_way(seen: Seen, tried: Tried) -> bool:
+    return seen.is_migrating and not tried.cancelled and not tried.hurry
 
 
 def _doubt(seen: Seen, tried: Tried) -> Step | None:
@@ -191,6 +195,9 @@ def _stop_through_cluster(seen: Seen, tried: Tried, host: str) -> Step | None:
         return None
     if seen.machine is ResourceKind.PENDING or tried.machine_stop is Attempts.RECENT:
         return Wait(f"the cluster is stopping {vm} on {host}")
+    # The cluster would save it in the middle of its shutdown, which would then go on at its next start.
+    if tried.stopping and not tried.hurry and Timer.GRACE not in tried.over:
+        return Wait(f"{vm} was asked to shut down, and {host} does not say how it is")
     return Act(Do.STOP_MACHINE, f"{host} owns {vm} and does not say how it is")
 
 
@@ -208,7 +215,8 @@ def _off(seen: Seen, tried: Tried) -> Step:
     why = f"the configuration resource of {vm} is {seen.configuration.value}"
     if seen.group is GroupKind.ABSENT:
         return Done(f"{vm} is off, and the cluster does not know it", warn=True)
-    if seen.observer is not None and _is_unregistered(seen):
+    # A quick migration takes the configuration offline on its way.
+    if seen.observer is not None and _is_unregistered(seen) and not seen.is_migrating:
         return Done(f"{vm} is off and unregistered")
     if Timer.OFF in tried.over:
         return Done(f"{vm} is off, but could not be unregistered: {why}", warn=True)
@@ -219,6 +227,11 @@ def _off(seen: Seen, tried: Tried) -> Step:
     if seen.configuration is ResourceKind.ONLINE and tried.unregister is Attempts.READY:
         return Act(Do.STOP_CONFIGURATION, f"{vm} is off")
     return Wait(why)
+
+
+def _is_unseen(seen: Seen) -> bool:
+    side = {Place.OWN: Side.OWN, Place.PEER: Side.PEER}.get(seen.owner)
+    return side is not None and seen.on(side).kind is VmKind.UNREADABLE
 
 
 def _is_unregistered(seen: Seen) -> bool:

@@ -264,14 +264,16 @@ def _kind(row: ResourceRow | VolumeRow | None) -> ResourceKind:
 def _others(view: HostView, ours: Iterable[str]) -> list[ResourceRow]:
     """Return the configurations of the other VMs that may hold files open on a volume."""
     own = {name.casefold() for name in ours}
-    rows = () if isinstance(view.resources, RemoteError) else view.resources
     return [
         row
-        for row in rows
-        if (row.type == CONFIGURATION or row.name.startswith(f"{CONFIGURATION} "))
-        and row.group.casefold() not in own
-        and resource_kind(row.state) is not ResourceKind.OFFLINE
+        for row in _configurations(view)
+        if row.group.casefold() not in own and resource_kind(row.state) is not ResourceKind.OFFLINE
     ]
+
+
+def _configurations(view: HostView) -> list[ResourceRow]:
+    rows = () if isinstance(view.resources, RemoteError) else view.resources
+    return [row for row in rows if row.type == CONFIGURATION or row.name.startswith(f"{CONFIGURATION} ")]
 
 
 def _users(config: Config, csv: str, view: HostView, ours: Iterable[str]) -> tuple[Users, str]:
@@ -287,7 +289,16 @@ def _users(config: Config, csv: str, view: HostView, ours: Iterable[str]) -> tup
             verdict, because = Users.UNASKED, row.name
         elif not _is_elsewhere(depends, csv, view):
             return Users.DOUBT, f"{row.group or row.name} may be on it"
-    return verdict, because
+    stray = _without_configuration(config, csv, view, ours)
+    return (Users.DOUBT, f"{stray} has no configuration resource, and may be on it") if stray else (verdict, because)
+
+
+def _without_configuration(config: Config, csv: str, view: HostView, ours: Iterable[str]) -> str | None:
+    """Return another VM's group of which no resource can be told to be its configuration; it may be renamed."""
+    known = {row.group.casefold() for row in _configurations(view)} | {name.casefold() for name in ours}
+    groups = () if isinstance(view.groups, RemoteError) else view.groups
+    strays = [row.name for row in groups if row.type == "VirtualMachine" and row.name.casefold() not in known]
+    return next((name for name in strays if (config.csv_of(name) or csv).casefold() == csv.casefold()), None)
 
 
 def _is_elsewhere(depends: tuple[str, ...] | RemoteError, csv: str, view: HostView) -> bool:

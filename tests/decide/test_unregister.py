@@ -313,6 +313,35 @@ def test_a_vm_that_is_off_and_unregistered_is_done(configuration: ResourceKind) 
     assert Done("web1 is off and unregistered") == decide(seen, GROUPSTOP, Tried())
 
 
+def test_a_vm_between_the_hosts_is_not_done() -> None:
+    """A quick migration takes the configuration offline on its way: as long as its group moves, nothing is done."""
+    moving = {"on_own": ABSENT, "machine": ResourceKind.OFFLINE, "group": GroupKind.PENDING}
+    seen = here(configuration=ResourceKind.OFFLINE, **moving)
+
+    assert Wait is type(decide(seen, GROUPSTOP, Tried()))
+    assert Do.CANCEL_MOVE is do_of(decide(seen, GROUPSTOP, tried(Timer.BUSY)))
+    assert Wait is type(decide(seen, GROUPSTOP, tried(Timer.BUSY, cancelled=True)))
+    assert Done is type(decide(seen, GROUPSTOP, tried(Timer.BUSY, Timer.OFF, cancelled=True)))
+
+
+@pytest.mark.parametrize(
+    ("what", "over", "expected"),
+    [
+        ({"stopping": True}, (), None),
+        ({"stopping": True}, (Timer.GRACE,), Do.STOP_MACHINE),
+        ({"stopping": True, "hurry": True}, (), Do.STOP_MACHINE),
+        ({}, (), Do.STOP_MACHINE),
+    ],
+)
+def test_a_guest_that_shuts_down_unseen_has_its_grace(
+    what: dict[str, Any], over: tuple[Timer, ...], expected: Do | None
+) -> None:
+    """A guest that was asked to shut down is not saved in the middle of it because its host's session broke."""
+    seen = here(own=Contact.TROUBLED, on_own=UNREADABLE)
+
+    assert expected is do_of(decide(seen, GROUPSTOP, tried(*over, **what)))
+
+
 @pytest.mark.parametrize(
     "changes", [{"configuration": ResourceKind.ONLINE}, {"observer": None, "configuration": ResourceKind.UNKNOWN}]
 )
@@ -350,6 +379,10 @@ def test_no_stop_is_done_while_a_guest_may_run(state: str, factor: Factor) -> No
         (here(group=GroupKind.PENDING), tried(), {Timer.BUSY}),
         (here(on_own=vm("Saving")), tried(), {Timer.BUSY}),
         (here(on_own=OFF), tried(stopping=True), {Timer.OFF}),
+        (here(own=Contact.TROUBLED, on_own=UNREADABLE), tried(stopping=True), {Timer.GRACE}),
+        (here(on_own=OFF, group=GroupKind.PENDING), tried(), {Timer.BUSY}),
+        (here(on_own=OFF, group=GroupKind.PENDING), tried(cancelled=True), {Timer.BUSY, Timer.OFF}),
+        (here(on_own=OFF, group=GroupKind.PENDING), tried(hurry=True), {Timer.BUSY, Timer.OFF}),
         (there(peer=Contact.SILENT, on_peer=UNREADABLE, peer_node=NodeKind.ISOLATED), tried(), {Timer.OWNER_SILENT}),
         (
             there(peer=Contact.SILENT, on_peer=UNREADABLE, peer_node=NodeKind.ISOLATED),

@@ -158,6 +158,8 @@ def _off(seen: Seen, tried: unregister.Tried) -> Iterator[str]:
         yield "done while a guest may execute"
     if not _is_certainly_off(seen, tried):
         yield "done while nobody can tell whether the guest runs"
+    if seen.is_migrating and seen.group is not GroupKind.ABSENT and Timer.OFF not in tried.over:
+        yield "done while its group is on its way to where it may start"
 
 
 def _is_certainly_off(seen: Seen, tried: unregister.Tried) -> bool:
@@ -193,6 +195,8 @@ def _acts_of_stop(seen: Seen, asked: unregister.Asked, tried: unregister.Tried, 
         grace = Timer.GRACE in tried.over or tried.hurry or (seen.is_migrating and Timer.BUSY in tried.over)
         if not grace:
             yield "a running guest is turned off without its grace"
+    if do is Do.STOP_MACHINE and tried.stopping and not tried.hurry and Timer.GRACE not in tried.over:
+        yield "a guest is saved in the middle of its shutdown"
     live = seen.on_own.is_live or seen.on_peer.is_live
     if do in (Do.STOP_CONFIGURATION, Do.CLEAR_FAILED) and (live or not _is_certainly_off(seen, tried)):
         yield "a guest that may execute would be saved"

@@ -1,0 +1,64 @@
+"""What is put together from the hosts' views: who may be on a Shared Volume, and what trouble says of a host."""
+
+import pytest
+
+from ecx_hyperv.config import Vm
+from ecx_hyperv.decide.facts import Contact
+from ecx_hyperv.decide.volume import Users
+from ecx_hyperv.errors import HostError, HostKeyRefused, LoginRefused, NoAgent, SessionLost, Silent, Unreachable
+from ecx_hyperv.host.observe import GroupRow, HostView, ResourceRow, VolumeRow
+from ecx_hyperv.host.situation import CONFIGURATION, Sight, Sights, contact_of, see_volume
+from tests.unit.samples import config_of
+
+CSV = "Cluster Disk 1"
+
+
+@pytest.mark.parametrize(
+    ("sight", "contact"),
+    [
+        (None, Contact.UNASKED),
+        (HostView(host="HOST-1"), Contact.ANSWERS),
+        (Silent("h", "x"), Contact.SILENT),
+        *((kind("h", "x"), Contact.TROUBLED) for kind in (HostError, Unreachable, NoAgent, SessionLost)),
+        *((kind("h", "x"), Contact.TROUBLED) for kind in (LoginRefused, HostKeyRefused)),
+    ],
+)
+def test_only_silence_is_silent(sight: Sight, contact: Contact) -> None:
+    """A host counts as silent only where nothing came back from it; any other trouble may come from one that lives."""
+    assert contact is contact_of(sight)
+
+
+def group(name: str, kind: str = "VirtualMachine") -> GroupRow:
+    """Return a group that is online."""
+    return GroupRow(name, kind, "Online", frozenset(), "HOST-1")
+
+
+def configuration(name: str, kind: str = CONFIGURATION, state: str = "Offline") -> ResourceRow:
+    """Return what should be the configuration resource of a VM."""
+    return ResourceRow(f"SCVMM {name} Configuration", name, kind, state, frozenset(), 0)
+
+
+@pytest.mark.parametrize(
+    ("groups", "resources", "placed", "users"),
+    [
+        ([group("web1")], [], None, Users.NONE),
+        ([group("web1"), group("Cluster Group", "Cluster")], [], None, Users.NONE),
+        ([group("web1"), group("db1")], [configuration("db1")], None, Users.NONE),
+        ([group("web1"), group("db1")], [configuration("db1", "?")], None, Users.DOUBT),
+        ([group("web1"), group("db1")], [], None, Users.DOUBT),
+        ([group("web1"), group("db1")], [], "Cluster Disk 2", Users.NONE),
+        ([group("web1"), group("db1")], [], CSV.upper(), Users.DOUBT),
+    ],
+)
+def test_a_vm_of_unknown_configuration_may_be_on_the_volume(
+    groups: list[GroupRow], resources: list[ResourceRow], placed: str | None, users: Users
+) -> None:
+    """A VM's group must count as using the volume where its configuration cannot be told, unless it is placed."""
+    view = HostView(
+        host="HOST-1",
+        groups=tuple(groups),
+        resources=tuple(resources),
+        shared_volumes=(VolumeRow(CSV, "1", "Online", "HOST-1"),),
+    )
+    config = config_of(*([Vm(name="db1", csv=placed)] if placed else []))
+    assert users is see_volume(config, CSV, Sights(view, view), ["WEB1"], []).users
