@@ -1,6 +1,7 @@
 """One request, one observation: everything that matters about VMs and the cluster, as one host shows it."""
 
 import ipaddress
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -190,7 +191,7 @@ def _volume(row: Mapping[str, Any]) -> VolumeRow:
 def _one_vm(result: Result, name: str) -> VmRow | RemoteError | None:
     if not result.ok:
         error = result.error or RemoteError(message="failed without a reason")
-        return None if _says_unknown(error) else error
+        return None if _says_unknown(error, name) else error
     vms = [_vm(row, name) for row in result.value if _text(row, "Name").casefold() in (name.casefold(), "")]
     if not vms:
         # A name that it does not know is an error; a login that may not see the VM may get just nothing.
@@ -199,13 +200,18 @@ def _one_vm(result: Result, name: str) -> VmRow | RemoteError | None:
     return next((vm for vm in vms if vm.state not in ("Off", "Saved")), vms[0])
 
 
-def _says_unknown(error: RemoteError) -> bool:
+def _says_unknown(error: RemoteError, name: str) -> bool:
     """Tell whether an error says for certain that there is no such VM.
 
-    ObjectNotFound does not, whatever its name: Hyper-V also gives it while its management service is stopped or still
-    starting, or to a login that may not see the VM, and guests run on meanwhile.
+    ObjectNotFound does so only where it names the VM, as some versions of the module do: Hyper-V also gives it while
+    its management service is stopped or still starting, and guests run on meanwhile; then it names the computer.
     Source: github.com/PlagueHO/LabBuilder/issues/203, github.com/eryph-org/eryph/issues/176.
     """
+    if error.kind == "ObjectNotFound":
+        quoted = rf"[\"'“„«「]{re.escape(name)}[\"'”“»」]"
+        return (
+            error.category != "PermissionDenied" and re.search(quoted, error.message or "", re.IGNORECASE) is not None
+        )
     return error.kind == "InvalidParameter" and error.category in (None, "", "InvalidArgument", "NotSpecified")
 
 

@@ -99,7 +99,7 @@ def _quick(seen: Seen, tried: start.Tried) -> Iterator[str]:
         yield "a migration too early"
     if seen.csv is not ResourceKind.ONLINE or seen.csv_owner is not Place.OWN:
         yield "a migration to a host without the volume"
-    if seen.peer_node is NodeKind.ISOLATED and seen.peer is not Contact.SILENT and not seen.on_peer.is_gone:
+    if seen.peer_node is NodeKind.ISOLATED and seen.peer is not Contact.SILENT and not seen.on_peer.is_off:
         yield "a VM is taken from an isolated host that shows life and does not say that it let go of it"
 
 

@@ -54,6 +54,19 @@ def test_any_other_error_leaves_it_open_whether_it_runs(error: dict[str, Any]) -
     assert RemoteError(**error) == seen(failed(**error))
 
 
+@pytest.mark.parametrize("message", ['unable to find a virtual machine with name "web1".', "「WEB1」 が見つかりません"])
+def test_an_object_that_is_not_found_is_absent_if_it_is_the_vm(message: str) -> None:
+    """Where a version of the module calls an unknown name ObjectNotFound, it must read as absent, since it names it."""
+    assert seen(failed(message=message, id=f"ObjectNotFound,{GET_VM}", category="ObjectNotFound")) is None
+
+
+@pytest.mark.parametrize("name", ["HOST-1", "web11", "my web1"])
+def test_an_object_that_is_not_found_leaves_it_open_if_it_is_another(name: str) -> None:
+    """A management service that is not there names the computer, and must not read as absent."""
+    message = f"encountered an error trying to access an object on computer '{name}' because it was not found"
+    assert seen(failed(message=message, id=f"ObjectNotFound,{GET_VM}", category="ObjectNotFound")) is not None
+
+
 @pytest.mark.parametrize("rows", [(), ({"Name": "another", "State": "Running"},)])
 def test_nothing_at_all_is_not_absent(rows: tuple[dict[str, Any], ...]) -> None:
     """A Get-VM that succeeds without the VM must not read as absent: the login may just not see it."""
