@@ -17,18 +17,20 @@ def health(seen: Seen, *over: Span, **what: Any) -> Health:
     return judge(Watched(seen=seen, over=frozenset(over), **what)).health
 
 
+@pytest.mark.defect(45, 49)
 @pytest.mark.parametrize("state", [None, *sorted(VM_STATES)])
 @pytest.mark.parametrize("what", [{"maintenance": True}, {"locked": True}])
 def test_maintenance_and_our_own_runs_are_healthy(state: str | None, what: dict[str, bool]) -> None:
-    """A VM in maintenance, or in a start or stop of ours, is healthy whatever it looks like (defects 45, 49)."""
+    """A VM in maintenance, or in a start or stop of ours, is healthy whatever it looks like."""
     seen = at_home(on_own=ABSENT if state is None else vm(state), maintenance=what.get("maintenance", False))
 
     assert HEALTHY is health(seen, locked=what.get("locked", False))
 
 
+@pytest.mark.defect(3)
 @pytest.mark.parametrize("over", list(Span))
 def test_a_silent_host_is_no_evidence(over: Span) -> None:
-    """Trouble in reaching the host is never evidence against its VM (defect 3)."""
+    """Trouble in reaching the host is never evidence against its VM."""
     assert UNKNOWN is health(at_home(own=Contact.SILENT, on_own=UNREADABLE), over)
 
 
@@ -46,9 +48,10 @@ def test_a_lost_heartbeat(lost: bool, over: tuple[Span, ...], expected: Health) 
     assert expected is health(at_home(on_own=RUNNING), *over, heartbeat_lost=lost)
 
 
+@pytest.mark.defect(44)
 @pytest.mark.parametrize("state", ["Paused", "Saving", "Off", "PausedCritical"])
 def test_a_checkpoint_backup_or_merge_is_healthy(state: str) -> None:
-    """A VM that a checkpoint, backup or merge holds is healthy for as long as that takes (defect 44)."""
+    """A VM that a checkpoint, backup or merge holds is healthy for as long as that takes."""
     assert HEALTHY is health(at_home(on_own=vm(state, Doing.HELD)), *Span)
 
 
@@ -82,9 +85,10 @@ def test_down_or_paused_has_failed(state: str) -> None:
     assert FAILED is health(at_home(on_own=vm(state)))
 
 
+@pytest.mark.defect(46)
 @pytest.mark.parametrize(("over", "expected"), [((), HEALTHY), ((Span.CRITICAL,), FAILED)])
 def test_critical_is_given_time(over: tuple[Span, ...], expected: Health) -> None:
-    """A VM whose storage is away is given `settle` to get it back (defect 46)."""
+    """A VM whose storage is away is given `settle` to get it back."""
     assert expected is health(at_home(on_own=vm("PausedCritical")), *over)
 
 

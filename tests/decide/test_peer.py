@@ -41,14 +41,16 @@ def test_an_online_peer_is_healthy(ecx: Ecx) -> None:
     assert Exit.DONE is end(decide(seen(ecx=ecx)))
 
 
+@pytest.mark.defect(52)
 @pytest.mark.parametrize("ecx", list(Ecx))
 def test_a_peer_in_maintenance_is_left(ecx: Ecx) -> None:
-    """Nothing is done to a peer in maintenance, whatever ECX says of it (defect 52)."""
+    """Nothing is done to a peer in maintenance, whatever ECX says of it."""
     assert Exit.DONE is end(decide(seen(ecx=ecx, maintenance=True)))
 
 
+@pytest.mark.defect(50, 51)
 def test_a_clpstat_without_sense_does_nothing() -> None:
-    """Where clpstat fails or makes no sense, nothing is done, and that is said (defects 50, 51)."""
+    """Where clpstat fails or makes no sense, nothing is done, and that is said."""
     assert Exit.CANNOT_TELL is end(decide(seen(ecx=Ecx.SENSELESS)))
 
 
@@ -57,8 +59,9 @@ def test_the_host_is_asked_before_anything_is_done() -> None:
     assert Ask() == decide(seen(contact=Contact.UNASKED, on_host=UNSEEN))
 
 
+@pytest.mark.defect(55)
 def test_within_the_cool_down_nothing_is_repeated() -> None:
-    """Within the cool-down of an action nothing more is done, and that is no failure (defect 55)."""
+    """Within the cool-down of an action nothing more is done, and that is no failure."""
     assert Exit.DONE is end(decide(seen(cooling=True, on_host=OFF)))
 
 
@@ -68,6 +71,7 @@ def test_a_silent_host_needs_a_person() -> None:
         assert Exit.UNREACHABLE is end(decide(seen(contact=contact, on_host=UNSEEN)))
 
 
+@pytest.mark.defect(54)
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -79,11 +83,12 @@ def test_a_silent_host_needs_a_person() -> None:
     ],
 )
 def test_each_case_has_its_remedy(changes: dict[str, Any], expected: Remedy) -> None:
-    """An EC-VM that is down is powered on, a paused one resumed, ECX started, one that hangs restarted (defect 54)."""
+    """An EC-VM that is down is powered on, a paused one resumed, ECX started, one that hangs restarted."""
     assert expected is remedy(decide(seen(**changes)))
     assert Exit.NOT_AS_ASKED is end(decide(seen(**changes, used_up=True)))
 
 
+@pytest.mark.defect(56)
 @pytest.mark.parametrize(
     "changes",
     [
@@ -97,7 +102,7 @@ def test_each_case_has_its_remedy(changes: dict[str, Any], expected: Remedy) -> 
     ],
 )
 def test_anything_else_is_waited_for(changes: dict[str, Any]) -> None:
-    """Without ping, a heartbeat that beats, or silence that has not lasted, restarts nobody (defects 53, 56)."""
+    """Without ping, a heartbeat that beats, or silence that has not lasted, restarts nobody."""
     assert Exit.NOT_AS_ASKED is end(decide(seen(**changes)))
 
 

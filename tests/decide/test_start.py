@@ -399,10 +399,11 @@ def test_power(state: str, over: tuple[Timer, ...], expected: Do | None) -> None
     assert expected is do_of(decide(at_home(on_own=vm(state)), tried(*over)))
 
 
+@pytest.mark.defect(19)
 @pytest.mark.parametrize("state", ["Off", "Paused"])
 @pytest.mark.parametrize(("attempts", "expected"), [(RECENT, Wait), (USED_UP, Fail)])
 def test_starts_are_limited(state: str, attempts: Attempts, expected: type[Step]) -> None:
-    """A VM that does not stay up is started three times, not for ever (defect 19)."""
+    """A VM that does not stay up is started three times, not for ever."""
     assert expected is type(decide(at_home(on_own=vm(state)), tried(starts=attempts)))
 
 

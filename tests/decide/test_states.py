@@ -34,6 +34,7 @@ ENUMS: dict[str, Any] = json.loads(files("ecx_hyperv.host").joinpath("cmdlets.js
 ]
 
 
+@pytest.mark.defect(18)
 @pytest.mark.parametrize(
     ("enum", "table"),
     [
@@ -44,10 +45,11 @@ ENUMS: dict[str, Any] = json.loads(files("ecx_hyperv.host").joinpath("cmdlets.js
     ],
 )
 def test_every_state_that_windows_has_is_known(enum: str, table: dict[str, Any]) -> None:
-    """Every state that Windows documents is in the table by its name (defects 18, 39)."""
+    """Every state that Windows documents is in the table by its name."""
     assert set(ENUMS[enum]["values"]) <= set(table)
 
 
+@pytest.mark.defect(17, 18)
 @pytest.mark.parametrize(
     ("word", "expected"),
     [
@@ -88,6 +90,7 @@ def test_flags_outweigh_a_nodes_state(state: str, flags: tuple[str, ...], expect
     assert (expected or NODE_STATES[state]) is node_kind(state, flags)
 
 
+@pytest.mark.defect(44)
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -100,7 +103,7 @@ def test_flags_outweigh_a_nodes_state(state: str, flags: tuple[str, ...], expect
     ],
 )
 def test_what_is_being_done_to_a_vm(words: list[str], expected: Doing) -> None:
-    """The operational status names a migration, or what else holds the VM (defect 44)."""
+    """The operational status names a migration, or what else holds the VM."""
     assert expected is doing(words)
 
 

@@ -50,8 +50,9 @@ def test_a_group_move_stops_nothing() -> None:
     assert step.stays
 
 
+@pytest.mark.defect(41)
 def test_without_a_factor_nothing_is_stopped() -> None:
-    """Without CLP_FACTOR and without --yes a stop is a usage error (defect 41)."""
+    """Without CLP_FACTOR and without --yes a stop is a usage error."""
     step = decide(here(), Asked(factor=Factor.NONE), Tried())
 
     assert isinstance(step, Fail)
@@ -98,8 +99,9 @@ def test_a_healthy_guest_survives_a_failover(asked: Asked, seen: Seen, stays: bo
     assert stays is (isinstance(step, Done) and step.stays)
 
 
+@pytest.mark.defect(36)
 def test_a_running_guest_is_shut_down_where_it_runs() -> None:
-    """A running guest is shut down on the host that runs it, which may be the peer (defect 36)."""
+    """A running guest is shut down on the host that runs it, which may be the peer."""
     assert Do.STOP_VM is do_of(decide(here(), GROUPSTOP, Tried()))
     assert Do.STOP_VM_PEER is do_of(decide(there(), GROUPSTOP, Tried()))
 
@@ -111,6 +113,7 @@ def test_a_guest_outside_the_cluster_is_found() -> None:
     )
 
 
+@pytest.mark.defect(38)
 @pytest.mark.parametrize(
     ("what", "over", "expected"),
     [
@@ -122,7 +125,7 @@ def test_a_guest_outside_the_cluster_is_found() -> None:
     ],
 )
 def test_a_guest_gets_its_grace_and_no_more(what: dict[str, Any], over: tuple[Timer, ...], expected: Do | None) -> None:
-    """A guest is asked, waited for, and after its grace, or with only the reserve left, turned off (defect 38)."""
+    """A guest is asked, waited for, and after its grace, or with only the reserve left, turned off."""
     assert expected is do_of(decide(here(), GROUPSTOP, tried(*over, **what)))
 
 
@@ -189,6 +192,7 @@ def test_a_saved_guest_in_a_move_may_start_again(
         assert Do.STOP_CONFIGURATION is do_of(step)
 
 
+@pytest.mark.defect(37)
 @pytest.mark.parametrize(
     ("peer", "on_peer", "expected"),
     [
@@ -200,7 +204,7 @@ def test_a_saved_guest_in_a_move_may_start_again(
     ],
 )
 def test_a_group_that_is_not_there(peer: Contact, on_peer: Any, expected: type[Step]) -> None:
-    """Without a group both hosts must say that the VM does not run there (defect 37)."""
+    """Without a group both hosts must say that the VM does not run there."""
     seen = here(group=GroupKind.ABSENT, on_own=ABSENT, peer=peer, on_peer=on_peer)
 
     assert expected is type(decide(seen, GROUPSTOP, Tried()))
@@ -305,9 +309,10 @@ def test_a_vm_that_is_off_is_unregistered(
     assert expected is do_of(decide(seen, GROUPSTOP, tried(*over, **what)))
 
 
+@pytest.mark.defect(37)
 @pytest.mark.parametrize("configuration", [ResourceKind.OFFLINE, ResourceKind.FAILED, ResourceKind.ABSENT])
 def test_a_vm_that_is_off_and_unregistered_is_done(configuration: ResourceKind) -> None:
-    """A stop of what is stopped succeeds (defect 37)."""
+    """A stop of what is stopped succeeds."""
     seen = here(on_own=ABSENT, configuration=configuration, group=GroupKind.OFFLINE, machine=ResourceKind.OFFLINE)
 
     assert Done("web1 is off and unregistered") == decide(seen, GROUPSTOP, Tried())
@@ -414,6 +419,7 @@ def test_out_of_time(seen: Seen | None, expected: Exit) -> None:
     assert expected is out_of_time(seen, "why").exit
 
 
+@pytest.mark.defect(42)
 def test_a_failover_uses_the_same_rows() -> None:
-    """A failover whose guest is ill stops it like any other stop (defect 42)."""
+    """A failover whose guest is ill stops it like any other stop."""
     assert Do.TURN_OFF is do_of(decide(here(on_own=vm("PausedCritical")), FAILOVER, Tried()))

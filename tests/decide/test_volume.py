@@ -30,6 +30,7 @@ def test_an_unused_volume_is_taken_offline() -> None:
     assert Act(Do.STOP_CSV, "no other VM is on Cluster Disk 1") == decide(seen(), Attempts.READY, NOTHING)
 
 
+@pytest.mark.defect(35)
 @pytest.mark.parametrize(
     "changes",
     [
@@ -44,7 +45,7 @@ def test_an_unused_volume_is_taken_offline() -> None:
     ],
 )
 def test_a_doubt_leaves_the_volume(changes: dict[str, Any]) -> None:
-    """A volume in use, a doubt, or a silent host leaves the volume as it is, and says why (defect 35)."""
+    """A volume in use, a doubt, or a silent host leaves the volume as it is, and says why."""
     step = decide(seen(**changes), Attempts.READY, NOTHING)
 
     assert isinstance(step, Done)

@@ -45,6 +45,7 @@ def test_a_stopped_vm_is_started_and_the_answer_says_where(ready: Scenario) -> N
     assert 0 == ready.lab.audit("ec1", TWO).logins
 
 
+@pytest.mark.defect(11)
 def test_a_live_migration_takes_one_connection_a_host_and_few_requests(ready: Scenario) -> None:
     """A live migration takes one connection and PowerShell a host, and at most 4 requests to each beside its polls."""
     ready.run("ec1", "vm-start", "vm1")
@@ -58,8 +59,20 @@ def test_a_live_migration_takes_one_connection_a_host_and_few_requests(ready: Sc
         assert len(audit.asked) - audit.polls(0.08) <= 4
 
 
+@pytest.mark.defect(23)
+def test_the_event_never_overrides_what_is_seen(ready: Scenario) -> None:
+    """Whatever CLP_EVENT says, or if it says nothing, a running guest on the peer host is migrated live."""
+    ready.run("ec1", "vm-start", "vm1")
+    for node, variables in (("ec2", {}), ("ec1", {"CLP_EVENT": "FAILOVER"}), ("ec2", {"CLP_EVENT": "RECOVER"})):
+        assert 0 == ready.run(node, "vm-start", "vm1", **variables).returncode
+
+    assert ["live"] * 3 == [event.state for event in ready.events("migrated")]
+    assert ["Starting", "Running"] == ready.guest_states("vm1")
+
+
+@pytest.mark.defect(41)
 def test_a_stop_by_hand_needs_to_be_meant(ready: Scenario) -> None:
-    """Without CLP_FACTOR a stop does nothing and ends with 2, unless --yes is given (defect 41)."""
+    """Without CLP_FACTOR a stop does nothing and ends with 2, unless --yes is given."""
     ready.run("ec1", "vm-start", "vm1")
     not_meant = ready.run("ec1", "vm-unregister", "vm1")
     assert 2 == not_meant.returncode
@@ -114,6 +127,7 @@ def test_both_hosts_off(ready: Scenario) -> None:
         assert "Traceback" not in done.stdout + done.stderr
 
 
+@pytest.mark.defect(12)
 @pytest.mark.parametrize(("state", "code"), [(Sshd.REFUSING, 5), (Sshd.STOPPED, 4)])
 def test_a_host_that_refuses(ready: Scenario, state: Sshd, code: int) -> None:
     """A login that is refused ends with 5, a stopped sshd with 4, and neither is evidence to the monitor."""
@@ -126,6 +140,7 @@ def test_a_host_that_refuses(ready: Scenario, state: Sshd, code: int) -> None:
     assert any(event.state == "WARN" for event in ready.events("alert"))
 
 
+@pytest.mark.defect(12)
 def test_a_changed_host_key(ready: Scenario) -> None:
     """A host key that is not the pinned one ends with 5 and says what to run; trust pins the new one."""
     known = ready.lab.folder.node("ec1") / "known_hosts"
@@ -207,6 +222,7 @@ def test_help_of_the_subcommands(ready: Scenario, command: tuple[str, ...]) -> N
     assert "Example: " in ready.run("ec1", *command, "--help").stdout
 
 
+@pytest.mark.defect(13)
 def test_a_typo_in_the_configuration(ready: Scenario) -> None:
     """A mistake is named by file and key, every one of them, and changes nothing."""
     config = ready.lab.folder.node("ec1") / "config.toml"
@@ -269,6 +285,7 @@ def test_status_shows_the_same_facts_twice(ready: Scenario) -> None:
     assert "does not answer" in silent["hosts"][1]["trouble"]
 
 
+@pytest.mark.defect(49)
 def test_maintenance(ready: Scenario) -> None:
     """A VM in maintenance is left by starts and monitors, shown by status, and stopped all the same by a stop."""
     assert 0 == ready.run("ec1", "ecx-hyperv", "maintenance", "on", "VM1", "--for", "2h", "--reason", "disk").returncode

@@ -118,8 +118,9 @@ def test_ecx_stopped_on_the_peer_is_started_again(scenario: Scenario) -> None:
     assert any("start ECX ec2" in event.who for event in scenario.events("alert"))
 
 
+@pytest.mark.defect(52)
 def test_maintenance_of_the_peer_is_respected(scenario: Scenario) -> None:
-    """A peer in maintenance is not started behind an operator's back (defect 52)."""
+    """A peer in maintenance is not started behind an operator's back."""
     scenario.lab.ecx.monitoring = False
     assert 0 == scenario.run("ec1", "ecx-hyperv", "maintenance", "on", "ec2").returncode
     scenario.start_group("ec1")
@@ -132,8 +133,9 @@ def test_maintenance_of_the_peer_is_respected(scenario: Scenario) -> None:
     assert "Offline" == scenario.lab.ecx.servers["ec2"].service
 
 
+@pytest.mark.defect(54)
 def test_a_hung_ec_vm_is_restarted(scenario: Scenario) -> None:
-    """An EC-VM that runs but answers neither ping nor its own host is restarted (defect 54)."""
+    """An EC-VM that runs but answers neither ping nor its own host is restarted."""
     scenario.start_group("ec1")
     scenario.do(lambda world: world.hang_ec_vm(world.ec_vms["ec2"]))
     scenario.online("ec1", "ec2")
@@ -161,8 +163,9 @@ def test_wsfc_moves_the_vm_and_the_failover_follows_it(scenario: Scenario) -> No
     assert booted == scenario.booted("vm1")
 
 
+@pytest.mark.defect(32)
 def test_a_host_without_memory_says_so(scenario: Scenario) -> None:
-    """A VM that does not fit into its host's memory fails with that as the reason (defect 32)."""
+    """A VM that does not fit into its host's memory fails with that as the reason."""
     scenario.do(lambda world: world.storage.serve("ec1", on=True))
     scenario.do(lambda world: setattr(world.hosts[ONE], "memory", 1))
     started = scenario.run("ec1", "vm-start", "vm1")

@@ -72,6 +72,7 @@ def test_a_vm_that_reboots_between_the_looks_is_healthy() -> None:
     assert Health.HEALTHY is health(Desk(world, "ec1"))
 
 
+@pytest.mark.defect(3)
 def test_a_blind_monitor_says_so_once_then_louder_then_hourly() -> None:
     """A monitor that cannot tell answers 0, and alerts: WARN at once, ERR later, then hourly, and when it can again."""
     world = with_running()
@@ -98,9 +99,10 @@ def test_blindness_fails_where_that_is_wanted() -> None:
     assert Exit.NOT_AS_ASKED is watch(Desk(world, "ec1", config=config)).exit
 
 
+@pytest.mark.defect(46)
 @pytest.mark.parametrize(("seconds", "expected"), [(60, Health.HEALTHY), (200, Health.FAILED)])
 def test_storage_that_is_away_is_given_time(seconds: float, expected: Health) -> None:
-    """A VM whose storage is away fails only after `settle`, seen by looks that are not too far apart (defect 46)."""
+    """A VM whose storage is away fails only after `settle`, seen by looks that are not too far apart."""
     world = with_running()
     desk = Desk(world, "ec1")
     world.storage.serve("ec1", on=False)
@@ -125,8 +127,9 @@ def test_looks_that_are_too_far_apart_do_not_add_up() -> None:
     assert Health.HEALTHY is health(desk)
 
 
+@pytest.mark.defect(45)
 def test_a_start_under_way_is_healthy() -> None:
-    """A VM that a start or stop of ours works on is healthy (defect 45)."""
+    """A VM that a start or stop of ours works on is healthy."""
     world = make_world()
     desk = Desk(world, "ec1")
     assert desk.locks.start("vm1").acquire()
@@ -159,6 +162,7 @@ def test_a_lost_heartbeat_fails_where_it_is_asked_for() -> None:
     assert [Health.HEALTHY, Health.HEALTHY, Health.FAILED, Health.FAILED] == verdicts
 
 
+@pytest.mark.defect(11)
 def test_twenty_vms_take_one_request() -> None:
     """Twenty healthy VMs are looked at in one request."""
     names = [f"vm{number}" for number in range(20)]
@@ -183,8 +187,9 @@ def test_an_online_peer_needs_nothing() -> None:
     assert [] == desk.hosts.requests
 
 
+@pytest.mark.defect(55)
 def test_an_ec_vm_that_is_off_is_powered_on_once() -> None:
-    """An EC-VM that is off is powered on, and not again within the cool-down (defect 55)."""
+    """An EC-VM that is off is powered on, and not again within the cool-down."""
     world, ecx, desk = peer_world()
     world.stop_ec_vm(world.ec_vms["ec2"], "Off")
     ecx.tick()
@@ -238,8 +243,9 @@ def test_a_silent_host_is_told_and_told_again_hourly() -> None:
     assert 2 == len(desk.alerts)
 
 
+@pytest.mark.defect(50, 51)
 def test_clpstat_that_fails_does_nothing() -> None:
-    """Without clpstat nothing is done, and the exit code says so (defects 50, 51)."""
+    """Without clpstat nothing is done, and the exit code says so."""
     world, _, _ = peer_world()
     desk = Desk(world, "ec1", ecx=None)
     world.stop_ec_vm(world.ec_vms["ec2"], "Off")
@@ -248,8 +254,9 @@ def test_clpstat_that_fails_does_nothing() -> None:
     assert [] == desk.hosts.requests
 
 
+@pytest.mark.defect(52)
 def test_a_peer_in_maintenance_is_left() -> None:
-    """A peer in maintenance is left alone (defect 52)."""
+    """A peer in maintenance is left alone."""
     world, _, desk = peer_world()
     desk.flags.set(Flag(kind=Kind.PEER, name="ec2", since=desk.clock.wall()))
     world.stop_ec_vm(world.ec_vms["ec2"], "Off")
@@ -258,8 +265,9 @@ def test_a_peer_in_maintenance_is_left() -> None:
     assert [] == desk.hosts.requests
 
 
+@pytest.mark.defect(54)
 def test_a_hung_ec_vm_is_restarted_after_a_while() -> None:
-    """A hung EC-VM is restarted once it has looked so for `hung_after` (defect 54)."""
+    """A hung EC-VM is restarted once it has looked so for `hung_after`."""
     world, _, desk = peer_world()
     world.hang_ec_vm(world.ec_vms["ec2"])
     ends = []
@@ -272,7 +280,7 @@ def test_a_hung_ec_vm_is_restarted_after_a_while() -> None:
 
 
 def test_ecx_is_started_on_a_peer_that_answers_ping() -> None:
-    """A peer that runs and answers ping has its ECX started (defect 53)."""
+    """A peer that runs and answers ping has its ECX started."""
     world, ecx, desk = peer_world()
     ecx.servers["ec2"].service = "Offline"
     end = watch_peer(desk)

@@ -15,8 +15,9 @@ from ecx_hyperv.run.tasks import StartTask
 from tests.run.support import ONE, TWO, isolated_but_alive, make_world, only, start, with_running
 
 
+@pytest.mark.defect(34)
 def test_one_failing_vm_does_not_keep_the_others() -> None:
-    """Of several VMs a failing one fails alone (defects 8, 34)."""
+    """Of several VMs a failing one fails alone."""
     world = make_world("vm1", "vm2", "vm3")
     world.vms["vm2"].memory = 1000
     ends = start(Desk(world, "ec1"), "vm1", "vm2", "vm3")
@@ -26,8 +27,9 @@ def test_one_failing_vm_does_not_keep_the_others() -> None:
     assert ["Running", "Running"] == [world.vms[vm].guests[ONE].state for vm in ("vm1", "vm3")]
 
 
+@pytest.mark.defect(16, 19)
 def test_a_vm_that_dies_at_once_is_not_started_for_ever() -> None:
-    """A VM that boots and dies is started three times, then the start fails (defects 16, 19)."""
+    """A VM that boots and dies is started three times, then the start fails."""
     world = make_world()
     world.vms["vm1"].doomed = True
     desk = Desk(world, "ec1")
@@ -39,8 +41,9 @@ def test_a_vm_that_dies_at_once_is_not_started_for_ever() -> None:
     assert 1 <= len(starts) <= 3
 
 
+@pytest.mark.defect(20)
 def test_a_live_migration_that_is_refused_leaves_the_guest_running() -> None:
-    """A guest that cannot be migrated goes on running where it is (defect 20)."""
+    """A guest that cannot be migrated goes on running where it is."""
     world = with_running(host=TWO)
     world.hosts[ONE].memory = 1
     end = only(start(Desk(world, "ec1"), "vm1"))
@@ -51,6 +54,7 @@ def test_a_live_migration_that_is_refused_leaves_the_guest_running() -> None:
     assert [] == world.violations
 
 
+@pytest.mark.defect(31)
 def test_a_critical_guest_is_given_its_storage_back_and_then_migrated() -> None:
     """A guest that lost its storage on the peer host is reconnected there, and migrated live once it is back."""
     world = with_running(host=TWO)
@@ -78,8 +82,9 @@ def test_an_own_node_that_stays_paused_ends_at_the_deadline() -> None:
     assert world.now - began <= desk.room.config.timing.start
 
 
+@pytest.mark.defect(14)
 def test_progress_is_told_once() -> None:
-    """However long something takes, the log has one line for each change (defect 14)."""
+    """However long something takes, the log has one line for each change."""
     world = make_world()
     world.hosts[ONE].paused = True
     desk = Desk(world, "ec1")
@@ -233,6 +238,7 @@ def test_a_vm_that_leaves_while_it_starts_is_not_fetched_back() -> None:
     assert [] == [event for event in world.history if event.what == "move begins"]
 
 
+@pytest.mark.defect(3)
 def test_an_sshd_that_restarts_is_waited_for() -> None:
     """A host whose sshd restarts for some seconds is no failure."""
     world = make_world()

@@ -18,8 +18,9 @@ def volume_state(world: World) -> str:
     return next(iter(world.volumes.values())).state
 
 
+@pytest.mark.defect(35)
 def test_two_vms_go_down_together_and_their_volume_after_them() -> None:
-    """Several VMs are shut down at the same time, and their volume only after the last (defect 35)."""
+    """Several VMs are shut down at the same time, and their volume only after the last."""
     world = with_running("vm1", "vm2", guest_shutdown=100)
     began = world.now
     ends = unregister(Desk(world, "ec1"), "vm1", "vm2")
@@ -30,6 +31,7 @@ def test_two_vms_go_down_together_and_their_volume_after_them() -> None:
     assert [] == world.violations
 
 
+@pytest.mark.defect(35)
 def test_a_volume_that_another_vm_is_on_is_left() -> None:
     """A volume stays online as long as another VM is registered on it."""
     world = with_running("vm1", "vm2")
@@ -70,8 +72,9 @@ def test_a_volume_is_left_while_another_vm_is_being_started() -> None:
     assert "Online" == volume_state(world)
 
 
+@pytest.mark.defect(38)
 def test_a_deaf_guest_is_turned_off_after_its_grace() -> None:
-    """A guest that ignores the request to shut down is turned off after its grace (defect 38)."""
+    """A guest that ignores the request to shut down is turned off after its grace."""
     world = with_running()
     world.vms["vm1"].deaf = True
     desk = Desk(world, "ec1")
@@ -84,8 +87,9 @@ def test_a_deaf_guest_is_turned_off_after_its_grace() -> None:
     assert any("turn off" in text for _, text in desk.alerts)
 
 
+@pytest.mark.defect(42)
 def test_a_failover_has_less_patience() -> None:
-    """On a failover a guest's grace is shorter (defect 42)."""
+    """On a failover a guest's grace is shorter."""
     world = with_running()
     world.vms["vm1"].deaf = True
     world.vms["vm1"].guests[ONE].heartbeat = "LostCommunication"
@@ -96,8 +100,9 @@ def test_a_failover_has_less_patience() -> None:
     assert world.now - began <= desk.room.config.timing.shutdown_on_failover + 60
 
 
+@pytest.mark.defect(36)
 def test_the_owner_is_found() -> None:
-    """A VM that WSFC has moved is stopped where it runs (defect 36)."""
+    """A VM that WSFC has moved is stopped where it runs."""
     world = with_running(host=TWO)
     end = only(unregister(Desk(world, "ec1"), "vm1"))
 
@@ -175,8 +180,9 @@ def test_a_stop_in_maintenance_is_said_and_done() -> None:
     assert "Offline" == world.vms["vm1"].configuration
 
 
+@pytest.mark.defect(37)
 def test_what_is_stopped_is_stopped() -> None:
-    """A stop of what is stopped succeeds, and changes nothing (defect 37)."""
+    """A stop of what is stopped succeeds, and changes nothing."""
     world = with_running()
     desk = Desk(world, "ec1")
     unregister(desk, "vm1")
@@ -186,8 +192,9 @@ def test_what_is_stopped_is_stopped() -> None:
     assert [] == [event.what for event in world.history[count:] if event.what in ("guest", "volume", "unregistered")]
 
 
+@pytest.mark.defect(37)
 def test_a_group_that_is_not_in_the_cluster_is_no_failure() -> None:
-    """A VM that neither the cluster nor a host knows is off (defect 37)."""
+    """A VM that neither the cluster nor a host knows is off."""
     world = with_running()
     config = make_config(world)
     del world.vms["vm1"]

@@ -221,6 +221,7 @@ def test_a_clpstat_that_stays_busy_is_given_up(left: float, waited: float) -> No
     assert 1000 + waited == clock.seconds
 
 
+@pytest.mark.defect(51)
 @pytest.mark.parametrize(
     ("answer", "seen"),
     [
@@ -236,7 +237,7 @@ def test_a_clpstat_that_stays_busy_is_given_up(left: float, waited: float) -> No
     ids=["code", "stderr", "timeout", "killed", "empty", "no page", "bytes", "signal"],
 )
 def test_a_clpstat_that_fails_is_not_believed(answer: Completed, seen: str) -> None:
-    """Whatever a clpstat that fails has printed must not count, and be asked for only once (defect 51)."""
+    """Whatever a clpstat that fails has printed must not count, and be asked for only once."""
     runner = FakeRunner(answer)
     with pytest.raises(LocalError) as caught:
         ask(runner, Deadline.after(FakeClock(), 90))
@@ -304,8 +305,9 @@ def test_a_page_about_others_means_nothing(own: str, other: str) -> None:
     assert Ecx.SENSELESS is judge(status, own, other)
 
 
+@pytest.mark.defect(57)
 def test_the_peer_is_found_among_more_servers() -> None:
-    """With three servers it must be the peer's own row that counts (defect 57)."""
+    """With three servers it must be the peer's own row that counts."""
     rows = [row("ec1", "Online", own=True), row("ec2", "Offline"), row("ec3", "Online")]
     assert Ecx.OFFLINE is judge(parse(page(rows, [], [])), "ec1", "ec2")
     assert Ecx.OFFLINE is judge(parse(page(rows[::-1], [], [])), "ec1", "ec2")
@@ -320,9 +322,10 @@ def test_cut_names_are_told_apart_while_they_can_be() -> None:
     assert Ecx.SENSELESS is judge(parse(page(rows, [], [])), "server-of-cluster-1", "server-of-cluster-2")
 
 
+@pytest.mark.defect(1)
 @pytest.mark.parametrize(("colon", "name"), [(LONG, "a-server-of-mine-1"), (LONG, "n" * 16), (SHORT, "server")])
 def test_a_name_that_is_not_cut_is_no_other(colon: int, name: str) -> None:
-    """A name with columns to spare is whole, so a longer name must not be found by it (defect 1)."""
+    """A name with columns to spare is whole, so a longer name must not be found by it."""
     assert parse(page([row(name, "Online", colon)], [], [])).find(f"{name}0") is None
 
 

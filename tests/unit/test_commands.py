@@ -98,8 +98,9 @@ def test_an_argument_that_cannot_be_handed_over_is_an_error_of_ours() -> None:
         run(["printf", "%s", "a\x00b"], AMPLE)
 
 
+@pytest.mark.defect(5)
 def test_a_command_ends_with_what_it_said() -> None:
-    """The exit code and both outputs must come back apart from each other (defect 5)."""
+    """The exit code and both outputs must come back apart from each other."""
     assert Completed(3, b"out\n", b"err\n") == run(["sh", "-c", "echo out; echo err >&2; exit 3"], AMPLE)
 
 
@@ -130,8 +131,9 @@ def test_a_command_gets_the_time_that_there_is(seconds: float, monkeypatch: pyte
     assert [seconds] == limits if seconds > 0 else 0 < limits[0] <= 1
 
 
+@pytest.mark.defect(9)
 def test_no_shell_reads_an_argument() -> None:
-    """Whatever a name holds, it must reach the command as it is (defect 9)."""
+    """Whatever a name holds, it must reach the command as it is."""
     arguments = ["$(id)", "`id`", "; exit 1", "a  b", "*", "'\"", "~", "日本語", ""]
     assert "".join(f"<{one}>" for one in arguments) == run(["printf", "<%s>", *arguments], AMPLE).text
 

@@ -255,9 +255,10 @@ def test_a_vm_is_found_whatever_its_case() -> None:
     assert config.vm[1] is config.find_vm("STRASSE")
 
 
+@pytest.mark.defect(6)
 @pytest.mark.parametrize("name", ["web", "web11", "myweb1", "web?", "", "Web1 "])
 def test_only_a_whole_name_is_found(name: str) -> None:
-    """A part of a name, a longer name and a pattern must find nothing (defect 6)."""
+    """A part of a name, a longer name and a pattern must find nothing."""
     config = config_of(Vm(name="Web1"))
     assert config.find_vm(name) is None
     assert config.csv_of(name) is None

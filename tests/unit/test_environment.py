@@ -110,9 +110,10 @@ def test_arguments_come_before_what_ecx_says() -> None:
     assert ["web11", "web1"] == choose_vms(CONFIG, ["WEB11", "web1", "web11"], call_of("exec-oracle", "genw-Db"))
 
 
+@pytest.mark.defect(6)
 @pytest.mark.parametrize("name", ["web", "web111", "myweb1", "exec-web1", "web*", "", "oracle"])
 def test_an_argument_that_is_no_vm_is_refused(name: str) -> None:
-    """A typo must be a usage error that names what there is, even beside a VM that is known (defect 6)."""
+    """A typo must be a usage error that names what there is, even beside a VM that is known."""
     with pytest.raises(UsageError) as caught:
         choose_vms(CONFIG, ["web1", name], call_of("exec-web1"))
     assert Exit.USAGE is caught.value.exit
@@ -150,6 +151,7 @@ def test_a_file_without_vms_knows_none() -> None:
     assert "configured: none" == caught.value.seen
 
 
+@pytest.mark.defect(1)
 @pytest.mark.parametrize(
     ("addresses", "own", "peer"),
     [

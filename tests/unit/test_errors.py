@@ -63,6 +63,7 @@ def test_the_worst_of_none_is_done() -> None:
     assert Exit.DONE == worst([])
 
 
+@pytest.mark.defect(12)
 @pytest.mark.parametrize(
     ("error", "code"),
     [

@@ -180,6 +180,7 @@ def test_power_is_cut_only_where_it_is_meant(call: Call, *, turns_off: bool) -> 
     assert ("TurnOff" in call.args) is turns_off
 
 
+@pytest.mark.defect(9)
 @each_call
 def test_name_is_passed_on_as_it_is(call: Call) -> None:
     """A name must stand in a call's arguments as it was given, without quotes or escapes."""

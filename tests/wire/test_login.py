@@ -78,6 +78,7 @@ def test_nobody_listens(no_host: Site) -> None:
     assert "Connection refused" == error.seen
 
 
+@pytest.mark.defect(2)
 def test_nothing_answers(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """A host whose packets vanish must be unreachable after the limit of a connection."""
     monkeypatch.setattr(ssh, "TCP_S", 0.3)
@@ -132,6 +133,7 @@ def test_deadline_is_nearer_than_the_limit(site: Site) -> None:
         site.connect(0.2)
 
 
+@pytest.mark.defect(2)
 @pytest.mark.parametrize(
     ("greet", "seen"),
     [(nothing, "no answer in time"), (nonsense, "Error reading SSH protocol banner"), (farewell, "")],
@@ -184,6 +186,7 @@ def test_connection_that_breaks_in_the_login_is_not_a_refusal(site: Site, monkey
         refusal(site, Unreachable)
 
 
+@pytest.mark.defect(15)
 def test_host_key_that_is_not_pinned(site: Site) -> None:
     """A host without an entry in known_hosts must be refused, and the error must say what to run."""
     site.known_hosts.write_text("")

@@ -91,6 +91,7 @@ def test_any_name_crosses_unharmed(name: str) -> None:
     assert name == name_in(sent(of_name(name)))
 
 
+@pytest.mark.defect(9)
 @pytest.mark.parametrize(
     "name",
     [
@@ -137,6 +138,7 @@ def test_script_is_one_line() -> None:
     assert 1 == line.count(b"\n")
 
 
+@pytest.mark.defect(10)
 def test_command_starts_the_bootstrap_without_profile_or_prompt() -> None:
     """The command line must be the PowerShell, its switches and the bootstrap in UTF-16."""
     powershell, *switches, encoded = encode_command("C:\\p.exe", "$a = 1").split(" ")

@@ -80,6 +80,7 @@ def test_long_request_arrives_whole(site: Site, way: StdinWay) -> None:
     assert text == echoed(reply)
 
 
+@pytest.mark.defect(9)
 @both_ways
 @pytest.mark.parametrize("name", [JAPANESE, "'\"$(x) `n %PATH% ; & | > <", "a\nb\r\nc", "\U0001f5a5\u3000\u00a5"])
 def test_name_comes_back_unharmed(site: Site, way: StdinWay, name: str) -> None:
@@ -111,6 +112,7 @@ def test_agent_is_told_how_long_it_may_take(site: Site, way: StdinWay) -> None:
     assert 0 < int(limit) <= 2000
 
 
+@pytest.mark.defect(5)
 @both_ways
 def test_noise_before_the_hello_does_no_harm(site: Site, way: StdinWay) -> None:
     """A host that greets with banners and warnings must be understood all the same."""
@@ -163,6 +165,7 @@ def test_answer_that_is_none(site: Site, way: StdinWay, instead: str, seen: str)
     assert seen in loss(site, way, seconds=1.0)
 
 
+@pytest.mark.defect(2)
 @both_ways
 def test_silence_after_the_hello(site: Site, way: StdinWay) -> None:
     """A request that is never answered must end the session within its deadline and the grace for its answer."""
@@ -179,6 +182,7 @@ def test_silence_ends_within_three_seconds_of_the_deadline(site: Site, monkeypat
         assert "no answer in time" in loss(site)
 
 
+@pytest.mark.defect(2)
 @both_ways
 def test_endless_output_ends_the_session(site: Site, monkeypatch: pytest.MonkeyPatch, way: StdinWay) -> None:
     """An output that never ends must end the session and its connection long before the deadline."""

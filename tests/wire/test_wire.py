@@ -50,6 +50,7 @@ def test_hello_needs_no_more_than_its_number_and_host() -> None:
     assert [Greeting(Hello(agent=2, host="h"))] == read(framed("hello", {"agent": 2, "host": "h", "new": [1]}))
 
 
+@pytest.mark.defect(17, 48)
 def test_reply_is_read() -> None:
     """A reply frame must come out with its ID, its results, its errors and its times."""
     error = {"message": "no", "id": "A,B", "category": "C", "exception": "D", "code": 5023}
@@ -87,6 +88,7 @@ NOISE = {
 }
 
 
+@pytest.mark.defect(5, 17)
 @pytest.mark.parametrize("noise", NOISE.values(), ids=NOISE.keys())
 def test_noise_around_frames_is_no_data(noise: bytes) -> None:
     """Whatever is said before, between and after frames must not change what the frames say."""
@@ -94,6 +96,7 @@ def test_noise_around_frames_is_no_data(noise: bytes) -> None:
     assert [Greeting(HELLO), Answer(1, EMPTY), Answer(2, EMPTY)] == read(frames)
 
 
+@pytest.mark.defect(17, 48)
 def test_frame_that_ends_in_crlf_is_read() -> None:
     """A frame must be read although something on its way made its line ends CRLF."""
     assert [Answer(1, EMPTY)] == read(framed("1", EMPTY).replace(b"\n", b"\r\n"))
