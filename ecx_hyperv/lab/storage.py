@@ -59,7 +59,7 @@ class Storage:
 
     def move(self, volume: Volume, host: str) -> int:
         """Make a host the owner of a volume; returns the Win32 code of why not, or 0."""
-        if volume.owner == host:
+        if host in (volume.owner, volume.moving_to):
             return 0
         if volume.failures > 0:
             volume.failures -= 1
@@ -68,10 +68,11 @@ class Storage:
             return 5963
         volume.generation += 1
         generation = volume.generation
+        volume.moving_to = host
 
         def moved() -> None:
             if volume.generation == generation:
-                volume.owner = host
+                volume.owner, volume.moving_to = host, ""
                 if volume.state == "Failed":
                     volume.state = "Online"
                 self._world.record("volume moved", volume.name, host, volume.state)
@@ -107,7 +108,7 @@ class Storage:
     def _becomes(self, volume: Volume, pending: str, state: str) -> None:
         volume.generation += 1
         generation = volume.generation
-        volume.state = pending
+        volume.state, volume.moving_to = pending, ""
 
         def become() -> None:
             if volume.generation == generation:

@@ -107,6 +107,8 @@ class Volume:
     state: str = "Online"
     failures: int = 0
     generation: int = 0
+    # To which host it is being moved.
+    moving_to: str = ""
     # Since when its owner has had no path to the disk.
     pathless: float | None = None
 

@@ -199,7 +199,8 @@ def _end(glance: _Glance) -> End:
         return End(Exit.CANNOT_TELL, "nothing can be decided")
     if glance.trouble is None:
         return glance.step
-    return End(glance.trouble.exit, f"{glance.step.why} ({glance.trouble.what})", glance.trouble.remedy)
+    remedy = glance.trouble.remedy or glance.step.remedy
+    return End(glance.trouble.exit, f"{glance.step.why} ({glance.trouble.what})", remedy)
 
 
 _CALLS = {

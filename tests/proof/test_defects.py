@@ -93,7 +93,7 @@ def test_a_vm_that_cannot_be_registered_ends_the_start() -> None:
 @pytest.mark.defect(6)
 def test_a_vm_whose_name_ends_like_another_is_its_own() -> None:
     """A stop of web1 ends only when web1 is off, whatever myweb1, web10 and a name like its pattern are."""
-    world = with_running("web1", "myweb1", "web10", "Cent8.2-1", "Cent8x2-1")
+    world = with_running("myweb1", "web10", "web1", "Cent8x2-1", "Cent8.2-1")
     for name in ("myweb1", "web10", "Cent8x2-1"):
         world.guests.turn_off(world.vms[name], ONE)
     world.advance(5)
@@ -103,7 +103,7 @@ def test_a_vm_whose_name_ends_like_another_is_its_own() -> None:
     ends = unregister(Desk(world, "ec1"), "web1", "Cent8.2-1")
 
     assert {"web1", "Cent8.2-1"} == {name for name, end in ends.items() if isinstance(end, Done)}
-    assert {"Offline"} == {vm.group for vm in world.vms.values()}
+    assert {("Offline", "Offline")} == {(vm.group, vm.configuration) for vm in world.vms.values()}
     assert [] == world.violations
 
 

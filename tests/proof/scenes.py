@@ -1,0 +1,428 @@
+"""The stories that are told in `stories/`: what the solution is for, what was tested by hand, and each partition."""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+
+from ecx_hyperv.ecx.maintenance import Kind
+from ecx_hyperv.lab.ecx import GROUP, ISCSI
+from ecx_hyperv.lab.referee import Job
+from ecx_hyperv.lab.world import Plane, Sshd, World
+from tests.proof.stage import Stage
+
+ONE, TWO = "ws2019-host-1", "ws2019-host-2"
+Scene = Callable[[Stage], None]
+SCENES: dict[str, tuple[str, Scene]] = {}
+
+
+def scene(title: str) -> Callable[[Scene], Scene]:
+    """Have a function tell the story that is called like it."""
+
+    def enter(tell: Scene) -> Scene:
+        SCENES[getattr(tell, "__name__", "").replace("_", "-")] = (title, tell)
+        return tell
+
+    return enter
+
+
+def perform(name: str) -> str:
+    """Play a story, and return its text."""
+    title, tell = SCENES[name]
+    stage = Stage()
+    tell(stage)
+    text = stage.text(title)
+    assert [] == stage.world.violations, text
+    return text
+
+
+def _do(stage: Stage, text: str, act: Callable[[World], object]) -> None:
+    stage.say(text)
+    act(stage.world)
+
+
+def _move(stage: Stage, node: str) -> None:
+    stage.say(f"clpgrp -m {GROUP} -h {node}")
+    assert stage.ecx.move_group(node) == 0
+    stage.settled(node)
+
+
+def _stop(stage: Stage) -> None:
+    stage.say(f"clpgrp -t {GROUP}")
+    assert stage.ecx.stop_group() == 0
+    stage.until(lambda: stage.ecx.is_idle and not any(one.is_active for one in stage.ecx.servers.values()))
+
+
+# What the solution does every day.
+
+
+@scene("The group is moved from ec1 to ec2 and back: live migration, the VM never stops")
+def move_there_and_back(stage: Stage) -> None:
+    """Move the group there and back."""
+    stage.start_group("ec1")
+    stage.passes(60)
+    _move(stage, "ec2")
+    stage.passes(120)
+    _move(stage, "ec1")
+    stage.passes(120)
+
+
+@scene("The group is stopped on ec1 and started there again")
+def stop_and_start(stage: Stage) -> None:
+    """Stop and start in one place."""
+    stage.start_group("ec1")
+    stage.passes(60)
+    _stop(stage)
+    stage.passes(60)
+    stage.start_group("ec1")
+
+
+@scene("The group is stopped on ec1 and started on ec2: the VM, which is off, moves by quick migration")
+def stop_and_start_elsewhere(stage: Stage) -> None:
+    """Stop here, start there."""
+    stage.start_group("ec1")
+    stage.passes(60)
+    _stop(stage)
+    stage.passes(60)
+    stage.start_group("ec2")
+
+
+@scene("The VM is changed in maintenance: shut down, changed, started again, nobody fails over")
+def maintenance_of_the_vm(stage: Stage) -> None:
+    """Change a VM's property."""
+    stage.start_group("ec1")
+    stage.passes(60)
+    stage.maintain(Kind.VM, "vm1", "ec1", "ec2")
+    _do(stage, "an operator shuts vm1 down", lambda world: world.guests.shut_down(world.vms["vm1"], ONE))
+    stage.passes(300)
+    _do(stage, "an operator starts vm1", lambda world: world.guests.start(world.vms["vm1"], ONE))
+    stage.passes(60)
+    stage.maintain_no_more(Kind.VM, "vm1", "ec1", "ec2")
+    stage.passes(180)
+
+
+@scene("ECX on ec2 is stopped, and started again by ec1")
+def ecx_stopped_on_the_standby(stage: Stage) -> None:
+    """Stop ECX on the standby."""
+    stage.start_group("ec1")
+    stage.passes(60)
+    stage.say("clpcl -t -h ec2")
+    stage.ecx.stop_service("ec2")
+    stage.passes(10)
+    stage.online("ec2")
+    stage.passes(180)
+
+
+@scene("ECX on ec2 is stopped for maintenance, and left so")
+def maintenance_of_the_standby(stage: Stage) -> None:
+    """Stop ECX on the standby, meaning it."""
+    stage.start_group("ec1")
+    stage.maintain(Kind.PEER, "ec2", "ec1")
+    stage.say("clpcl -t -h ec2")
+    stage.ecx.stop_service("ec2")
+    stage.passes(600)
+    stage.maintain_no_more(Kind.PEER, "ec2", "ec1")
+    stage.online("ec2")
+
+
+# What was tested by hand.
+
+
+def _host_loses_power(stage: Stage, active: str, host: str, standby: str) -> None:
+    stage.start_group(active)
+    stage.passes(60)
+    _do(stage, f"{host} loses power", lambda world: world.power_off_host(host))
+    stage.settled(standby)
+    stage.passes(300)
+    _do(stage, f"{host} is powered on", lambda world: world.power_on_host(host))
+    stage.online("ec1", "ec2")
+    stage.passes(180)
+
+
+SCENES["host-1-loses-power"] = (
+    "Host 1 loses power while the VM runs there, and comes back",
+    partial(_host_loses_power, active="ec1", host=ONE, standby="ec2"),
+)
+SCENES["host-2-loses-power"] = (
+    "Host 2 loses power while the VM runs there, and comes back",
+    partial(_host_loses_power, active="ec2", host=TWO, standby="ec1"),
+)
+
+
+@scene("Both hosts lose power, and come back")
+def both_hosts_lose_power(stage: Stage) -> None:
+    """Lose both."""
+    stage.start_group("ec1")
+    stage.passes(60)
+    stage.say("both hosts lose power")
+    for host in (ONE, TWO):
+        stage.world.power_off_host(host)
+    stage.passes(600)
+    stage.say("both hosts are powered on")
+    for host in (ONE, TWO):
+        stage.world.power_on_host(host)
+    stage.until(lambda: any(one.group == "Online" for one in stage.ecx.servers.values()))
+    stage.online("ec1", "ec2")
+    stage.passes(180)
+
+
+@scene("Host 1 is shut down in good order while the VM runs there, and powered on again")
+def host_1_is_shut_down(stage: Stage) -> None:
+    """Shut a host down, as for Windows Update."""
+    stage.start_group("ec1")
+    stage.passes(60)
+    _do(stage, "host 1 is shut down", lambda world: world.shut_down_host(ONE))
+    stage.settled("ec2")
+    stage.passes(300)
+    _do(stage, "host 1 is powered on", lambda world: world.power_on_host(ONE))
+    stage.online("ec1", "ec2")
+    stage.passes(180)
+
+
+def _ec_vm_is_shut_down(stage: Stage, active: str, standby: str) -> None:
+    stage.start_group(active)
+    stage.passes(60)
+    _do(stage, f"{active} is shut down", lambda world: world.shut_down_ec_vm(world.ec_vms[active]))
+    stage.settled(standby)
+    stage.online("ec1", "ec2")
+    stage.passes(180)
+
+
+SCENES["ec-vm-1-is-shut-down"] = (
+    "EC-VM 1 is shut down while the group is there: ec2 takes over, and powers it on again",
+    partial(_ec_vm_is_shut_down, active="ec1", standby="ec2"),
+)
+SCENES["ec-vm-2-is-shut-down"] = (
+    "EC-VM 2 is shut down while the group is there: ec1 takes over, and powers it on again",
+    partial(_ec_vm_is_shut_down, active="ec2", standby="ec1"),
+)
+
+
+@scene("EC-VM 2 goes off while the group is on ec1, and is powered on again")
+def standby_goes_off(stage: Stage) -> None:
+    """Lose the standby EC-VM."""
+    stage.start_group("ec1")
+    stage.passes(60)
+    _do(stage, "EC-VM 2 is turned off", lambda world: world.stop_ec_vm(world.ec_vms["ec2"], "Off"))
+    stage.online("ec1", "ec2")
+    stage.passes(180)
+
+
+@scene("EC-VM 2 hangs while the group is on ec1, and is restarted")
+def standby_hangs(stage: Stage) -> None:
+    """Have the standby EC-VM hang."""
+    stage.start_group("ec1")
+    stage.passes(60)
+    _do(stage, "the kernel of EC-VM 2 hangs", lambda world: world.hang_ec_vm(world.ec_vms["ec2"]))
+    stage.online("ec1", "ec2")
+    stage.passes(180)
+
+
+@scene("WSFC has quarantined host 1: the start says how to release it, and ECX tries host 2")
+def quarantined(stage: Stage) -> None:
+    """Start on a quarantined host."""
+    stage.passes(10)
+    _do(stage, "WSFC quarantines host 1", lambda world: setattr(world.hosts[ONE], "quarantined", True))
+    stage.say(f"clpgrp -s {GROUP} -h ec1")
+    stage.ecx.start_group("ec1")
+    stage.settled("ec2")
+    stage.passes(60)
+    _do(stage, "Start-ClusterNode -ClearQuarantine on host 1", lambda world: setattr(world.hosts[ONE], "quarantined", False))
+    _move(stage, "ec1")
+
+
+@scene("WSFC's balancer moves the VM: ECX sees it gone, and the group follows it without a stop")
+def wsfc_moves_the_vm(stage: Stage) -> None:
+    """Have the balancer move the VM."""
+    stage.start_group("ec1")
+    stage.passes(120)
+    _do(stage, "WSFC moves vm1 to host 2", lambda world: world.cluster.move(world.vms["vm1"], TWO, live=True))
+    stage.settled("ec2")
+    stage.passes(180)
+
+
+@scene("Host 1 has too little memory for the VM: the start says so, and ECX tries host 2")
+def short_of_memory(stage: Stage) -> None:
+    """Start without memory."""
+    stage.world.hosts[ONE].memory = 1
+    stage.say("host 1 is short of memory")
+    stage.say(f"clpgrp -s {GROUP} -h ec1")
+    stage.ecx.start_group("ec1")
+    stage.settled("ec2")
+    stage.passes(120)
+
+
+@scene("The group is moved to ec2, whose host has too little memory: the guest goes on running, and the group comes back")
+def move_to_a_host_without_memory(stage: Stage) -> None:
+    """Move without memory."""
+    stage.start_group("ec1")
+    stage.passes(60)
+    _do(stage, "host 2 is short of memory", lambda world: setattr(world.hosts[TWO], "memory", 1))
+    stage.say(f"clpgrp -m {GROUP} -h ec2")
+    stage.ecx.move_group("ec2")
+    stage.passes(5)
+    stage.settled("ec1")
+    stage.passes(180)
+
+
+# What else happens at night.
+
+
+@scene("The guest shuts itself down: the monitor fails the group over, and it runs on host 2")
+def the_guest_goes_off(stage: Stage) -> None:
+    """Lose the guest."""
+    stage.start_group("ec1")
+    stage.passes(120)
+    _do(stage, "somebody turns vm1 off in Hyper-V Manager", lambda world: world.guests.turn_off(world.vms["vm1"], ONE))
+    stage.settled("ec2")
+    stage.passes(120)
+
+
+@scene("The guest dies each time it has booted: three starts on each host, then the group stays failed")
+def the_guest_dies_at_once(stage: Stage) -> None:
+    """Start what does not stay up."""
+    stage.world.vms["vm1"].doomed = True
+    stage.say("vm1 will not stay up")
+    stage.say(f"clpgrp -s {GROUP} -h ec1")
+    stage.ecx.start_group("ec1")
+    stage.passes(1500)
+
+
+@scene("The guest ignores the request to shut down, and is turned off after its grace")
+def a_deaf_guest(stage: Stage) -> None:
+    """Stop a deaf guest."""
+    stage.start_group("ec1")
+    stage.world.vms["vm1"].deaf = True
+    stage.passes(60)
+    _stop(stage)
+
+
+@scene("sshd on host 1 restarts for two minutes, as Windows Update has it: nobody fails over")
+def sshd_restarts(stage: Stage) -> None:
+    """Blind a monitor for a while."""
+    stage.start_group("ec1")
+    stage.passes(120)
+    _do(stage, "sshd on host 1 stops", lambda world: setattr(world.hosts[ONE], "sshd", Sshd.STOPPED))
+    stage.passes(120)
+    _do(stage, "sshd on host 1 runs again", lambda world: setattr(world.hosts[ONE], "sshd", Sshd.UP))
+    stage.passes(120)
+
+
+@scene("Host 1 lets nobody log in for an hour, for want of a domain controller: told, and told louder, nobody fails over")
+def logins_are_refused(stage: Stage) -> None:
+    """Blind a monitor for long."""
+    stage.start_group("ec1")
+    stage.passes(120)
+    _do(stage, "host 1 refuses every login", lambda world: setattr(world.hosts[ONE], "sshd", Sshd.REFUSING))
+    stage.passes(3600)
+    _do(stage, "host 1 lets us in again", lambda world: setattr(world.hosts[ONE], "sshd", Sshd.UP))
+    stage.passes(120)
+
+
+@scene("The stop of the target hangs in the kernel: ECX shuts EC-VM 1 down, and ec2 takes over")
+def the_target_hangs(stage: Stage) -> None:
+    """Have the stop of the iSCSI target hang."""
+    stage.start_group("ec1")
+    stage.passes(60)
+    stage.hangs.add(("ec1", f"{ISCSI}/stop.sh"))
+    stage.say("the stop of the iSCSI target on ec1 will hang")
+    stage.say(f"clpgrp -m {GROUP} -h ec2")
+    stage.ecx.move_group("ec2")
+    stage.settled("ec2")
+    stage.hangs.clear()
+    stage.online("ec1", "ec2")
+    stage.passes(120)
+
+
+@scene("The guest is critical on host 1, whose iSCSI is gone, when the group moves: reconnected there, then migrated live")
+def critical_on_the_other_host(stage: Stage) -> None:
+    """Move a guest that has just lost its storage."""
+    stage.start_group("ec1")
+    stage.passes(60)
+    _do(stage, "host 1 does not reconnect by itself", lambda world: setattr(world.hosts[ONE], "reconnecting", True))
+    _move(stage, "ec2")
+    stage.passes(120)
+
+
+@scene("A stop by hand, and one without --yes")
+def by_hand(stage: Stage) -> None:
+    """Run the programs by hand."""
+    stage.ecx.monitoring = False
+    stage.world.storage.serve("ec1", on=True)
+    stage.run("ec1", Job.START, "vm1")
+    stage.run("ec1", Job.START, "vm1")
+    stage.run("ec1", Job.STOP, "vm1")
+    stage.run("ec1", Job.STOP, "vm1")
+
+
+# Partitions.
+
+
+def _after_a_cut(stage: Stage, apart: float) -> None:
+    stage.passes(apart)
+    _do(stage, "the networks are mended", World.mend_all)
+    servers = stage.ecx.servers
+    stage.passes(60)
+    stage.until(lambda: sum(one.is_active for one in servers.values()) == 1 and stage.ecx.is_idle)
+    stage.online("ec1", "ec2")
+    stage.passes(180)
+
+
+def _isolated(stage: Stage, active: str, machine: str) -> None:
+    stage.start_group(active)
+    stage.passes(60)
+    _do(stage, f"all networks of {machine} are cut", lambda world: world.isolate(machine))
+    _after_a_cut(stage, 600)
+
+
+for _active, _machine in (("ec1", ONE), ("ec2", TWO), ("ec1", TWO), ("ec1", "ec1"), ("ec2", "ec2"), ("ec1", "ec2")):
+    SCENES[f"partition-{_machine}-isolated-group-on-{_active}"] = (
+        f"All networks of {_machine} are cut while the group is on {_active}",
+        partial(_isolated, active=_active, machine=_machine),
+    )
+
+
+@scene("EC-VM 2 is cut off and shuts itself down each time it has booted: ec1 starts it three times, then calls a person")
+def partition_ec2_gives_up_again_and_again(stage: Stage) -> None:
+    """Isolate the standby, whose ECX gives up without its witness."""
+    stage.start_group("ec1")
+    stage.passes(60)
+    world = stage.world
+    _do(stage, "all networks of ec2 are cut, and its ECX shuts it down for want of a witness", lambda _: world.isolate("ec2"))
+    world.stop_ec_vm(world.ec_vms["ec2"], "Off")
+    world.on_boot.append(lambda ec_vm: world.at(20, lambda: _gives_up(world, ec_vm.name)))
+    stage.passes(3000)
+
+
+def _gives_up(world: World, node: str) -> None:
+    if any("witness" in pair and node in pair for pair, _ in world.cuts):
+        world.stop_ec_vm(world.ec_vms[node], "Off")
+
+
+def _cut(stage: Stage, one: str, other: str, planes: Iterable[Plane]) -> None:
+    stage.start_group("ec1")
+    stage.passes(60)
+    names = [plane.value for plane in planes]
+    _do(stage, f"{one} and {other} lose each other ({', '.join(names)})", lambda world: world.cut(one, other, *planes))
+    _after_a_cut(stage, 600)
+
+
+def _pairs() -> Iterator[tuple[str, str, tuple[Plane, ...]]]:
+    """Yield each pair of machines, with the networks between them that mean anything, apart and together."""
+    beats = (Plane.MANAGEMENT, Plane.MIRROR)
+    for one, other in ((ONE, TWO), ("ec1", "ec2")):
+        yield from ((one, other, (plane,)) for plane in beats)
+        yield one, other, beats
+    for ec_vm in ("ec1", "ec2"):
+        for host in (ONE, TWO):
+            yield ec_vm, host, (Plane.MANAGEMENT,)
+            yield ec_vm, host, (Plane.STORAGE,)
+            yield ec_vm, host, tuple(Plane)
+    for host in (ONE, TWO):
+        yield host, "witness", (Plane.MANAGEMENT,)
+
+
+for _one, _other, _planes in _pairs():
+    _names = "-".join(plane.value for plane in _planes)
+    SCENES[f"cut-{_one}-{_other}-{_names}"] = (
+        f"{_one} and {_other} lose each other ({_names.replace('-', ', ')}) for ten minutes, the group on ec1",
+        partial(_cut, one=_one, other=_other, planes=_planes),
+    )
