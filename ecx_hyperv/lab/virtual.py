@@ -16,6 +16,7 @@ from ecx_hyperv.lab.world import Sshd, World
 
 _EPOCH = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 _TCP_TIMEOUT_S = 5.0
+_LOOK_AT_IT = "see that the host is on, the network to it, its firewall and its sshd service"
 
 
 class VirtualClock:
@@ -115,7 +116,7 @@ class VirtualHosts:
     def _refuse(self, host: str, state: Sshd, deadline: Deadline) -> Exchanged:
         if state is Sshd.SILENT:
             self._clock.sleep(min(_TCP_TIMEOUT_S, deadline.remaining()))
-            return Silent(host, "port 22 does not answer", seen="nothing for 5 s")
+            return Silent(host, "port 22 does not answer", seen="nothing for 5 s", remedy=_LOOK_AT_IT)
         if state is Sshd.STOPPED:
-            return Unreachable(host, "port 22 does not answer", seen="connection refused")
-        return LoginRefused(host, "it does not let us in")
+            return Unreachable(host, "port 22 does not answer", seen="connection refused", remedy=_LOOK_AT_IT)
+        return LoginRefused(host, "it does not let us in", remedy="see that our key is among its authorized keys")

@@ -86,6 +86,7 @@ class StartTask(Task):
         self._was_home = False
         self._refused = Refusal.NOTHING
         self._seen: Seen | None = None
+        self._refused_before = Refusal.NOTHING
         self._lasting = Stopwatch(
             {
                 Timer.AT_HOME: timing.settle,
@@ -154,10 +155,17 @@ class StartTask(Task):
         if any(refusal_of(error) is Refusal.DENIED for error in view.errors()):
             return Refusal.DENIED
         # The cluster keeps the reason of the last failure: it counts only once this run has tried, and seen it fail.
+        found = refusal_seen(self.vm, view)
+        if not (self._starts.count or self._migrations.count):
+            self._refused_before = found
+        # A VM that was moved while it was off brings along why it failed on the other host, until it runs again.
+        is_old = found is self._refused_before and seen.machine is not ResourceKind.FAILED
+        if is_old or seen.on_own.is_live:
+            return Refusal.NOTHING
         tried = any(
             counter.count and counter.look(now) is not Attempts.RECENT for counter in (self._starts, self._migrations)
         )
-        return refusal_seen(self.vm, view) if tried and not seen.is_migrating else Refusal.NOTHING
+        return found if tried and not seen.is_migrating else Refusal.NOTHING
 
 
 class StopTask(Task):

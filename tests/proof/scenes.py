@@ -225,7 +225,11 @@ def quarantined(stage: Stage) -> None:
     stage.ecx.start_group("ec1")
     stage.settled("ec2")
     stage.passes(60)
-    _do(stage, "Start-ClusterNode -ClearQuarantine on host 1", lambda world: setattr(world.hosts[ONE], "quarantined", False))
+    _do(
+        stage,
+        "Start-ClusterNode -ClearQuarantine on host 1",
+        lambda world: setattr(world.hosts[ONE], "quarantined", False),
+    )
     _move(stage, "ec1")
 
 
@@ -250,7 +254,9 @@ def short_of_memory(stage: Stage) -> None:
     stage.passes(120)
 
 
-@scene("The group is moved to ec2, whose host has too little memory: the guest goes on running, and the group comes back")
+@scene(
+    "The group is moved to ec2, whose host has too little memory: the guest goes on running, and the group comes back"
+)
 def move_to_a_host_without_memory(stage: Stage) -> None:
     """Move without memory."""
     stage.start_group("ec1")
@@ -306,7 +312,9 @@ def sshd_restarts(stage: Stage) -> None:
     stage.passes(120)
 
 
-@scene("Host 1 lets nobody log in for an hour, for want of a domain controller: told, and told louder, nobody fails over")
+@scene(
+    "Host 1 lets nobody log in for an hour, for want of a domain controller: told, and told louder, nobody fails over"
+)
 def logins_are_refused(stage: Stage) -> None:
     """Blind a monitor for long."""
     stage.start_group("ec1")
@@ -332,7 +340,9 @@ def the_target_hangs(stage: Stage) -> None:
     stage.passes(120)
 
 
-@scene("The guest is critical on host 1, whose iSCSI is gone, when the group moves: reconnected there, then migrated live")
+@scene(
+    "The guest is critical on host 1, whose iSCSI is gone, when the group moves: reconnected there, then migrated live"
+)
 def critical_on_the_other_host(stage: Stage) -> None:
     """Move a guest that has just lost its storage."""
     stage.start_group("ec1")
@@ -361,7 +371,7 @@ def _after_a_cut(stage: Stage, apart: float) -> None:
     _do(stage, "the networks are mended", World.mend_all)
     servers = stage.ecx.servers
     stage.passes(60)
-    stage.until(lambda: sum(one.is_active for one in servers.values()) == 1 and stage.ecx.is_idle)
+    stage.until(lambda: sum(one.group == "Online" for one in servers.values()) == 1 and stage.ecx.is_idle)
     stage.online("ec1", "ec2")
     stage.passes(180)
 
@@ -380,13 +390,19 @@ for _active, _machine in (("ec1", ONE), ("ec2", TWO), ("ec1", TWO), ("ec1", "ec1
     )
 
 
-@scene("EC-VM 2 is cut off and shuts itself down each time it has booted: ec1 starts it three times, then calls a person")
+@scene(
+    "EC-VM 2 is cut off and shuts itself down each time it has booted: ec1 starts it three times, then calls a person"
+)
 def partition_ec2_gives_up_again_and_again(stage: Stage) -> None:
     """Isolate the standby, whose ECX gives up without its witness."""
     stage.start_group("ec1")
     stage.passes(60)
     world = stage.world
-    _do(stage, "all networks of ec2 are cut, and its ECX shuts it down for want of a witness", lambda _: world.isolate("ec2"))
+    _do(
+        stage,
+        "all networks of ec2 are cut, and its ECX shuts it down for want of a witness",
+        lambda _: world.isolate("ec2"),
+    )
     world.stop_ec_vm(world.ec_vms["ec2"], "Off")
     world.on_boot.append(lambda ec_vm: world.at(20, lambda: _gives_up(world, ec_vm.name)))
     stage.passes(3000)

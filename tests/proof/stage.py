@@ -306,9 +306,7 @@ class Stage:
             self.tell(f"{node} alert", f"{level.value}: {text}")
 
         log = open_log(desk.clock, node, form=LogFormat.TEXT, verbose=False, stream=Tape(self, who))
-        desk.room = dataclasses.replace(
-            desk.room, log=log, alert=alert, locks=desk.locks, maintenance=desk.flags
-        )
+        desk.room = dataclasses.replace(desk.room, log=log, alert=alert, locks=desk.locks, maintenance=desk.flags)
         if job in (Job.START, Job.STOP):
             self.tell(who, f"{' '.join(vms)} begins" + (f": {factor.value}" if job is Job.STOP else ""))
         outcome = run_program(desk, job, *vms, factor=factor)

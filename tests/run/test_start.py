@@ -150,6 +150,19 @@ def test_memory_that_was_short_earlier_is_tried_again() -> None:
     assert isinstance(only(start(Desk(world, "ec1"), "vm1")), Done)
 
 
+def test_memory_that_is_short_on_one_host_says_nothing_of_the_other() -> None:
+    """A VM that did not fit into one host, and is moved off it, is tried on the other before anything is concluded."""
+    world = make_world(resource=12, guest_boot=40)
+    world.hosts[ONE].memory = 1
+    refused = only(start(Desk(world, "ec1"), "vm1"))
+    assert isinstance(refused, Fail)
+    world.storage.serve("ec2", on=True)
+    moved = only(start(Desk(world, "ec2"), "vm1"))
+
+    assert isinstance(moved, Done)
+    assert "Running" == world.vms["vm1"].guests[TWO].state
+
+
 def test_a_running_guest_of_a_failed_group_is_adopted() -> None:
     """A running guest whose group failed is adopted, not saved."""
     world = with_running()
