@@ -72,11 +72,13 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Nothing to do; for another exit than DONE, `remedy` says what a person should do."""
+    """Nothing to do; for another exit than DONE, `remedy` says what a person should do; `pending` if it may yet
+    become well by itself, or by what was done."""
 
     exit: Exit
     why: str
     remedy: str = ""
+    pending: bool = False
 
 
 Step = Act | Ask | End
@@ -86,13 +88,13 @@ def decide(seen: PeerSeen) -> Step:
     """Return the next step for the peer."""
     match seen.ecx:
         case Ecx.ONLINE | Ecx.PENDING:
-            return End(Exit.DONE, f"ECX on {seen.node} is {seen.ecx.value}")
+            return End(Exit.DONE, f"ECX on {seen.node} is {seen.ecx.value}", pending=seen.ecx is Ecx.PENDING)
         case Ecx.SENSELESS if not seen.maintenance:
             return End(Exit.CANNOT_TELL, f"clpstat does not say how {seen.node} is", "run clpstat and clpstat --long")
     if seen.maintenance:
         return End(Exit.DONE, f"{seen.node} is in maintenance")
     if seen.cooling:
-        return End(Exit.DONE, f"{seen.node} is offline; waiting for what was done for it")
+        return End(Exit.DONE, f"{seen.node} is offline; waiting for what was done for it", pending=True)
     if seen.contact is Contact.UNASKED:
         return Ask()
     if seen.contact is not Contact.ANSWERS:
@@ -131,7 +133,8 @@ def _by_its_host(seen: PeerSeen) -> Step:
                 f"Hyper-V on {seen.host} does not say how {seen.vm} is",
                 f"run Get-VM on {seen.host}",
             )
-    return End(Exit.NOT_AS_ASKED, f"ECX on {seen.node} is offline; {where}", "wait; it is looked at again")
+    what = f"ECX on {seen.node} is offline; {where}"
+    return End(Exit.NOT_AS_ASKED, what, "wait; it is looked at again", pending=True)
 
 
 def _act(seen: PeerSeen, remedy: Remedy, why: str) -> Step:

@@ -71,7 +71,9 @@ class PeerWatcher:
         if not isinstance(second.step, Act):
             return self._remember(memory, _end(second))
         if second.step.remedy is not first.step.remedy:
-            return self._remember(memory, End(Exit.NOT_AS_ASKED, f"two looks differ: {second.step.why}", "wait"))
+            return self._remember(
+                memory, End(Exit.NOT_AS_ASKED, f"two looks differ: {second.step.why}", "wait", pending=True)
+            )
         if self._room.dry:
             return End(Exit.DONE, f"next: {second.step.remedy.value} {self._peer.name}: {second.step.why}")
         # Remembered before it is done, so that a run that is killed in between does not do it twice.
@@ -150,13 +152,13 @@ class PeerWatcher:
         if result is None or not result.ok:
             error = "no result" if result is None else str(result.error)
             return End(Exit.REFUSED, f"{text}: refused: {error}", f"see Hyper-V Manager on {self._peer.host}")
-        return End(Exit.DONE, text)
+        return End(Exit.DONE, text, pending=True)
 
     def _start_ecx(self, text: str) -> End:
         seconds = math.ceil(self._deadline.remaining())
         done = self._room.run(["clpcl", "-s", "-h", self._peer.name], seconds)
         if done.code == 0:
-            return End(Exit.DONE, text)
+            return End(Exit.DONE, text, pending=True)
         said = " ".join((done.text or done.stderr.decode("utf-8", "replace")).split()) or "nothing said"
         return End(
             Exit.REFUSED,
@@ -185,9 +187,11 @@ class PeerWatcher:
         if trouble:
             self._room.log.error(end.why, do=end.remedy, exit=int(end.exit))
         if trouble and memory.is_news(trouble, now):
-            self._room.alert(Level.ERR, f"{end.why}; do: {end.remedy}")
+            # What may be over at the next look, a boot above all, wakes nobody up before it has lasted an hour.
+            level = Level.WARN if end.pending and memory.told != trouble else Level.ERR
+            self._room.alert(level, f"{end.why}; do: {end.remedy}")
             self._save(memory.tell(trouble, now))
-        elif not trouble and memory.told:
+        elif not trouble and memory.told and not end.pending:
             self._room.log.info(end.why)
             self._room.alert(Level.WARN, f"{self._peer.name}: all is well again: {end.why}")
             self._save(memory.tell("", now))

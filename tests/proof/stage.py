@@ -7,6 +7,7 @@ back, and gets it again when its time has come. So a story always goes the same 
 import dataclasses
 import io
 import itertools
+import re
 import threading
 from collections.abc import Callable, Mapping
 
@@ -183,12 +184,12 @@ class Stage:
         """Enter a line of a log; one that a program has just said is not said again, but counted."""
         self._flush()
         line, said, count = self._last.get(who, (0, "", 0))
-        if said == text:
+        if said == _without_count(text):
             self._last[who] = (line, said, count + 1)
             first = self.lines[line].partition(_AGAIN)[0]
             self.lines[line] = f"{first}{_AGAIN}{count + 1} times, last at {self.world.now:.1f}]"
             return
-        self._last[who] = (len(self.lines), text, 1)
+        self._last[who] = (len(self.lines), _without_count(text), 1)
         self.lines.append(f"{self.world.now:8.1f}  {who:20} {text}".rstrip())
 
     def run(self, node: str, job: Job, *vms: str, factor: Factor = Factor.GROUPSTOP) -> Outcome:
@@ -328,3 +329,7 @@ class Stage:
 
     def _lose_locks(self, ec_vm: EcVm) -> None:
         self._locks[ec_vm.name].held.clear()
+
+
+def _without_count(text: str) -> str:
+    return re.sub(r" \(seconds: \d+\)$", "", text)
