@@ -21,6 +21,7 @@ from ecx_hyperv.run.look import Looker, Plan
 from ecx_hyperv.run.room import Room
 
 _MEMORY = "vm"
+_FAILED = "failed"
 # A guest that has just booted has no heartbeat yet.
 _HEARTBEAT_AFTER_S = 300.0
 
@@ -125,12 +126,14 @@ class Watcher:
                 log.debug(verdict.why, vm=vm)
                 if not memory.told:
                     return memory
-                log.info(f"all is well again: {verdict.why}", vm=vm)
-                self._room.alert(Level.WARN, f"{vm}: all is well again: {verdict.why}")
+                # Not yet that all is well: it may be critical still, or being started.
+                news = "no longer failed" if memory.told == _FAILED else "can tell again"
+                log.info(f"{news}: {verdict.why}", vm=vm)
+                self._room.alert(Level.WARN, f"{vm}: {news}: {verdict.why}")
                 return memory.tell("", now)
             case Health.FAILED:
                 log.error(f"failed: {verdict.why}", vm=vm)
-                return self._alert(memory, "failed", Level.ERR, f"{vm} has failed: {verdict.why}", now)
+                return self._alert(memory, _FAILED, Level.ERR, f"{vm} has failed: {verdict.why}", now)
         blind_for = memory.lasted(_Blind.UNKNOWN, now)
         log.warning(f"cannot tell: {verdict.why}", vm=vm, seconds=round(blind_for))
         if blind_for >= self._room.config.timing.unknown_limit:

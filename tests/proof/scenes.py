@@ -352,7 +352,7 @@ def critical_on_the_other_host(stage: Stage) -> None:
     stage.passes(120)
 
 
-@scene("A stop by hand, and one without --yes")
+@scene("A start and a stop by hand, each done twice: the second time there is nothing to do")
 def by_hand(stage: Stage) -> None:
     """Run the programs by hand."""
     stage.ecx.monitoring = False

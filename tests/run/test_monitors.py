@@ -87,7 +87,7 @@ def test_a_blind_monitor_says_so_once_then_louder_then_hourly() -> None:
 
     world.hosts[ONE].sshd = Sshd.UP
     watch(desk)
-    assert "all is well again" in desk.alerts[-1][1]
+    assert "can tell again: vm1 is running" in desk.alerts[-1][1]
 
 
 def test_blindness_fails_where_that_is_wanted() -> None:
