@@ -42,7 +42,7 @@ def refusing(wanted: Callable[[Side, Call], bool]) -> Callable[[Side, Ask, Deadl
     """Have some calls fail on the host, without having done anything."""
 
     def disturb(side: Side, ask: Ask, _deadline: Deadline, proceed: Proceed) -> Exchanged:
-        answer = proceed()
+        answer = proceed(ask)
         if isinstance(answer, HostError):
             return answer
         hello, reply = answer
@@ -309,7 +309,7 @@ def test_a_target_whose_address_only_begins_alike_is_another() -> None:
     seen = [next(addresses)]
 
     def disturb(_side: Side, ask: Ask, _deadline: Deadline, proceed: Proceed) -> Exchanged:
-        answer = proceed()
+        answer = proceed(ask)
         if isinstance(answer, HostError):
             return answer
         hello, reply = answer
@@ -348,7 +348,7 @@ def test_a_right_that_is_lacking_is_not_waited_for() -> None:
     denied = RemoteError(message="アクセスが拒否されました。", id="AccessDenied", category="PermissionDenied", code=5)
 
     def disturb(_side: Side, ask: Ask, _deadline: Deadline, proceed: Proceed) -> Exchanged:
-        answer = proceed()
+        answer = proceed(ask)
         if isinstance(answer, HostError):
             return answer
         hello, reply = answer
