@@ -178,7 +178,7 @@ class Ecx:
             return
         if not self._hears(server, other):
             if now - server.heard > self.world.settings.heartbeat:
-                self._take_over(server, "FAILOVER")
+                self._alone(server)
             return
         server.heard = now
         if not server.mirrored and server.mirrored_at is None:
@@ -192,6 +192,12 @@ class Ecx:
             ours = self._last_active == server.name or not other.mirrored
             if ours:
                 self._take_over(server, "START")
+
+    def _alone(self, server: Server) -> None:
+        if self.world.settings.witness and not self.world.reaches(server.name, "witness", Plane.MANAGEMENT):
+            self._panic(server, "it hears neither the other server nor the witness")
+        else:
+            self._take_over(server, "FAILOVER")
 
     def _take_over(self, server: Server, event: str) -> None:
         is_whole = server.mirrored or self._last_active == server.name

@@ -179,6 +179,11 @@ class Guests:
         )
 
     def _check(self, vm: Vm) -> None:
-        live = [where for where, guest in vm.guests.items() if guest.is_live and self._world.hosts[where].on]
+        live = [where for where, guest in vm.guests.items() if guest.is_live and self._can_execute(vm, where, guest)]
         if len(live) > 1:
             self._world.violated(f"{vm.name} runs on {' and '.join(live)}")
+
+    def _can_execute(self, vm: Vm, host: str, guest: Guest) -> bool:
+        """Tell whether a guest may read or write its disk; one frozen for lack of it may not until it heals."""
+        is_frozen = guest.state.endswith("Critical") and not self._world.storage.has_io(host, vm.csv)
+        return self._world.hosts[host].on and not is_frozen

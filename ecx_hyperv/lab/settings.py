@@ -32,7 +32,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     heal: float = 1
     iscsi_reconnect: float = 1.5
     csv_failed_after: float = 6
-    # ECX.
+    # ECX. With a witness, a server that hears neither it nor the other server shuts itself down.
+    witness: bool = False
     heartbeat: float = 2
     script_timeout: float = 120
     ecx_start: float = 1

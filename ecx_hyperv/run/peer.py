@@ -124,11 +124,16 @@ class PeerWatcher:
                 seen,
                 contact=Contact.ANSWERS,
                 on_host=on_host,
-                heartbeat_silent=isinstance(row, VmRow) and heartbeat_is_silent(row.heartbeat),
+                heartbeat_silent=isinstance(row, VmRow) and self._is_silent(row),
                 ping=self._ping() if on_host.kind is VmKind.RUNNING else Ping.UNASKED,
             ),
             None,
         )
+
+    def _is_silent(self, row: VmRow) -> bool:
+        # One that booted a moment ago, of itself or by an operator, is not hung yet, whatever it was before.
+        just_booted = 0 < row.uptime < self._room.config.timing.hung_after
+        return heartbeat_is_silent(row.heartbeat) and not just_booted
 
     def _ping(self) -> Ping:
         try:

@@ -30,6 +30,7 @@ def perform(name: str) -> str:
     stage = Stage()
     tell(stage)
     text = stage.text(title)
+    stage.close()
     assert [] == stage.world.violations, text
     return text
 

@@ -72,8 +72,9 @@ class _Killed(BaseException):
 class Actor:
     """A program that runs on an EC-VM: an ECX job, in virtual time."""
 
-    def __init__(self, stage: "Stage", act: Callable[[Callable[[float], None]], int]) -> None:
+    def __init__(self, stage: "Stage", node: str, act: Callable[[Callable[[float], None]], int]) -> None:
         self._stage = stage
+        self.node = node
         self._act = act
         self._word = threading.Semaphore(0)
         self._back = threading.Semaphore(0)
@@ -156,10 +157,13 @@ class Tape(io.StringIO):
 class Stage:
     """A story's world, and its text so far."""
 
-    def __init__(self, *vms: str) -> None:
-        self.world = World(SETTINGS, vms or ("vm1",))
+    def __init__(self, *vms: str, settings: Settings = SETTINGS) -> None:
+        self.world = World(settings, vms or ("vm1",))
         self.ecx = Ecx(self.world, self._script, list(vms or ("vm1",)))
         self.lines: list[str] = []
+        self.runs = 0
+        # When somebody did something to the world.
+        self.touches: list[float] = []
         self.hangs: set[tuple[str, str]] = set()
         self._last: dict[str, tuple[int, str, int]] = {}
         self._told = 0
@@ -200,7 +204,7 @@ class Stage:
             ends.append(self._perform(node, job, vms, factor, sleep))
             return int(ends[0].exit)
 
-        actor = Actor(self, act)
+        actor = Actor(self, node, act)
         self._actors.append(actor)
         self.until(lambda: actor.code is not None)
         return ends[0]
@@ -234,10 +238,8 @@ class Stage:
             self._step(self.world.now + _TICK_S if at is None else at)
 
     def text(self, title: str) -> str:
-        """Return the story, and end it."""
+        """Return the story so far."""
         self._flush()
-        for actor in self._actors:
-            actor.kill()
         guests = [
             f"{vm.name} is {guest.state} on {host}"
             for vm in self.world.vms.values()
@@ -246,6 +248,22 @@ class Stage:
         active = [f"{one.name} ({one.group})" for one in self.ecx.servers.values() if one.is_active]
         ends = f"--- the end: {', '.join(guests) or 'no VM is registered'}; group on {', '.join(active) or 'no node'}"
         return "\n".join([f"# {title}", *self.lines, f"{self.world.now:8.1f}  {ends}", ""])
+
+    def touched(self) -> None:
+        """Take note that somebody does something to the world now."""
+        self.touches.append(self.world.now)
+
+    def kill_one(self, node: str) -> None:
+        """Kill the program that ECX started last on a node, as by kill -9."""
+        running = [actor for actor in self._actors if actor.node == node and actor.code is None]
+        if running:
+            running[-1].kill()
+
+    def close(self) -> None:
+        """End the story, and whatever still runs in it."""
+        for actor in self._actors:
+            actor.kill()
+        self._actors.clear()
 
     # How it goes on.
 
@@ -290,13 +308,14 @@ class Stage:
         job = Job.PEER if name == PEER_MONITOR else job
         factor = Factor(variables.get("CLP_FACTOR", Factor.GROUPSTOP.value))
         vms = () if job is Job.PEER else (name.partition("-")[2],)
-        actor = Actor(self, lambda sleep: int(self._perform(node, job, vms, factor, sleep).exit))
+        actor = Actor(self, node, lambda sleep: int(self._perform(node, job, vms, factor, sleep).exit))
         self._actors.append(actor)
         return actor
 
     def _perform(
         self, node: str, job: Job, vms: tuple[str, ...], factor: Factor, sleep: Callable[[float], None]
     ) -> Outcome:
+        self.runs += 1
         who = f"{node} {job.value}"
         desk = Desk(self.world, node, self.ecx, config=self._config)
         desk.clock.pass_time = sleep
