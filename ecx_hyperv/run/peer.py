@@ -92,11 +92,13 @@ class PeerWatcher:
             cooling=any(now - action < timing.cool_down for action in memory.actions),
             used_up=len(memory.actions) >= MOST_ACTIONS,
         )
-        trouble = None
+        trouble, uptime = None, 0.0
         if isinstance(decide(seen), Ask):
-            seen, trouble = self._ask_host(seen)
+            seen, trouble, uptime = self._ask_host(seen)
         memory = memory.look([_Span.HUNG] if looks_hung(seen) else [], now, timing.stale)
-        hung = looks_hung(seen) and memory.lasted(_Span.HUNG, now) >= timing.hung_after
+        # One that booted since, of itself or by an operator, is not hung yet, whatever it was before.
+        just_booted = 0 < uptime < timing.hung_after
+        hung = looks_hung(seen) and memory.lasted(_Span.HUNG, now) >= timing.hung_after and not just_booted
         seen = replace(seen, hung=hung)
         return _Glance(seen, decide(seen), trouble), memory
 
@@ -108,11 +110,11 @@ class PeerWatcher:
             return Ecx.SENSELESS
         return clpstat.judge(status, self._room.pair.own.name, self._peer.name)
 
-    def _ask_host(self, seen: PeerSeen) -> tuple[PeerSeen, HostError | None]:
+    def _ask_host(self, seen: PeerSeen) -> tuple[PeerSeen, HostError | None, float]:
         wanted = Wanted(vms=(self._peer.vm,), cluster=False, iscsi=False)
         answer = self._exchange(*wanted.calls())
         if isinstance(answer, HostError):
-            return replace(seen, contact=contact_of(answer)), answer
+            return replace(seen, contact=contact_of(answer)), answer, 0.0
         hello, reply = answer
         row = read(hello, reply.results, wanted).vms[self._peer.vm.casefold()]
         if row is None:
@@ -124,16 +126,12 @@ class PeerWatcher:
                 seen,
                 contact=Contact.ANSWERS,
                 on_host=on_host,
-                heartbeat_silent=isinstance(row, VmRow) and self._is_silent(row),
+                heartbeat_silent=isinstance(row, VmRow) and heartbeat_is_silent(row.heartbeat),
                 ping=self._ping() if on_host.kind is VmKind.RUNNING else Ping.UNASKED,
             ),
             None,
+            row.uptime if isinstance(row, VmRow) else 0.0,
         )
-
-    def _is_silent(self, row: VmRow) -> bool:
-        # One that booted a moment ago, of itself or by an operator, is not hung yet, whatever it was before.
-        just_booted = 0 < row.uptime < self._room.config.timing.hung_after
-        return heartbeat_is_silent(row.heartbeat) and not just_booted
 
     def _ping(self) -> Ping:
         try:

@@ -279,6 +279,20 @@ def test_a_hung_ec_vm_is_restarted_after_a_while() -> None:
     assert ["ec2"] == [event.who for event in world.history if event.what == "EC-VM on"]
 
 
+def test_an_ec_vm_that_was_just_restarted_is_not_restarted_again() -> None:
+    """An EC-VM that hung and was restarted by an operator is given the time to boot."""
+    world, _, desk = peer_world()
+    world.hang_ec_vm(world.ec_vms["ec2"])
+    for _ in range(5):
+        watch_peer(desk)
+        world.advance(60)
+    world.stop_ec_vm(world.ec_vms["ec2"], "Off")
+    world.start_ec_vm(world.ec_vms["ec2"])
+    watch_peer(desk)
+
+    assert ["ec2"] == [event.who for event in world.history if event.what == "EC-VM on"]
+
+
 def test_ecx_is_started_on_a_peer_that_answers_ping() -> None:
     """A peer that runs and answers ping has its ECX started."""
     world, ecx, desk = peer_world()
