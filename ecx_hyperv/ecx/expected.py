@@ -112,11 +112,15 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """The mirror disk's devices on the EC-VMs, as solution.md's udev rule names them, and its own device."""
+    """The mirror disk's devices on the EC-VMs, as the udev rule of `setup iscsi` names them, and its own device.
+
+    `connection` is the id of the servers' mirror connection in clp.conf.
+    """
 
     data: str = "/dev/cp-diska2"
     cluster: str = "/dev/cp-diska1"
     served: str = "/dev/NMP1"
+    connection: str = "400"
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +277,7 @@ def _md(names: Names, disk: Disk) -> Expected:
     stable = "a name that stays the same when disks are found in another order"
     parameters = (
         Parameter("parameters/netdev@0/priority", "0", "the mirror's connection", absent="0"),
-        Parameter("parameters/netdev@0/device", "400", "the mirror's connection", Rule.SOMETHING),
+        Parameter("parameters/netdev@0/device", disk.connection, "the mirror's connection", Rule.SOMETHING),
         Parameter("parameters/netdev@0/mdcname", "mdc1", "the mirror's connection", Rule.SOMETHING),
         Parameter("parameters/nmppath", disk.served, "what the iSCSI target serves", Rule.SOMETHING),
         Parameter("parameters/diskdev/dppath", disk.data, stable, Rule.SOMETHING),

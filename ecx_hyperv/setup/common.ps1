@@ -1,0 +1,19 @@
+$ErrorActionPreference = 'Stop'
+$ProgressPreference = 'SilentlyContinue'
+$script:Failed = $false
+
+# One step: what must hold, and what brings it about. Whatever holds already is left alone.
+function Step([string]$StepName, [scriptblock]$StepHolds, [scriptblock]$StepMend) {
+    try {
+        if (& $StepHolds) { Write-Output "ok       $StepName"; return }
+        if (-not $Apply) { Write-Output "to do    $StepName"; return }
+        & $StepMend | Out-Null
+        if (& $StepHolds) { Write-Output "done     $StepName"; return }
+        Write-Output "NOT YET  $StepName"
+    }
+    catch { Write-Output "FAILED   ${StepName}: $($_.Exception.Message)" }
+    $script:Failed = $true
+}
+
+# What this script cannot do: said, and where it holds not checked either.
+function Note([string]$NoteText) { Write-Output "by hand  $NoteText" }

@@ -1,0 +1,54 @@
+"""Files that set-up makes: written whole or not at all, left alone when they are right, only told of in a dry run."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ecx_hyperv.errors import LocalError
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Writes files, or in a dry run says what it would write; `changed` are those that were not as they should be."""
+
+    say: Say
+    dry: bool = False
+    changed: list[Path] = field(default_factory=list)
+
+    def write(self, path: Path, content: bytes, mode: int) -> None:
+        """Make a file hold exactly that; raises LocalError."""
+        try:
+            if path.is_file() and path.read_bytes() == content and path.stat().st_mode & 0o777 == mode:
+                self.say(f"unchanged: {path}")
+                return
+            self.changed.append(path)
+            if self.dry:
+                self.say(f"would write: {path}")
+                return
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _replace(path, content, mode)
+        except OSError as error:
+            raise LocalError(
+                f"{path} cannot be written",
+                seen=error.strerror or str(error),
+                remedy="run as root, or name another place",
+            ) from None
+        self.say(f"written: {path}")
+
+
+def _replace(path: Path, content: bytes, mode: int) -> None:
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with open(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise

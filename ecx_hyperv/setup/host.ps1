@@ -1,0 +1,203 @@
+# 1. Features. Hyper-V needs a restart; nothing is restarted from here.
+$Features = 'Hyper-V', 'Hyper-V-PowerShell', 'Failover-Clustering', 'RSAT-Clustering-PowerShell', 'RSAT-Clustering-Mgmt'
+Step 'features Hyper-V and Failover Clustering' {
+    @(Get-WindowsFeature -Name $Features | Where-Object { "$($_.InstallState)" -ne 'Installed' }).Count -eq 0
+} {
+    Install-WindowsFeature -Name $Features -IncludeManagementTools
+}
+if (@(Get-WindowsFeature -Name $Features | Where-Object { "$($_.InstallState)" -ne 'Installed' }).Count -ne 0) {
+    Write-Output 'the rest needs these features: run this with -Apply, restart the host, and run it again'
+    exit 1
+}
+
+# 2. Virtual switches. A switch takes its adapter's address over; a connection through that adapter may break here.
+foreach ($one in $Switches) {
+    Step "virtual switch $($one.Name) on adapter $($one.Adapter)" {
+        @(Get-VMSwitch | Where-Object { $_.Name -eq $one.Name -and "$($_.SwitchType)" -eq 'External' }).Count -eq 1
+    } {
+        New-VMSwitch -Name $one.Name -NetAdapterName $one.Adapter -AllowManagementOS $true
+    }
+}
+if ($Switches.Count -eq 0) { Note 'virtual switches for management, mirroring, iSCSI and VMs (--switch NAME=ADAPTER)' }
+
+# 3. Live migration.
+Step 'live migration allowed' {
+    (Get-VMHost).VirtualMachineMigrationEnabled
+} {
+    Enable-VMMigration
+}
+Step "live migration by $Authentication, $Parallel at a time" {
+    $now = Get-VMHost
+    "$($now.VirtualMachineMigrationAuthenticationType)" -eq $Authentication -and
+        $now.MaximumVirtualMachineMigrations -ge $Parallel
+} {
+    Set-VMHost -VirtualMachineMigrationAuthenticationType $Authentication -MaximumVirtualMachineMigrations $Parallel
+}
+
+# 4. The EC-VM of this host starts by itself, after the host's own network.
+if (@(Get-VM | Where-Object { $_.Name -eq $EcVm }).Count -eq 0) {
+    Note "create the EC-VM $EcVm, with three adapters and a second disk for the mirror, and run this again"
+}
+else {
+    Step "EC-VM $EcVm always starts with the host, after $EcVmDelay s" {
+        $now = Get-VM -Name $EcVm
+        "$($now.AutomaticStartAction)" -eq 'Start' -and $now.AutomaticStartDelay -ge $EcVmDelay
+    } {
+        Set-VM -Name $EcVm -AutomaticStartAction Start -AutomaticStartDelay $EcVmDelay
+    }
+}
+
+# 5. iSCSI initiator. Its name goes into "ecx-hyperv setup iscsi --initiator" on the EC-VMs, before it can log in.
+Step 'service MSiSCSI starts with Windows, and runs' {
+    $now = Get-Service -Name 'MSiSCSI'
+    "$($now.StartType)" -eq 'Automatic' -and "$($now.Status)" -eq 'Running'
+} {
+    Set-Service -Name 'MSiSCSI' -StartupType Automatic
+    Start-Service -Name 'MSiSCSI'
+}
+Write-Output "initiator of this host: $(@(Get-InitiatorPort | Where-Object { $_.NodeAddress -like 'iqn.*' }).NodeAddress)"
+Step "iSCSI portal $Portal" {
+    @(Get-IscsiTargetPortal | Where-Object { $_.TargetPortalAddress -eq $Portal }).Count -gt 0
+} {
+    New-IscsiTargetPortal -TargetPortalAddress $Portal
+}
+function Sessions { Get-IscsiSession | Where-Object { $_.TargetNodeAddress -eq $Target -and $_.IsConnected } }
+Step "iSCSI target $Target connected" {
+    @(Sessions).Count -gt 0
+} {
+    Update-IscsiTargetPortal -TargetPortalAddress $Portal
+    Connect-IscsiTarget -NodeAddress $Target -TargetPortalAddress $Portal -IsPersistent $true
+}
+Step "iSCSI target $Target is connected again after a restart" {
+    @(Sessions | Where-Object { $_.IsPersistent }).Count -gt 0
+} {
+    foreach ($one in @(Sessions)) { Register-IscsiSession -SessionIdentifier $one.SessionIdentifier }
+}
+
+# 6. The cluster. Creating it needs a login with rights in the domain, at one of the hosts.
+$Cluster = Get-Cluster -ErrorAction SilentlyContinue
+if ($null -eq $Cluster) {
+    if ($ClusterName -eq '') { Note 'create the cluster of both hosts (or: --cluster, --cluster-address, --cluster-node)' }
+    else {
+        Step "cluster $ClusterName of $($ClusterNodes -join ' and ') on $ClusterAddress" {
+            $null -ne (Get-Cluster -ErrorAction SilentlyContinue)
+        } {
+            New-Cluster -Name $ClusterName -Node $ClusterNodes -StaticAddress $ClusterAddress -NoStorage
+        }
+        $Cluster = Get-Cluster -ErrorAction SilentlyContinue
+    }
+}
+if ($null -eq $Cluster) {
+    Write-Output 'the rest needs the cluster'
+    exit 1
+}
+
+# 7. WSFC keeps out of recovery: ECX decides where a VM runs.
+Step "ResiliencyDefaultPeriod $Resiliency" {
+    (Get-Cluster).ResiliencyDefaultPeriod -eq $Resiliency
+} {
+    (Get-Cluster).ResiliencyDefaultPeriod = $Resiliency
+}
+Step "QuarantineThreshold $Quarantine" {
+    (Get-Cluster).QuarantineThreshold -eq $Quarantine
+} {
+    (Get-Cluster).QuarantineThreshold = $Quarantine
+}
+
+# 8. Networks, told apart by their addresses. Role 0 keeps the cluster off a network, 3 is cluster and client.
+if ($ClusterNetworks.Count -eq 0) { Note 'cluster networks: only management and mirroring (--cluster-network ADDRESS)' }
+else {
+    foreach ($one in @(Get-ClusterNetwork)) {
+        $wanted = if ($ClusterNetworks -contains $one.Address) { 3 } else { 0 }
+        Step "cluster network $($one.Name) ($($one.Address)) has role $wanted" {
+            [int](Get-ClusterNetwork -Name $one.Name).Role -eq $wanted -or ($wanted -and [int]$one.Role -eq 1)
+        } {
+            (Get-ClusterNetwork -Name $one.Name).Role = $wanted
+        }
+    }
+}
+if ($MigrationNetworks.Count -eq 0) { Note 'live migration settings: only the VM network (--migration-network ADDRESS)' }
+elseif (@(Get-ClusterNetwork | Where-Object { $MigrationNetworks -contains $_.Address }).Count -eq 0) {
+    # To exclude every network would leave none to migrate over.
+    Write-Output "FAILED   live migration networks: the cluster has no network $($MigrationNetworks -join ', ')"
+    $script:Failed = $true
+}
+else {
+    $excluded = @(Get-ClusterNetwork | Where-Object { $MigrationNetworks -notcontains $_.Address } |
+        ForEach-Object { "$($_.Id)" } | Sort-Object)
+    Step "live migration over $($MigrationNetworks -join ', ') only" {
+        $now = (Get-ClusterResourceType -Name 'Virtual Machine' |
+            Get-ClusterParameter -Name 'MigrationExcludeNetworks').Value
+        (@("$now".Split(';') | Where-Object { $_ } | Sort-Object) -join ';') -eq ($excluded -join ';')
+    } {
+        Get-ClusterResourceType -Name 'Virtual Machine' |
+            Set-ClusterParameter -Name 'MigrationExcludeNetworks' -Value ($excluded -join ';')
+    }
+}
+
+# 9. The served disk as a Cluster Shared Volume. Formatting happens with -FormatDisk only, and only to an empty disk.
+function ServedDisk { @(Get-IscsiSession | Where-Object { $_.TargetNodeAddress -eq $Target } | Get-Disk)[0] }
+Step "Shared Volume $Csv" {
+    @(Get-ClusterSharedVolume | Where-Object { $_.Name -eq $Csv }).Count -eq 1
+} {
+    $resource = Get-ClusterResource | Where-Object { $_.Name -eq $Csv }
+    if ($null -eq $resource) {
+        $disk = ServedDisk
+        if ($null -eq $disk) { throw 'the iSCSI target shows no disk here' }
+        if ("$($disk.PartitionStyle)" -eq 'RAW') {
+            if (-not $FormatDisk) { throw 'its disk is empty: at one of the hosts, run this with -Apply -FormatDisk' }
+            if ($disk.IsOffline) { Set-Disk -Number $disk.Number -IsOffline $false }
+            if ($disk.IsReadOnly) { Set-Disk -Number $disk.Number -IsReadOnly $false }
+            Initialize-Disk -Number $disk.Number -PartitionStyle GPT
+            New-Partition -DiskNumber $disk.Number -UseMaximumSize | Format-Volume -FileSystem NTFS
+        }
+        $resource = Get-ClusterAvailableDisk -Disk (Get-Disk -Number $disk.Number) | Add-ClusterDisk
+        if ($null -eq $resource) { throw 'the cluster does not offer the disk: see that both hosts are connected to it' }
+        $resource.Name = $Csv
+    }
+    Add-ClusterSharedVolume -Name $Csv
+}
+
+# 10. Quorum witness.
+if ($Witness -eq '') { Note 'quorum: a disk witness on a disk outside both hosts (--witness "Cluster Disk 2")' }
+else {
+    Step "disk witness $Witness" {
+        (Get-ClusterQuorum).QuorumResource.Name -eq $Witness
+    } {
+        Set-ClusterQuorum -NodeAndDiskMajority $Witness
+    }
+}
+
+# 11. The protected VMs: in the cluster, but neither failed over, failed back, started nor saved by anything but ECX.
+foreach ($name in $VMs) {
+    $group = Get-ClusterGroup | Where-Object { $_.Name -eq $name }
+    $here = @(Get-VM | Where-Object { $_.Name -eq $name }).Count -gt 0
+    if ($null -eq $group -and -not $here) { Note "create the VM $name on the Shared Volume"; continue }
+    if ($here) {
+        Step "VM $name in the cluster" {
+            $null -ne (Get-ClusterGroup | Where-Object { $_.Name -eq $name })
+        } {
+            Add-ClusterVirtualMachineRole -VMName $name
+        }
+        # The stop action cannot be changed while the VM runs; shut it down first.
+        Step "VM $name is started by ECX only, and shut down with its host" {
+            $now = Get-VM -Name $name
+            "$($now.AutomaticStartAction)" -eq 'Nothing' -and "$($now.AutomaticStopAction)" -eq 'ShutDown'
+        } {
+            $now = Get-VM -Name $name
+            if ("$($now.AutomaticStartAction)" -ne 'Nothing') { Set-VM -Name $name -AutomaticStartAction Nothing }
+            if ("$($now.AutomaticStopAction)" -ne 'ShutDown') { Set-VM -Name $name -AutomaticStopAction ShutDown }
+        }
+    }
+    else { Note "the VM $name is on the other host: its start and stop actions are set by the script run there" }
+    Step "VM $name is not failed over by WSFC" {
+        $now = Get-ClusterGroup -Name $name
+        $now.FailoverThreshold -eq 0 -and $now.FailoverPeriod -eq 0 -and $now.AutoFailbackType -eq 0
+    } {
+        $now = Get-ClusterGroup -Name $name
+        $now.FailoverThreshold = 0
+        $now.FailoverPeriod = 0
+        $now.AutoFailbackType = 0
+    }
+}
+if ($script:Failed) { exit 1 }

@@ -1,0 +1,125 @@
+"""The set-up of a host: the PowerShell script of every step that can be scripted, for this configuration."""
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from ecx_hyperv.config import Config, Node
+from ecx_hyperv.errors import UsageError
+from ecx_hyperv.setup.powershell import build
+from ecx_hyperv.setup.quoting import check_iqn, check_text
+
+# WSFC then waits this many seconds for an isolated node, and quarantines none: ECX recovers.
+RESILIENCY_S = 9999
+QUARANTINE = 9999
+EC_VM_DELAY_S = 5
+TARGET = "iqn.1996-10.com.ecx"
+
+
+class Authentication(Enum):
+    """How hosts prove themselves to one another for a live migration without the cluster."""
+
+    CREDSSP = "CredSSP"
+    KERBEROS = "Kerberos"
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """An external virtual switch and the network adapter that it is on."""
+
+    name: str
+    adapter: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewCluster:
+    """A cluster that is still to be created."""
+
+    name: str
+    address: str
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HostPlan:
+    """What the configuration file does not tell of the hosts; an empty part is left to a person.
+
+    The networks are given by their own addresses, such as 192.168.137.0.
+    """
+
+    target: str = TARGET
+    switches: tuple[Switch, ...] = ()
+    cluster_networks: tuple[str, ...] = ()
+    migration_networks: tuple[str, ...] = ()
+    witness: str = ""
+    cluster: NewCluster | None = None
+    authentication: Authentication = Authentication.CREDSSP
+    parallel: int = 2
+
+
+def parse_switch(text: str) -> Switch:
+    """Read NAME=ADAPTER; raises UsageError."""
+    name, equals, adapter = text.partition("=")
+    if not (name.strip() and equals and adapter.strip()):
+        raise UsageError(
+            f"--switch {text!r} is not NAME=ADAPTER", remedy='write it like --switch "iSCSI_switch=Ethernet 3"'
+        )
+    return Switch(check_text(name.strip(), "--switch"), check_text(adapter.strip(), "--switch"))
+
+
+def parse_network(text: str) -> str:
+    """Read a network, as an address or with its length, into the address that WSFC shows; raises UsageError."""
+    try:
+        return str(ipaddress.ip_network(text.strip(), strict=True).network_address)
+    except ValueError:
+        raise UsageError(
+            f"{text!r} is no network",
+            remedy="write its address, like 192.168.137.0, as Get-ClusterNetwork shows it under Address",
+        ) from None
+
+
+def parse_cluster(name: str, address: str, nodes: Sequence[str]) -> NewCluster | None:
+    """Put a new cluster together; None where nothing is said of one; raises UsageError for a half of one."""
+    if not (name or address or nodes):
+        return None
+    if not (name and address and len(nodes) == 2):
+        raise UsageError(
+            "a new cluster needs a name, an address and both hosts",
+            seen=f"--cluster {name!r}, --cluster-address {address!r}, {len(nodes)} of --cluster-node",
+            remedy="give all of them, or none if the cluster is there",
+        )
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        raise UsageError(f"--cluster-address {address!r} is no IP address", remedy="give a free address") from None
+    return NewCluster(name, address, tuple(nodes))
+
+
+def host_script(config: Config, node: Node, plan: HostPlan) -> str:
+    """Return the script for a node's host; raises UsageError for a value that cannot be in one."""
+    cluster = plan.cluster
+    return build(
+        "host.ps1",
+        f"ecx-hyperv setup host: {node.host}, the host of {node.name}",
+        {
+            "EcVm": node.vm,
+            "EcVmDelay": EC_VM_DELAY_S,
+            "VMs": [vm.name for vm in config.vm],
+            "Csv": config.cluster.csv,
+            "Portal": config.cluster.iscsi_target,
+            "Target": check_iqn(plan.target),
+            "Switches": [{"Name": one.name, "Adapter": one.adapter} for one in plan.switches],
+            "ClusterNetworks": plan.cluster_networks,
+            "MigrationNetworks": plan.migration_networks,
+            "Witness": plan.witness,
+            "ClusterName": cluster.name if cluster else "",
+            "ClusterAddress": cluster.address if cluster else "",
+            "ClusterNodes": cluster.nodes if cluster else (),
+            "Authentication": plan.authentication.value,
+            "Parallel": plan.parallel,
+            "Resiliency": RESILIENCY_S,
+            "Quarantine": QUARANTINE,
+        },
+        switches=("FormatDisk",),
+    )

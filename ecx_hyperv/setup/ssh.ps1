@@ -1,0 +1,117 @@
+# sshd: the one that Windows Server 2019 and later bring; where Windows Update cannot be reached, install the feature
+# on demand OpenSSH.Server from the languages and features disk, or Win32-OpenSSH, by hand, and run this again.
+Step 'OpenSSH server installed' {
+    @(Get-Service -Name 'sshd' -ErrorAction SilentlyContinue).Count -gt 0
+} {
+    Add-WindowsCapability -Online -Name 'OpenSSH.Server~~~~0.0.1.0'
+}
+if (@(Get-Service -Name 'sshd' -ErrorAction SilentlyContinue).Count -eq 0) {
+    Write-Output 'the rest needs the OpenSSH server'
+    exit 1
+}
+Step 'service sshd starts with Windows' {
+    "$((Get-Service -Name 'sshd').StartType)" -eq 'Automatic'
+} {
+    Set-Service -Name 'sshd' -StartupType Automatic
+}
+# Its first start makes the host's keys and sshd_config.
+Step 'service sshd runs' {
+    "$((Get-Service -Name 'sshd').Status)" -eq 'Running'
+} {
+    Start-Service -Name 'sshd'
+}
+
+$Folder = Join-Path $env:ProgramData 'ssh'
+$KeyFile = Join-Path $Folder 'administrators_authorized_keys'
+$ConfigFile = Join-Path $Folder 'sshd_config'
+$Latin1 = [Text.Encoding]::GetEncoding(28591)
+
+function ReadLines([string]$Path) {
+    if (-not (Test-Path -LiteralPath $Path)) { return }
+    # Latin 1 keeps every byte of lines that are not ours.
+    [IO.File]::ReadAllLines($Path, $Latin1)
+}
+
+# A key stands there once, with the options that are given here: its own part, without options and comment, tells it.
+function MergedKeys {
+    $kept = @(ReadLines $KeyFile | Where-Object {
+        $line = $_
+        @($Keys | Where-Object { $line -like "*$($_.Split(' ')[2])*" }).Count -eq 0 -and $line.Trim() -ne ''
+    })
+    $kept + $Keys
+}
+Step 'the keys of the EC-VMs, each restricted' {
+    $lines = @(ReadLines $KeyFile)
+    @($Keys | Where-Object { $lines -cnotcontains $_ }).Count -eq 0 -and $lines.Count -eq @(MergedKeys).Count
+} {
+    [IO.File]::WriteAllLines($KeyFile, [string[]]@(MergedKeys), $Latin1)
+}
+# Owner and full control: Administrators and SYSTEM, by their SIDs, since their names are in Windows' own language.
+# sshd silently ignores the file if anyone else may write it, and up to 8.1 if anyone else may read it.
+$Administrators = New-Object Security.Principal.SecurityIdentifier 'S-1-5-32-544'
+$System = New-Object Security.Principal.SecurityIdentifier 'S-1-5-18'
+Step 'that file for Administrators and SYSTEM only' {
+    $acl = Get-Acl -LiteralPath $KeyFile
+    $rules = @($acl.GetAccessRules($true, $true, [Security.Principal.SecurityIdentifier]))
+    $others = @($rules | Where-Object { $_.IdentityReference -ne $Administrators -and $_.IdentityReference -ne $System })
+    $acl.AreAccessRulesProtected -and $rules.Count -eq 2 -and $others.Count -eq 0
+} {
+    $acl = New-Object Security.AccessControl.FileSecurity
+    $acl.SetSecurityDescriptorSddlForm('O:BAG:SYD:P(A;;FA;;;BA)(A;;FA;;;SY)')
+    Set-Acl -LiteralPath $KeyFile -AclObject $acl
+}
+
+# sshd takes the first value that it meets, so ours stand first; the rest of the file stays as it is.
+function MergedConfig {
+    $inside = $false
+    $kept = @(foreach ($line in @(ReadLines $ConfigFile)) {
+        if ($line -eq $Settings[0]) { $inside = $true }
+        if (-not $inside) { $line }
+        if ($line -eq $Settings[-1]) { $inside = $false }
+    })
+    $tail = @()
+    if (@($kept | Where-Object { $_ -match '^\s*Match\s+Group\s+"?administrators"?\s*$' }).Count -eq 0) {
+        $tail = 'Match Group administrators', '    AuthorizedKeysFile __PROGRAMDATA__/ssh/administrators_authorized_keys'
+    }
+    $Settings + $kept + $tail
+}
+Step 'sshd_config: keys only, no empty passwords, dead clients noticed' {
+    (@(ReadLines $ConfigFile) -join "`n") -ceq (@(MergedConfig) -join "`n")
+} {
+    $sshd = (Get-CimInstance -ClassName Win32_Service -Filter "Name = 'sshd'").PathName.Trim('"')
+    $new = "$ConfigFile.ecx-hyperv"
+    [IO.File]::WriteAllLines($new, [string[]]@(MergedConfig), $Latin1)
+    & $sshd -t -f $new
+    if ($LASTEXITCODE -ne 0) { throw "sshd refuses $new, which was left for you to look at; sshd_config is unchanged" }
+    if (-not (Test-Path -LiteralPath "$ConfigFile.before-ecx-hyperv")) {
+        [IO.File]::Copy($ConfigFile, "$ConfigFile.before-ecx-hyperv")
+    }
+    # Replacing the content keeps the file's owner and rights.
+    [IO.File]::WriteAllBytes($ConfigFile, [IO.File]::ReadAllBytes($new))
+    [IO.File]::Delete($new)
+    Restart-Service -Name 'sshd'
+}
+
+# The rule that comes with sshd lets everyone in.
+Step 'firewall: sshd for the EC-VMs' {
+    @(Get-NetFirewallRule -Name 'ecx-hyperv-sshd' -ErrorAction SilentlyContinue |
+        Where-Object { "$($_.Enabled)" -eq 'True' -and $_.Description -eq $Allowed }).Count -eq 1
+} {
+    if (@(Get-NetFirewallRule -Name 'ecx-hyperv-sshd' -ErrorAction SilentlyContinue).Count -eq 0) {
+        New-NetFirewallRule -Name 'ecx-hyperv-sshd' -DisplayName 'ecx-hyperv: sshd for the EC-VMs' -Enabled False
+    }
+    Set-NetFirewallRule -Name 'ecx-hyperv-sshd' -Enabled True -Direction Inbound -Action Allow -Profile Any `
+        -Protocol TCP -LocalPort "$Port" -RemoteAddress $Addresses -Description $Allowed
+}
+Step 'firewall: sshd for nobody else' {
+    @(Get-NetFirewallRule -Name 'OpenSSH-Server-In-TCP' -ErrorAction SilentlyContinue |
+        Where-Object { "$($_.Enabled)" -eq 'True' }).Count -eq 0
+} {
+    Set-NetFirewallRule -Name 'OpenSSH-Server-In-TCP' -Enabled False
+}
+
+Write-Output 'the fingerprints that "ecx-hyperv trust" must show on the EC-VMs:'
+foreach ($key in @(Get-ChildItem -Path (Join-Path $Folder 'ssh_host_*_key.pub'))) {
+    & ssh-keygen.exe -lf $key.FullName
+}
+if ($script:Failed) { exit 1 }
