@@ -13,7 +13,7 @@ import paramiko
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ecx_hyperv.errors import LocalError
+from ecx_hyperv.ecx.scripts import find_scripts
 from ecx_hyperv.lab.ecx import GROUP, ISCSI, PEER_MONITOR
 
 NODES = ("ec1", "ec2")
@@ -152,23 +152,11 @@ def _make_node(
 
 
 def _make_scripts(scripts: Path, vms: Sequence[str]) -> None:
-    source = _find_scripts()
+    source = find_scripts()
     for name, origin in [(ISCSI, "iscsi"), *((f"exec-{vm}", "vm") for vm in vms)]:
         shutil.copytree(source / origin, scripts / GROUP / name, dirs_exist_ok=True)
     for name, origin in [(PEER_MONITOR, "monitor-remote-node"), *((f"genw-{vm}", "monitor-vm") for vm in vms)]:
         shutil.copytree(source / origin, scripts / "monitor.s" / name, dirs_exist_ok=True)
-
-
-def _find_scripts() -> Path:
-    """Return the folder of the scripts for ECX: of a checkout, or where the package puts them."""
-    for place in (Path(__file__).parents[2] / "scripts" / "ecx", Path("/usr/share/ecx-hyperv/ecx")):
-        if place.is_dir():
-            return place
-    raise LocalError(
-        "the scripts for ECX are not there",
-        seen="neither in a checkout nor in /usr/share/ecx-hyperv/ecx",
-        remedy="run the lab from a checkout, or install the RPM",
-    )
 
 
 def _make_commands(folder: Folder) -> None:
