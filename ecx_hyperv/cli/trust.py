@@ -28,8 +28,12 @@ def pin(config: Config, deadline: Deadline, *, yes: bool, dry: bool) -> Exit:
             click.echo(f"{node.host} (host of {node.name}): {error}", err=True)
             exits.append(error.exit)
             continue
-        _show(node.host, node.name, new[target.entry], list((known.lookup(target.entry) or {}).values()))
-    if new and not dry and _agreed(yes):
+        _show(node.host, node.name, new[target.entry], _pinned(known, target.entry))
+    if not new:
+        return worst(exits)
+    if all(keys and all(key in _pinned(known, entry) for key in keys) for entry, keys in new.items()):
+        click.echo(f"all pinned already in {config.ssh.known_hosts}")
+    elif not dry and _agreed(yes):
         _save(known, new, Path(config.ssh.known_hosts))
         click.echo(f"pinned in {config.ssh.known_hosts}; copy it to the other EC-VM, or run this there too")
     return worst(exits)
@@ -44,6 +48,10 @@ def _load(path: str) -> paramiko.HostKeys:
         raise LocalError(
             f"{path} cannot be read", seen=str(error), remedy=f"move {path} away and run this again"
         ) from None
+
+
+def _pinned(known: paramiko.HostKeys, entry: str) -> list[paramiko.PKey]:
+    return list((known.lookup(entry) or {}).values())
 
 
 def _show(host: str, node: str, keys: list[paramiko.PKey], pinned: list[paramiko.PKey]) -> None:
