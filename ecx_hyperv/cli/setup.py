@@ -129,14 +129,17 @@ def _ssh(
     from ecx_hyperv.setup import ssh
 
     config = common.load_config(setting)
+    # Whatever is wrong with what was given is told before anything is made.
+    known = [ssh.read_public(path) for path in others]
+    allowed = ssh.check_addresses(config, more)
     writer = Writer(click.echo, dry_run or to_stdout)
     quiet = Writer(lambda text: click.echo(text, err=True), dry_run or to_stdout) if to_stdout else writer
     own = ssh.make_key(Path(config.ssh.key), f"ecx-hyperv@{platform.node()}", quiet)
     if own is None:
         click.echo("the scripts for the hosts need the key: run this without --dry-run", err=True)
         return Exit.DONE
-    keys = list(dict.fromkeys([own, *(ssh.read_public(path) for path in others)]))
-    _scripts(config, only, output, writer, to_stdout, "ssh", lambda node: ssh.host_script(config, node, keys, more))
+    keys = list(dict.fromkeys([own, *known]))
+    _scripts(config, only, output, writer, to_stdout, "ssh", lambda node: ssh.host_script(config, node, keys, allowed))
     if to_stdout or no_trust:
         return Exit.DONE
     click.echo("run each script on its host, with -Apply; what follows works once that is done")

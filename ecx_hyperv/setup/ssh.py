@@ -92,12 +92,13 @@ def sshd_block() -> list[str]:
     return [BEGIN, *SSHD_SETTINGS, END]
 
 
-def host_script(config: Config, node: Node, keys: Sequence[str], more: Sequence[str] = ()) -> str:
-    """Return the script that lets these keys in on a node's host, from the EC-VMs' addresses and `more` only.
+def check_addresses(config: Config, more: Sequence[str]) -> list[str]:
+    """Return who is let in: the EC-VMs and `more`; raises UsageError for what is neither address nor network."""
+    return list(dict.fromkeys([*(one.address for one in config.node), *(_address(one) for one in more)]))
 
-    Raises UsageError for what is no address.
-    """
-    addresses = list(dict.fromkeys([*(one.address for one in config.node), *(_address(one) for one in more)]))
+
+def host_script(config: Config, node: Node, keys: Sequence[str], addresses: Sequence[str]) -> str:
+    """Return the script that lets these keys in on a node's host, from these addresses only; raises UsageError."""
     return build(
         "ssh.ps1",
         f"ecx-hyperv setup ssh: {node.host}, the host of {node.name}",

@@ -40,7 +40,10 @@ COMMON = {"ErrorAction"}
 
 def every_script(config: Config) -> dict[str, str]:
     """Return a configuration's scripts by their names."""
-    made = {f"ssh {node.name}": ssh.host_script(config, node, [KEY]) for node in config.node}
+    made = {
+        f"ssh {node.name}": ssh.host_script(config, node, [KEY], ssh.check_addresses(config, ()))
+        for node in config.node
+    }
     made |= {f"host {node.name}": host_script(config, node, HostPlan()) for node in config.node}
     return made | {"planned": host_script(config, config.node[0], PLAN)}
 

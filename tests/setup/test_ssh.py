@@ -88,12 +88,12 @@ def test_script_has_keys_settings_addresses(tmp_path: Path) -> None:
     """The script of a host has the restricted keys, the settings between their marks, the EC-VMs' addresses."""
     line, _ = make(tmp_path)
     assert line is not None
-    script = ssh.host_script(CONFIG, CONFIG.node[0], [line], ["10.0.0.0/24"])
+    script = ssh.host_script(CONFIG, CONFIG.node[0], [line], ssh.check_addresses(CONFIG, ["10.0.0.0/24"]))
     assert [f"restrict {line}"] == words(script, "$Keys")
     assert ssh.sshd_block() == words(script, "$Settings")
     assert ["192.168.137.199", "192.168.137.200", "10.0.0.0/24"] == words(script, "$Addresses")
     with pytest.raises(UsageError, match="no IP address"):
-        ssh.host_script(CONFIG, CONFIG.node[0], [line], ["any"])
+        ssh.check_addresses(CONFIG, ["any"])
 
 
 @dataclass(frozen=True, slots=True)
