@@ -11,9 +11,13 @@ function Step([string]$StepName, [scriptblock]$StepHolds, [scriptblock]$StepMend
         if (& $StepHolds) { Write-Output "done     $StepName"; return }
         Write-Output "NOT YET  $StepName"
     }
-    catch { Write-Output "FAILED   ${StepName}: $($_.Exception.Message)" }
+    catch {
+        # What cannot be looked at before an earlier step is done is no failure of a run that does nothing.
+        if (-not $Apply) { Write-Output "to do    $StepName (not to be seen yet: $($_.Exception.Message))"; return }
+        Write-Output "FAILED   ${StepName}: $($_.Exception.Message)"
+    }
     $script:Failed = $true
 }
 
-# What this script cannot do: said, and where it holds not checked either.
+# What this script does not do, or was not told how to.
 function Note([string]$NoteText) { Write-Output "by hand  $NoteText" }

@@ -1,5 +1,5 @@
 # 1. Features. Hyper-V needs a restart; nothing is restarted from here.
-$Features = 'Hyper-V', 'Hyper-V-PowerShell', 'Failover-Clustering', 'RSAT-Clustering-PowerShell', 'RSAT-Clustering-Mgmt'
+$Features = 'Hyper-V', 'Hyper-V-PowerShell', 'Failover-Clustering', 'RSAT-Clustering-PowerShell'
 Step 'features Hyper-V and Failover Clustering' {
     @(Get-WindowsFeature -Name $Features | Where-Object { "$($_.InstallState)" -ne 'Installed' }).Count -eq 0
 } {
@@ -55,7 +55,8 @@ Step 'service MSiSCSI starts with Windows, and runs' {
     Set-Service -Name 'MSiSCSI' -StartupType Automatic
     Start-Service -Name 'MSiSCSI'
 }
-Write-Output "initiator of this host: $(@(Get-InitiatorPort | Where-Object { $_.NodeAddress -like 'iqn.*' }).NodeAddress)"
+$Initiators = @(Get-InitiatorPort -ErrorAction SilentlyContinue | Where-Object { $_.NodeAddress -like 'iqn.*' })
+Write-Output "initiator of this host: $($Initiators.NodeAddress)"
 Step "iSCSI portal $Portal" {
     @(Get-IscsiTargetPortal | Where-Object { $_.TargetPortalAddress -eq $Portal }).Count -gt 0
 } {
@@ -75,16 +76,17 @@ Step "iSCSI target $Target is connected again after a restart" {
 }
 
 # 6. The cluster. Creating it needs a login with rights in the domain, at one of the hosts.
-$Cluster = Get-Cluster -ErrorAction SilentlyContinue
+function LocalCluster { try { Get-Cluster } catch { $null } }
+$Cluster = LocalCluster
 if ($null -eq $Cluster) {
     if ($ClusterName -eq '') { Note 'create the cluster of both hosts (or: --cluster, --cluster-address, --cluster-node)' }
     else {
         Step "cluster $ClusterName of $($ClusterNodes -join ' and ') on $ClusterAddress" {
-            $null -ne (Get-Cluster -ErrorAction SilentlyContinue)
+            $null -ne (LocalCluster)
         } {
             New-Cluster -Name $ClusterName -Node $ClusterNodes -StaticAddress $ClusterAddress -NoStorage
         }
-        $Cluster = Get-Cluster -ErrorAction SilentlyContinue
+        $Cluster = LocalCluster
     }
 }
 if ($null -eq $Cluster) {
@@ -127,7 +129,7 @@ else {
         ForEach-Object { "$($_.Id)" } | Sort-Object)
     Step "live migration over $($MigrationNetworks -join ', ') only" {
         $now = (Get-ClusterResourceType -Name 'Virtual Machine' |
-            Get-ClusterParameter -Name 'MigrationExcludeNetworks').Value
+            Get-ClusterParameter -Name 'MigrationExcludeNetworks' -ErrorAction SilentlyContinue).Value
         (@("$now".Split(';') | Where-Object { $_ } | Sort-Object) -join ';') -eq ($excluded -join ';')
     } {
         Get-ClusterResourceType -Name 'Virtual Machine' |

@@ -51,6 +51,7 @@ Step 'the keys of the EC-VMs, each restricted' {
 $Administrators = New-Object Security.Principal.SecurityIdentifier 'S-1-5-32-544'
 $System = New-Object Security.Principal.SecurityIdentifier 'S-1-5-18'
 Step 'that file for Administrators and SYSTEM only' {
+    if (-not (Test-Path -LiteralPath $KeyFile)) { return $false }
     $acl = Get-Acl -LiteralPath $KeyFile
     $rules = @($acl.GetAccessRules($true, $true, [Security.Principal.SecurityIdentifier]))
     $others = @($rules | Where-Object { $_.IdentityReference -ne $Administrators -and $_.IdentityReference -ne $System })
