@@ -18,6 +18,8 @@ LIVE = Path("/opt/nec/clusterpro/etc/clp.conf")
 # What would end a step of a parameter's path, or stand for something else in one, in a folder or in the XML.
 _NO_NAME = re.compile(r"[/@\x00-\x1f\x7f'\"\\<>&*?]|^[-.]|^\s|\s$|^$")
 
+_FOR_SERVER = re.compile(r"\Aserver@[^/]+/")
+
 
 @dataclass(frozen=True, slots=True)
 class Device:
@@ -305,6 +307,11 @@ def check_name(name: str) -> str:
             remedy='give the VM an ECX resource of a plain name: resource = "exec-web1" in its [[vm]]',
         )
     return name
+
+
+def overrides(parameters: Mapping[str, str], path: str) -> Iterator[tuple[str, str]]:
+    """Return what a parameter is set to for single servers: the paths of these settings, and their values."""
+    return ((where, value) for where, value in parameters.items() if _FOR_SERVER.sub("", where) == path != where)
 
 
 def _server(element: ET.Element) -> Server:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ecx_hyperv.config import Config, Vm
-from ecx_hyperv.ecx.clpconf import ClpConf, Monitor, Resource
+from ecx_hyperv.ecx.clpconf import ClpConf, Monitor, Resource, overrides
 from ecx_hyperv.errors import UsageError
 
 LOGS = "/opt/nec/clusterpro/log"
@@ -125,13 +125,17 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """One thing that clp.conf has otherwise than expected; `path` is empty where the whole object is missing."""
+    """One thing that clp.conf has otherwise than expected; `path` is empty where the whole object is missing.
+
+    `place` is where it is set, if that is for a single server only.
+    """
 
     expected: Expected
     path: str
     wanted: str
     seen: str
     why: str
+    place: str = ""
 
 
 def resource_name(vm: Vm) -> str:
@@ -207,6 +211,10 @@ def _other_parameters(found: Resource | Monitor, wanted: Expected) -> Iterator[D
         seen = found.parameters.get(one.path)
         if not one.accepts(seen):
             yield Deviation(wanted, one.path, one.wanted, "not set" if seen is None else seen, one.why)
+        for place, value in overrides(found.parameters, one.path):
+            if not one.accepts(value):
+                seen = f"{value} for {place.partition('/')[0]}"
+                yield Deviation(wanted, one.path, one.wanted, seen, one.why, place)
 
 
 def _other_depends(found: Resource | Monitor, wanted: Expected) -> Iterator[Deviation]:

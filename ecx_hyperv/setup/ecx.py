@@ -206,7 +206,7 @@ def _mends(conf: ClpConf | None, wanted: Expected, there: Resource | Monitor, ed
             depends.append(wrong.wanted)
             yield replace(edit, verb=Verb.DEPEND, value=wrong.wanted, depends=tuple(depends))
         else:
-            yield replace(edit, verb=Verb.SET, path=wrong.path, value=values[wrong.path])
+            yield replace(edit, verb=Verb.SET, path=wrong.place or wrong.path, value=values[wrong.path])
 
 
 def _words(edit: Edit, tool: Tool) -> tuple[str, ...]:

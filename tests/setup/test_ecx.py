@@ -82,6 +82,17 @@ def test_only_what_is_wrong_is_mended() -> None:
     assert ("fip-iscsi", "md-iscsi") == found.depends
 
 
+def test_a_setting_for_one_server_is_seen_and_mended() -> None:
+    """A parameter that is set otherwise for a single server is as wrong as one that is set for all."""
+    conf = sample("complete-ascii.conf")
+    conf.set_resource("exec-Cent8.2-1", "server@ec2/parameters/timeout/start", "100")
+    conf.set_monitor("genw-remote-node", "server@ec1/polling/timeout", "300")
+    assert [("exec-Cent8.2-1", "parameters/timeout/start")] == wrong(conf, CONFIG)
+    made = set_up(conf, CONFIG)
+    assert ["resource exec-Cent8.2-1: server@ec2/parameters/timeout/start = 1800"] == [str(one) for one in made]
+    assert ([], ()) == (wrong(conf, CONFIG), set_up(conf, CONFIG))
+
+
 @pytest.mark.parametrize("tool", ecx.Tool)
 @pytest.mark.parametrize("name", FRESH)
 def test_the_script_makes_the_same(name: str, tool: ecx.Tool, tmp_path: Path) -> None:
