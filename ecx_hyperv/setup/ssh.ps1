@@ -62,13 +62,16 @@ Step 'that file for Administrators and SYSTEM only' {
     Set-Acl -LiteralPath $KeyFile -AclObject $acl
 }
 
-# sshd takes the first value that it meets, so ours stand first; the rest of the file stays as it is.
+# sshd takes the first value that it meets, so ours stand first; the rest of the file stays as it is. Our part ends at
+# its mark, or at the first line that is none of ours: a mark that somebody deleted must not take the rest with it.
 function MergedConfig {
     $inside = $false
     $kept = @(foreach ($line in @(ReadLines $ConfigFile)) {
-        if ($line -eq $Settings[0]) { $inside = $true }
-        if (-not $inside) { $line }
-        if ($line -eq $Settings[-1]) { $inside = $false }
+        if ($line -ceq $Settings[0]) { $inside = $true }
+        if ($Settings -cnotcontains $line) { $inside = $false }
+        $isEnd = $line -ceq $Settings[-1]
+        if (-not $inside -and -not $isEnd) { $line }
+        if ($isEnd) { $inside = $false }
     })
     $tail = @()
     if (@($kept | Where-Object { $_ -match '^\s*Match\s+Group\s+"?administrators"?\s*$' }).Count -eq 0) {

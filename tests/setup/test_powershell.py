@@ -23,7 +23,7 @@ from ecx_hyperv.setup.host import (
 )
 from ecx_hyperv.setup.powershell import to_file
 from tests.setup.support import CONFIG, NASTY, nasty
-from tests.wire.grammar import broken, commands, functions, newer_than_5_1
+from tests.wire.grammar import broken, commands, functions, newer_than_5_1, nodes, text_of
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA ec1"
 PLAN = HostPlan(
@@ -93,6 +93,19 @@ def test_script_is_for_5_1(script: str) -> None:
 def test_every_cmdlet_and_parameter_is_documented(script: str) -> None:
     """A script calls documented cmdlets with documented parameters only, and the programs named here."""
     assert [] == undocumented(script)
+
+
+def scoped(script: str) -> set[str]:
+    """Return what stands before a colon after a dollar sign in the texts of a script."""
+    texts = (text_of(one) for one in nodes(script, "expandable_string_literal"))
+    return {name for text in texts for name in re.findall(r"\$(\w+):", text)}
+
+
+@each_script
+def test_no_colon_is_taken_into_a_name(script: str) -> None:
+    """A colon after a variable in a text would make it one of another scope, which is empty."""
+    assert scoped(script) <= {"script", "env"}
+    assert {"Step"} == scoped('"a $Step: b ${Step}: $($Step): $Step"')
 
 
 @pytest.mark.parametrize(
