@@ -2,12 +2,17 @@
 
 import re
 import subprocess
+from collections.abc import Callable
+from contextlib import suppress
+from warnings import catch_warnings
 
 import pytest
-from hypothesis import example, given, settings
+from configshell_fb import ConfigShell  # type: ignore[import-untyped]
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ecx_hyperv.errors import UsageError
+from ecx_hyperv.setup import iscsi
 from ecx_hyperv.setup.quoting import check_device, check_iqn, check_object, powershell, shell_line
 from tests.wire.grammar import broken, nodes, text_of
 
@@ -62,16 +67,43 @@ def test_shell_words(words: list[str]) -> None:
     assert ["", *words] == seen.decode().split("\0")[:-1]
 
 
-@given(st.text(max_size=40) | st.sampled_from([NASTY, "a b", "a=b", "a'b", "../x", "/iscsi", "", "-a"]))
-def test_targetcli_takes_no_more_than_it_needs(text: str) -> None:
-    """A device, a name and an iSCSI name are refused, or such that targetcli's own parser sees one plain word."""
+Parsed = tuple[str, str, list[str], dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def targetcli(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Parsed]:
+    """Return the parser of the shell that targetcli is: it joins its arguments and takes the line apart by itself."""
+    with catch_warnings(action="ignore"):
+        shell = ConfigShell(str(tmp_path_factory.mktemp("targetcli")))
+
+    def parse(line: str) -> Parsed:
+        with catch_warnings(action="ignore"):
+            _, path, name, plain, pairs = shell._parse_cmdline(line)
+        return path, name, plain, pairs
+
+    return parse
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(text=st.text(max_size=40) | st.sampled_from([NASTY, "a b", "a=b", "a'b", "../x", "/iscsi", "", "-a", "a+b:1"]))
+def test_targetcli_takes_each_word_whole(targetcli: Callable[[str], Parsed], text: str) -> None:
+    """A device, a name or an iSCSI name is refused, or is one word, whole, for targetcli's own parser."""
     for check in (check_device, check_iqn, lambda one: check_object(one, "a backstore")):
-        try:
-            word = check(text)
-        except UsageError:
-            continue
-        assert re.fullmatch(r"[A-Za-z0-9/_+:.-]+", word)
-        assert ".." not in word.split("/")
+        for given_text in (text, f"/dev/{text}", f"iqn.1996-10.com.{text}"):
+            with suppress(UsageError):
+                word = check(given_text)
+                line = f"/backstores/block create {word} name={word}"
+                assert ("/backstores/block", "create", [word], {"name": word}) == targetcli(line)
+
+
+def test_targetcli_reads_every_step(targetcli: Callable[[str], Parsed]) -> None:
+    """Each line of setup iscsi is for targetcli's parser the path, command and words that are meant."""
+    what = iscsi.served(["iqn.1991-05.com.microsoft:Host-1.example"], "/dev/NMP1", "iqn.1996-10.com.ecx", "idisk1")
+    for step in iscsi.steps(what):
+        for command in (step.ask, step.do):
+            if command[0] == "targetcli":
+                path, name, plain, pairs = targetcli(" ".join(command[1:]))
+                assert command[1:] == (path, name, *plain, *(f"{key}={value}" for key, value in pairs.items()))
 
 
 @pytest.mark.parametrize(
