@@ -135,6 +135,10 @@ def _ssh(
     writer = Writer(click.echo, dry_run or to_stdout)
     quiet = Writer(lambda text: click.echo(text, err=True), dry_run or to_stdout) if to_stdout else writer
     own = ssh.make_key(Path(config.ssh.key), f"ecx-hyperv@{platform.node()}", quiet)
+    if own is None and to_stdout:
+        raise UsageError(
+            "the scripts need the key", seen=f"none at {config.ssh.key}", remedy="run ecx-hyperv setup ssh first"
+        )
     if own is None:
         click.echo("the scripts for the hosts need the key: run this without --dry-run", err=True)
         return Exit.DONE
@@ -239,7 +243,7 @@ def _ecx(
     from ecx_hyperv.setup.quoting import check_device
 
     config = common.load_config(setting)
-    ecx.check_asked(conf, do_apply, push)
+    ecx.check_asked(conf, output, do_apply, push)
     known = read(conf) if conf else None
     names = ecx.choose_names(known, config, group, fip, md)
     disk = ecx.choose_disk(known, Disk(check_device(data_partition), check_device(cluster_partition)))
@@ -249,12 +253,12 @@ def _ecx(
     for edit in edits:
         click.echo(str(edit))
     writer = Writer(click.echo, dry_run)
-    folder = output or (conf.absolute().parent if conf else _default_output(config) / "ecx")
+    beside = conf.absolute().parent if conf and not ecx.is_live(conf.resolve().parent) else None
+    folder = output or beside or _default_output(config) / "ecx"
     wanted = expected(config, names, disk)
     if do_apply and known and conf:
         ecx.apply(known, edits)
         writer.write(conf, known.to_bytes(), conf.stat().st_mode & 0o777)
-        folder = conf.absolute().parent
     elif edits:
         writer.write(folder / "setup-ecx.sh", ecx.script(edits, ecx.Tool(tool)).encode(), 0o755)
     else:
@@ -276,7 +280,10 @@ def _scripts(
 ) -> None:
     from ecx_hyperv.setup.powershell import to_file
 
-    for node in _nodes(config, only):
+    nodes = _nodes(config, only)
+    if to_stdout and len(nodes) > 1:
+        raise UsageError("--print prints one script", seen=f"{len(nodes)} hosts", remedy="name one of them with --host")
+    for node in nodes:
         script = build(node)
         if to_stdout:
             click.echo(script, nl=False)

@@ -67,14 +67,23 @@ class Edit:
         return f"{self.section.value} {self.name}:{rest or f' added, of type {self.type}'}"
 
 
-def check_asked(conf: Path | None, do_apply: bool, do_push: bool) -> None:
-    """Refuse what must not be: raises UsageError for a change without a copy, or of the live file."""
+def check_asked(conf: Path | None, output: Path | None, do_apply: bool, do_push: bool) -> None:
+    """Refuse what must not be: raises UsageError for a change without a copy, or of the live file or its folder."""
+    if do_apply and output is not None:
+        raise UsageError("--apply changes the copy where it is, beside its scripts", remedy="leave --output out")
+    if output is not None and is_live(output):
+        raise UsageError(f"{output} is ECX's own folder, in which nothing is changed", remedy="name another folder")
     if (do_apply and conf is None) or (do_push and not do_apply):
         raise UsageError("--apply needs --conf, and --push needs --apply", remedy=_HOW)
     if conf is not None and do_push and conf.name != LIVE.name:
         raise UsageError(f"--push hands over a file named {LIVE.name}", seen=conf.name, remedy=_HOW)
-    if conf is not None and do_apply and conf.resolve().parent == LIVE.parent.resolve():
+    if conf is not None and do_apply and is_live(conf.resolve().parent):
         raise UsageError(f"{conf} is ECX's own file, which is never changed in place", remedy=_HOW)
+
+
+def is_live(folder: Path) -> bool:
+    """Tell whether a folder is ECX's own."""
+    return folder.resolve() == LIVE.parent.resolve()
 
 
 _HOW = "mkdir copy; clpcfctrl --pull -l -x copy; ecx-hyperv setup ecx --conf copy/clp.conf --apply [--push]"

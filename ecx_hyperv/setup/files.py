@@ -29,7 +29,8 @@ class Writer:
             if self.dry:
                 self.say(f"would write: {path}")
                 return
-            path.parent.mkdir(parents=True, exist_ok=True)
+            # sshd and ssh refuse a key in a folder that others may write.
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o755 if mode & 0o077 else 0o700)
             _replace(path, content, mode)
         except OSError as error:
             raise LocalError(

@@ -150,6 +150,8 @@ def test_push_hands_the_folder_over(shell: Shell) -> None:
         (("host", "--switch", "a"), "NAME=ADAPTER"),
         (("host", "--host", "ec3"), "no host 'ec3'"),
         (("host", "--target", "a;b"), "is no iSCSI name"),
+        (("host", "--print"), "--print prints one script"),
+        (("ssh", "--print", "--host", "ec1"), "the scripts need the key"),
         (("ecx", "--apply"), "--apply needs --conf"),
         (("ecx", "--conf", "/nowhere/clp.conf"), "cannot be read"),
         (("ecx", "--data-partition", "a b"), "is no device"),

@@ -208,11 +208,17 @@ def test_the_live_file_is_never_changed(monkeypatch: pytest.MonkeyPatch, tmp_pat
     (tmp_path / "link").symlink_to(live.parent)
     for path in (live, tmp_path / "link" / "clp.conf"):
         with pytest.raises(UsageError, match="never changed in place"):
-            ecx.check_asked(path, do_apply=True, do_push=False)
-    ecx.check_asked(live, do_apply=False, do_push=False)
-    ecx.check_asked(tmp_path / "clp.conf", do_apply=True, do_push=True)
+            ecx.check_asked(path, None, do_apply=True, do_push=False)
+    assert ecx.is_live(tmp_path / "link")
+    assert not ecx.is_live(tmp_path)
+    with pytest.raises(UsageError, match="in which nothing is changed"):
+        ecx.check_asked(live, tmp_path / "link", do_apply=False, do_push=False)
+    with pytest.raises(UsageError, match="leave --output out"):
+        ecx.check_asked(tmp_path / "clp.conf", tmp_path, do_apply=True, do_push=False)
+    ecx.check_asked(live, None, do_apply=False, do_push=False)
+    ecx.check_asked(tmp_path / "clp.conf", None, do_apply=True, do_push=True)
     copy, other = tmp_path / "clp.conf", tmp_path / "x.conf"
-    for asked in ((None, True, False), (copy, False, True), (other, True, True)):
+    for asked in ((None, None, True, False), (copy, None, False, True), (other, None, True, True)):
         with pytest.raises(UsageError, match="clpcfctrl --pull"):
             ecx.check_asked(*asked)
 

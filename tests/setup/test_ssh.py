@@ -29,8 +29,10 @@ def make(folder: Path, *, dry: bool = False, comment: str = "ecx-hyperv@ec1") ->
 
 def test_key_is_made_once(tmp_path: Path) -> None:
     """The first run makes an ed25519 key that only its owner may read, the second leaves it alone."""
+    tmp_path = tmp_path / ".ssh"
     line, _ = make(tmp_path)
     assert line is not None
+    assert 0o700 == tmp_path.stat().st_mode & 0o777
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert {"key", "key.pub"} == set(before)
     assert ("ssh-ed25519", "ecx-hyperv@ec1") == (line.split()[0], line.split()[2])
