@@ -1,6 +1,7 @@
 """The lab's folder: what an EC-VM would have of its own, once for each, and the stand-ins for ECX's commands."""
 
 import os
+import shlex
 import shutil
 import socket
 import sys
@@ -15,12 +16,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ecx_hyperv.ecx.scripts import find_scripts
 from ecx_hyperv.lab.ecx import GROUP, ISCSI, PEER_MONITOR
+from ecx_hyperv.lab.linux import make_root
+from ecx_hyperv.lab.setting_rows import initiator
 
 NODES = ("ec1", "ec2")
 TARGET = "127.77.0.201"
 USER = "Administrator@2016dom.local"
 CSV = "Cluster Disk 1"
-COMMANDS = ("clpstat", "clpcl", "clpgrp", "clplogcmd", "ping", "systemctl")
+COMMANDS = (
+    *("clpstat", "clpcl", "clpgrp", "clplogcmd", "ping"),
+    *("systemctl", "firewall-cmd", "getenforce", "setenforce", "rpm", "ip"),
+)
 
 _CONFIG = """\
 # Made by the lab for {node}.
@@ -71,6 +77,10 @@ class Folder:
         """Return an EC-VM's own folder."""
         return self.path / name
 
+    def root(self, name: str) -> Path:
+        """Return the folder that stands for an EC-VM's root, as far as anything reads from it."""
+        return self.path / name / "root"
+
     def host_key(self, host: str) -> Path:
         """Return a host's private key."""
         return self.path / f"{host}.key"
@@ -82,6 +92,7 @@ class Folder:
             "ECX_HYPERV_CONFIG": str(self.node(node) / "config.toml"),
             "ECX_HYPERV_NODE": node,
             "ECX_HYPERV_LAB": str(self.socket),
+            "ECX_HYPERV_ROOT": str(self.root(node)),
             "LANG": "C.UTF-8",
         }
 
@@ -89,6 +100,11 @@ class Folder:
 def address(node: str, host_number: int) -> str:
     """Return the address at which an EC-VM finds a host."""
     return f"127.77.{NODES.index(node) + 1}.{host_number}"
+
+
+def node_address(node: str) -> str:
+    """Return the address of an EC-VM."""
+    return f"127.77.0.{NODES.index(node) + 1}"
 
 
 def free_port() -> int:
@@ -148,7 +164,16 @@ def _make_node(
         key = load_key(folder.host_key(host))
         known.add(f"[{address(node, number)}]:{port}", key.get_name(), key)
     known.save(str(mine / "known_hosts"))
+    known_hosts = mine / "known_hosts"
+    known_hosts.chmod(0o644)
     _make_scripts(mine / "scripts", vms)
+    make_root(folder.root(node), [initiator(host) for host in hosts])
+    ecx = folder.root(node) / "opt/nec/clusterpro"
+    ecx.mkdir(parents=True, exist_ok=True)
+    for name in ("scripts", "log"):
+        (mine / name).mkdir(exist_ok=True)
+        (ecx / name).unlink(missing_ok=True)
+        (ecx / name).symlink_to(mine / name)
 
 
 def _make_scripts(scripts: Path, vms: Sequence[str]) -> None:
@@ -166,6 +191,22 @@ def _make_commands(folder: Folder) -> None:
         path = folder.bin / name
         path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I "{stand_in}" {name} "$@"\n', encoding="utf-8")
         path.chmod(0o755)
+    _make_ssh(folder)
+
+
+def _make_ssh(folder: Folder) -> None:
+    """Make the stand-in for ssh between the EC-VMs: it runs the command that follows the address there."""
+    cases = [
+        f"*@{node_address(node)}) exec env -i {shlex.join(f'{k}={v}' for k, v in folder.environment(node).items())}"
+        ' sh -c "$2";;'
+        for node in NODES
+    ]
+    path = folder.bin / "ssh"
+    text = "\n".join(
+        ["#!/bin/sh", 'while [ "${1#-}" != "$1" ]; do shift 2; done', 'case "$1" in', *cases, "esac", "exit 255", ""]
+    )
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o755)
 
 
 def _make_key(path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ecx_hyperv.host.wire import Request
-from ecx_hyperv.lab import clpstat, files
+from ecx_hyperv.lab import clpstat, facts, files, linux, remedies
 from ecx_hyperv.lab.agent import Mischief
 from ecx_hyperv.lab.control import Answer, Question
 from ecx_hyperv.lab.powershell import PowerShell
@@ -75,11 +75,17 @@ class Orders:
 
     def _systemctl(self, world: World, question: Question) -> Answer:
         verb, unit = question.arguments[0], question.arguments[-1]
+        if verb not in ("start", "stop"):
+            return self._linux(world, question)
         if unit not in ("target", "target.service"):
             return Answer(code=5, text=f"Unit {unit} not found.\n")
-        if verb in ("start", "stop"):
-            world.storage.serve(question.node, on=verb == "start")
+        world.storage.serve(question.node, on=verb == "start")
         return Answer()
+
+    def _linux(self, world: World, question: Question) -> Answer:
+        """Answer for the commands of an EC-VM's Linux that only show or set how it is set up."""
+        said = linux.answer(world.ec_vms[question.node].linux, [question.do, *question.arguments])
+        return Answer(code=127) if said is None else Answer(code=said[0], text=said[1])
 
     # Fate.
 
@@ -137,6 +143,20 @@ class Orders:
         host = self._host(world, question.arguments[0])
         self._lab.mischief[host] = msgspec.json.decode(question.arguments[1], type=Mischief)
         return Answer()
+
+    def _set(self, world: World, question: Question) -> Answer:
+        where, name, value = question.arguments
+        facts.change(facts.find(world, where), name, value)
+        return Answer(text=f"{where}: {name} is {value!r} now\n")
+
+    def _powershell(self, world: World, question: Question) -> Answer:
+        """Carry out what a person would type on a host."""
+        host, line = question.arguments
+        try:
+            remedies.run(world, self._host(world, host), line)
+        except remedies.NotUnderstood as error:
+            return Answer(code=1, text=f"{error}\n")
+        return Answer(text=f"{host}: done\n")
 
     def _monitors(self, _world: World, question: Question) -> Answer:
         self._lab.ecx.monitoring = question.arguments[0] == "on"
@@ -218,6 +238,9 @@ class Orders:
         "clplogcmd": _clplogcmd,
         "ping": _ping,
         "systemctl": _systemctl,
+        **dict.fromkeys(("firewall-cmd", "getenforce", "setenforce", "rpm", "ip"), _linux),
+        "set": _set,
+        "powershell": _powershell,
         "power": _power,
         "iscsi": _iscsi,
         "network": _network,

@@ -6,6 +6,7 @@ A cmdlet or parameter that Microsoft does not document is refused, so that no ca
 import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from ecx_hyperv.host.wire import Call, Hello, RemoteError, Reply, Request, Result
 from ecx_hyperv.lab import messages
 from ecx_hyperv.lab.rows import Rows
+from ecx_hyperv.lab.setting_rows import SHOWN, SettingRows
 from ecx_hyperv.lab.world import Vm, World
 
 # What the agent lets through; a test holds this against the agent itself.
@@ -20,13 +22,18 @@ ALLOWED = {
     **dict.fromkeys(
         (
             *("Get-Cluster", "Get-ClusterNode", "Get-ClusterGroup", "Get-ClusterResource", "Get-ClusterParameter"),
-            *("Get-ClusterSharedVolume", "Start-ClusterResource", "Stop-ClusterResource"),
+            *("Get-ClusterSharedVolume", "Get-ClusterSharedVolumeState", "Get-ClusterNetwork", "Get-ClusterQuorum"),
+            *("Get-ClusterResourceType", "Start-ClusterResource", "Stop-ClusterResource"),
             *("Move-ClusterSharedVolume", "Move-ClusterVirtualMachineRole"),
         ),
         "FailoverClusters",
     ),
-    **dict.fromkeys(("Get-VM", "Start-VM", "Stop-VM", "Resume-VM", "Restart-VM"), "Hyper-V"),
-    **dict.fromkeys(("Get-IscsiConnection", "Update-IscsiTargetPortal"), "iSCSI"),
+    **dict.fromkeys(("Get-VM", "Get-VMHost", "Get-VMIntegrationService"), "Hyper-V"),
+    **dict.fromkeys(("Start-VM", "Stop-VM", "Resume-VM", "Restart-VM"), "Hyper-V"),
+    **dict.fromkeys(("Get-IscsiConnection", "Get-IscsiSession", "Get-IscsiTargetPortal"), "iSCSI"),
+    "Update-IscsiTargetPortal": "iSCSI",
+    **dict.fromkeys(("Get-Service", "Get-Content"), "Microsoft.PowerShell.Management"),
+    "Get-Acl": "Microsoft.PowerShell.Security",
 }
 _REFUSED = frozenset({"ComputerName", "CimSession", "Credential", "Cluster", "Confirm", "WhatIf"})
 _MUTATING = ("Start-", "Stop-", "Move-", "Resume-", "Restart-", "Update-")
@@ -67,6 +74,7 @@ class PowerShell:
         self._sleep = sleep
         self._enter = enter
         self._rows = Rows(world, host, target)
+        self._settings = SettingRows(world, host, target)
         self._loaded: dict[str, float] = {}
         self._blocked = 0.0
         self.calls: list[Call] = []
@@ -75,14 +83,15 @@ class PowerShell:
         """Return the agent's first words."""
         name = self._host.upper() if self._world.settings.shout_names else self._host
         memory = self._world.hosts[self._host].memory * 2**30
+        facts = self._world.hosts[self._host].facts
         return Hello(
             agent=1,
             host=name,
-            ps="5.1.17763.1",
+            ps=facts.powershell,
             os="10.0.17763",
             pid=pid,
-            language="FullLanguage",
-            utc="2026-11-22T18:00:00Z",
+            language=facts.language_mode,
+            utc=(datetime.now(UTC) + timedelta(seconds=facts.clock_offset)).strftime("%Y-%m-%dT%H:%M:%SZ"),
             free_memory=memory,
         )
 
@@ -117,6 +126,11 @@ class PowerShell:
         if call.cmdlet == "Agent-Echo":
             return [{"Text": str(call.args["Text"]) * int(call.args.get("Repeat", 1))}]  # type: ignore[arg-type]
         check(call)
+        facts = self._world.hosts[self._host].facts
+        if ALLOWED[call.cmdlet] == facts.missing:
+            raise Failure(0, facts.missing, identifier="Modules_ModuleNotFound", category="ResourceUnavailable")
+        if call.cmdlet in facts.denied.split(","):
+            raise Failure(5, call.cmdlet, identifier="AccessDenied", category="PermissionDenied")
         piped = None if call.from_ is None else self._invoke(call.from_)
         self._load(ALLOWED[call.cmdlet])
         self._blocked += self._world.settings.call
@@ -126,12 +140,20 @@ class PowerShell:
             raise Failure(1753, self._host)
         if ALLOWED[call.cmdlet] == "Hyper-V" and not self._world.hosts[self._host].vmms:
             raise Failure(0, self._host, identifier="ObjectNotFound", category="ObjectNotFound")
+        if call.cmdlet in SHOWN:
+            try:
+                return SHOWN[call.cmdlet](self._settings, call.args)
+            except LookupError as missing:
+                raise Failure(2, str(missing.args[0]), identifier="PathNotFound", category="ObjectNotFound") from None
         return self._CMDLETS[call.cmdlet](self, call.args, piped)
 
     def _load(self, module: str) -> None:
         if module in self._loaded:
             return
         settings = self._world.settings
+        if module.startswith("Microsoft.PowerShell."):
+            # The agent has them from its start.
+            return
         cost = {"FailoverClusters": settings.failover_clusters, "Hyper-V": settings.hyper_v, "iSCSI": settings.iscsi}
         self._loaded[module] = round(cost[module] * 1000)
         self._blocked += cost[module]

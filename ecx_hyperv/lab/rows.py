@@ -1,7 +1,9 @@
 """The objects that the lab's Get- cmdlets show, with the properties of the real ones."""
 
+import uuid
 from typing import TYPE_CHECKING, Any
 
+from ecx_hyperv.lab.facts import VmFacts
 from ecx_hyperv.lab.world import EcVm, Guest
 
 if TYPE_CHECKING:
@@ -35,6 +37,9 @@ class Rows:
             "State": "Online",
             "StatusInformation": "0",
             "OwnerNode": _node(next(iter(self._world.hosts))),
+            "FailoverThreshold": 4294967295,
+            "FailoverPeriod": 6,
+            "AutoFailbackType": 0,
         }
         vms = [
             {
@@ -43,8 +48,12 @@ class Rows:
                 "State": vm.group,
                 "StatusInformation": ", ".join(sorted(vm.flags)) or "0",
                 "OwnerNode": _node(vm.owner),
+                "FailoverThreshold": vm.facts.threshold,
+                "FailoverPeriod": vm.facts.period,
+                "AutoFailbackType": vm.facts.failback,
             }
             for vm in self._world.vms.values()
+            if vm.facts.clustered
         ]
         return [core, *vms]
 
@@ -86,22 +95,25 @@ class Rows:
         ]
 
     def parameters(self, resource: dict[str, Any]) -> list[dict[str, Any]]:
-        """The private properties of a resource."""
+        """The private properties of a resource, or of the resource type of VMs."""
+        if resource.get("DllName"):
+            barred = [network_id(name) for name in self._world.facts.no_migration.split(";") if name]
+            return [{"Name": "MigrationExcludeNetworks", "Value": ";".join(barred)}]
         name = str(resource["Name"]).removeprefix("Virtual Machine Configuration ")
         vm = self._world.vms.get(name)
         if vm is None or not str(resource["Name"]).startswith("Virtual Machine Configuration "):
             return []
-        volume = self._world.volumes[vm.csv]
+        volume = self._world.volumes[vm.facts.volume or vm.csv]
         return [{"Name": "DependsOnSharedVolumes", "Value": [volume.id.strip("{}")]}]
 
     def vms(self) -> list[dict[str, Any]]:
         """What Hyper-V on this host knows: its EC-VM, and the VMs that are registered here."""
         ec_vm: EcVm = self._world.ec_on(self._host)
-        found = [self._vm(ec_vm.vm, ec_vm.guest, clustered=False)]
+        found = [self._vm(ec_vm.vm, ec_vm.guest, ec_vm.facts, 4)]
         for vm in self._world.vms.values():
             guest = vm.guests.get(self._host)
             if guest is not None:
-                found.append(self._vm(vm.name, guest, clustered=True))
+                found.append(self._vm(vm.name, guest, vm.facts, vm.memory))
         return found
 
     def connections(self) -> list[dict[str, Any]]:
@@ -112,9 +124,16 @@ class Rows:
 
     def cluster(self) -> list[dict[str, Any]]:
         """The cluster itself."""
-        return [{"Name": "ws2019-lm-cluster", "ResiliencyDefaultPeriod": 9999, "QuarantineThreshold": 9999}]
+        facts = self._world.facts
+        return [
+            {
+                "Name": "ws2019-lm-cluster",
+                "ResiliencyDefaultPeriod": facts.resiliency,
+                "QuarantineThreshold": facts.quarantine,
+            }
+        ]
 
-    def _vm(self, name: str, guest: Guest, *, clustered: bool) -> dict[str, Any]:
+    def _vm(self, name: str, guest: Guest, facts: VmFacts, gigabytes: int) -> dict[str, Any]:
         uptime = 0.0 if guest.started is None else self._world.now - guest.started
         primary = "CriticalIoError" if guest.state.endswith("Critical") else "Ok"
         return {
@@ -126,8 +145,20 @@ class Rows:
             "SecondaryOperationalStatus": guest.doing or None,
             "Heartbeat": guest.heartbeat if guest.state == "Running" else None,
             "Uptime": {"TotalSeconds": round(uptime, 3)},
-            "IsClustered": clustered,
+            "IsClustered": facts.clustered,
+            "AutomaticStartAction": facts.start_action,
+            "AutomaticStartDelay": facts.start_delay,
+            "AutomaticStopAction": facts.stop_action,
+            "AutomaticCriticalErrorAction": facts.critical_action,
+            "AutomaticCriticalErrorActionTimeout": facts.critical_minutes,
+            "MemoryStartup": gigabytes * 2**30,
+            "HardDrives": {"Path": [facts.disk.format(name=name)]},
         }
+
+
+def network_id(name: str) -> str:
+    """Return the GUID that the lab gives a cluster network."""
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
 
 
 def _node(name: str) -> dict[str, Any]:

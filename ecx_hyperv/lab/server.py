@@ -69,6 +69,8 @@ class Lab:
         self._lock = threading.RLock()
         self._began = time.monotonic()
         self._stopped = threading.Event()
+        for node in files.NODES:
+            self._world.ec_vms[node].linux.addresses = files.node_address(node)
         files.make(self.folder, list(self._world.hosts), vms, self.port, timing, stdin)
         self.ecx = Ecx(self._world, self._run_script, vms)
         self.audits: dict[tuple[str, str], Audit] = {}

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ecx_hyperv.decide.states import VmKind, vm_kind
+from ecx_hyperv.lab.facts import ClusterFacts, HostFacts, LinuxFacts, VmFacts, of_ec_vm
 from ecx_hyperv.lab.settings import Settings
 
 
@@ -81,6 +82,7 @@ class Host:
     # To which EC-VM's target it is connected, and whether it is trying to be.
     session: str = ""
     reconnecting: bool = False
+    facts: HostFacts = field(default_factory=HostFacts)
 
 
 @dataclass(slots=True)
@@ -95,6 +97,8 @@ class EcVm:
     hung: bool = False
     serving: bool = False
     generation: int = 0
+    facts: VmFacts = field(default_factory=of_ec_vm)
+    linux: LinuxFacts = field(default_factory=LinuxFacts)
 
 
 @dataclass(slots=True)
@@ -135,6 +139,7 @@ class Vm:
     # A guest that ignores a request to shut down, one that dies right after it was started.
     deaf: bool = False
     doomed: bool = False
+    facts: VmFacts = field(default_factory=VmFacts)
 
     @property
     def group(self) -> str:
@@ -156,6 +161,7 @@ class World:
         from ecx_hyperv.lab.storage import Storage
 
         self.settings = settings
+        self.facts = ClusterFacts()
         self.now = 0.0
         self.history: list[Event] = []
         self.violations: list[str] = []
