@@ -24,7 +24,9 @@ from ecx_hyperv.exits import Exit
 from ecx_hyperv.log import Log, LogFormat, open_log
 
 if TYPE_CHECKING:
+    from ecx_hyperv.decide.facts import Side
     from ecx_hyperv.host.link import SshHosts
+    from ecx_hyperv.host.ssh import Target
     from ecx_hyperv.run.room import Progress, Room
 
 P = ParamSpec("P")
@@ -214,17 +216,21 @@ def open_hosts(setting: Setting, config: Config, pair: Pair) -> "SshHosts":
     from ecx_hyperv.decide.facts import Side
     from ecx_hyperv.host.link import SshHosts
     from ecx_hyperv.host.session import Session, open_session
-    from ecx_hyperv.host.ssh import Target, connect
-
-    def target(side: Side) -> Target:
-        ssh = config.ssh
-        return Target(pair.of(side).host, ssh.port, ssh.user, ssh.key, ssh.known_hosts)
+    from ecx_hyperv.host.ssh import connect
 
     def open_one(side: Side, deadline: Deadline, on_life: Callable[[], None]) -> Session:
-        connection = connect(target(side), deadline, on_life)
+        connection = connect(target_of(config, pair, side), deadline, on_life)
         return open_session(connection, config.ssh.powershell, config.ssh.stdin, deadline)
 
     return SshHosts(open_one, {side: pair.of(side).host for side in Side}, setting.clock, setting.log)
+
+
+def target_of(config: Config, pair: Pair, side: "Side") -> "Target":
+    """Return how a host is logged in to."""
+    from ecx_hyperv.host.ssh import Target
+
+    ssh = config.ssh
+    return Target(pair.of(side).host, ssh.port, ssh.user, ssh.key, ssh.known_hosts)
 
 
 def _folder() -> Path:

@@ -123,6 +123,29 @@ def group(setting: Setting, folder: str, how: str, where: str) -> None:
     common.run_to_exit(setting, lambda: _ask(folder, "clpgrp", options[how], "-a", where))
 
 
+@lab.command("set", epilog="Example: ecx-hyperv lab set vm1 stop_action Save")
+@_folder
+@click.argument("where")
+@click.argument("name")
+@click.argument("value")
+@with_options
+def set_fact(setting: Setting, folder: str, where: str, name: str, value: str) -> None:
+    """Set up something else than it should be: of the cluster, host1, vm1, EC-VM1, or ec1's Linux."""
+    common.run_to_exit(setting, lambda: _ask(folder, "set", where, name, value))
+
+
+@lab.command(
+    "powershell", epilog="Example: ecx-hyperv lab powershell host1 'Set-VM -Name vm1 -AutomaticStopAction ShutDown'"
+)
+@_folder
+@click.argument("host")
+@click.argument("line")
+@with_options
+def powershell(setting: Setting, folder: str, host: str, line: str) -> None:
+    """Run a line that a check prints as its remedy on a host."""
+    common.run_to_exit(setting, lambda: _ask(folder, "powershell", host, line))
+
+
 @lab.command("move-vm", epilog="Example: ecx-hyperv lab move-vm vm1")
 @_folder
 @click.argument("vm")

@@ -22,7 +22,11 @@ _STATUS_S = 60.0
 @click.group(
     "ecx-hyperv",
     cls=LazyGroup,
-    lazy={"lab": "ecx_hyperv.cli.lab:lab", "setup": "ecx_hyperv.cli.setup:setup"},
+    lazy={
+        "check": "ecx_hyperv.cli.check:check",
+        "lab": "ecx_hyperv.cli.lab:lab",
+        "setup": "ecx_hyperv.cli.setup:setup",
+    },
     epilog="Example: ecx-hyperv status Cent8.2-1",
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")

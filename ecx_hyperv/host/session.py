@@ -40,6 +40,7 @@ HELLO_S = 30.0
 _GRACE_S = 2.0
 _KEPT_STDERR = 16 * 1024
 _LAST_WORDS_S = 0.5
+_POLL_S = 0.05
 
 
 class Session(Protocol):
@@ -63,7 +64,7 @@ def open_session(connection: Connection, powershell: str, way: StdinWay, deadlin
         raise
 
 
-class _Agent:
+class Agent:
     """One powershell.exe: its channel, and the threads that drain it."""
 
     def __init__(self, connection: Connection, powershell: str, bootstrap: str, deadline: Deadline) -> None:
@@ -79,6 +80,7 @@ class _Agent:
         self._start(self._drain_stdout)
 
     def send(self, data: bytes, deadline: Deadline) -> None:
+        """Send everything; raises SessionLost."""
         try:
             self.connection.send(self._channel, data, deadline)
         except SessionLost as lost:
@@ -86,6 +88,7 @@ class _Agent:
             raise SessionLost(self.host, lost.what.split(": ", 1)[-1], seen=f"{lost.seen}; {self.said()}") from None
 
     def end_input(self) -> None:
+        """Close this side: whoever reads there finds the end."""
         # Whoever waits for the answer is told what became of the connection.
         with suppress(OSError, EOFError, paramiko.SSHException):
             self._channel.shutdown_write()
@@ -118,6 +121,14 @@ class _Agent:
         if not isinstance(frame, Greeting):
             raise NoAgent(self.host, "the agent answers before it has said hello")
         return frame.hello
+
+    def ended_within(self, deadline: Deadline) -> bool:
+        """Wait for the PowerShell to end, and tell whether it has by then."""
+        while not self._channel.exit_status_ready():
+            if deadline.has_passed:
+                return False
+            deadline.sleep(_POLL_S)
+        return True
 
     def said(self) -> str:
         """Return what the host said beside its frames, and how its PowerShell ended if it did."""
@@ -163,7 +174,7 @@ class _HandleSession:
     """One PowerShell for the whole session, its stdin held open."""
 
     def __init__(self, connection: Connection, powershell: str, deadline: Deadline) -> None:
-        self._agent = _Agent(connection, powershell, "bootstrap_handle.ps1", deadline)
+        self._agent = Agent(connection, powershell, "bootstrap_handle.ps1", deadline)
         self._asked = 0
         try:
             self._agent.send(encode_script(agent_script()), deadline)
@@ -191,7 +202,7 @@ class _InputSession:
 
     def ask(self, request: Request, deadline: Deadline) -> tuple[Hello, Reply]:
         """Carry out a request; raises NoAgent, SessionLost."""
-        agent = _Agent(self._connection, self._powershell, "bootstrap_input.ps1", deadline)
+        agent = Agent(self._connection, self._powershell, "bootstrap_input.ps1", deadline)
         agent.send(encode_script(agent_script()) + encode_request(1, _milliseconds(deadline), request), deadline)
         agent.end_input()
         try:
@@ -215,7 +226,7 @@ def _milliseconds(deadline: Deadline) -> int:
     return max(1, int(deadline.remaining() * 1000))
 
 
-def _answer(agent: _Agent, number: int, deadline: Deadline) -> Reply:
+def _answer(agent: Agent, number: int, deadline: Deadline) -> Reply:
     frame = agent.next_frame(Deadline(deadline.clock, deadline.end + _GRACE_S))
     if not isinstance(frame, Answer) or frame.id != number:
         raise SessionLost(agent.host, f"it answers something else than request {number}")

@@ -25,9 +25,7 @@ def get_failover_settings() -> Call:
 
 def get_networks() -> Call:
     """Every network of the cluster."""
-    return Call(
-        cmdlet="Get-ClusterNetwork", args={}, select=("Name", "Id", "Role", "State", "Address", "AddressMask")
-    )
+    return Call(cmdlet="Get-ClusterNetwork", args={}, select=("Name", "Id", "Role", "State", "Address", "AddressMask"))
 
 
 def get_barred_networks() -> Call:
@@ -95,9 +93,7 @@ def get_iscsi_portals() -> Call:
 
 def get_services() -> Call:
     """The services that must come up with the host."""
-    return Call(
-        cmdlet="Get-Service", args={"Name": ["sshd", "MSiSCSI"]}, select=("Name", "Status", "StartType")
-    )
+    return Call(cmdlet="Get-Service", args={"Name": ["sshd", "MSiSCSI"]}, select=("Name", "Status", "StartType"))
 
 
 def get_sshd_config() -> Call:

@@ -4,13 +4,14 @@ import base64
 import binascii
 import re
 import threading
+import time
 from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
 
 from ecx_hyperv.host.session import agent_script
-from ecx_hyperv.host.wire import Hello, Reply, Request
+from ecx_hyperv.host.wire import Hello, Reply, Request, Result
 
 _COMMAND = re.compile(
     r"(?P<powershell>[A-Za-z0-9+/=:.\\~-]+) -NoLogo -NoProfile -NonInteractive"
@@ -20,6 +21,9 @@ _NONCE = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 _LONGEST_COMMAND = 8191
 # cmd.exe's exit code for what it cannot make sense of.
 _NOT_UNDERSTOOD = 9009
+# How long after a request's limit the agent's deadman waits; how long one stays that does not leave.
+_GRACE_S = 5.0
+_LINGERS_S = 60.0
 
 
 class Host(Protocol):
@@ -40,6 +44,16 @@ class Mischief(msgspec.Struct, frozen=True, kw_only=True):
     endless: bool = False
     silent_after: int | None = None
     late_hello: float = 0.0
+    # What the wire takes for granted and nobody could try on Windows: no hello in one of the two ways in; deaf once
+    # stdin has been idle for so long; alive past the end of its stdin, or past its deadman; letters beyond ASCII lost;
+    # answers cut off that are longer; everything allowed.
+    only_way: str = ""
+    deaf_after: float | None = None
+    lingers: bool = False
+    no_deadman: bool = False
+    garbles: bool = False
+    longest: int | None = None
+    obeys: bool = False
 
 
 class Refused(Exception):
@@ -77,7 +91,14 @@ class Agent:
         read_line: Callable[[], bytes],
         write: Callable[[bytes], None],
         mischief: Callable[[], Mischief] = Mischief,
+        *,
+        way: str = "handle",
+        kill: Callable[[], None] = lambda: None,
+        grace: float = _GRACE_S,
     ) -> None:
+        self._way = way
+        self._kill = kill
+        self._grace = grace
         self._nonce = nonce.encode("ascii")
         self._host = host
         self._read_line = read_line
@@ -96,14 +117,49 @@ class Agent:
             return 1
         if text != agent_script():
             return 1
+        if self._mischief().only_way not in ("", self._way):
+            return self._wait_for_the_end()
         hello = self._host.hello()
         if self._mischief().late_hello:
             threading.Event().wait(self._mischief().late_hello)
         self._frame(b"hello", hello)
+        asked = time.monotonic()
         while line := self._read_line():
+            idle, deaf_after = time.monotonic() - asked, self._mischief().deaf_after
+            if deaf_after is not None and idle > deaf_after:
+                return self._wait_for_the_end()
             if not self._serve(line.strip()):
                 return 1
+            asked = time.monotonic()
+        if self._mischief().lingers:
+            time.sleep(_LINGERS_S)
         return 0
+
+    def _wait_for_the_end(self) -> int:
+        while self._read_line():
+            pass
+        return 1
+
+    def _perform(self, limit: float, request: Request) -> Reply:
+        """Carry out a request under a deadman, as the agent on a host does."""
+        deadman = threading.Timer(limit / 1000 + self._grace, self._kill)
+        deadman.daemon = True
+        if not self._mischief().no_deadman:
+            deadman.start()
+        try:
+            return self._misbehaved(request, self._host.perform(request))
+        finally:
+            deadman.cancel()
+
+    def _misbehaved(self, request: Request, reply: Reply) -> Reply:
+        mischief = self._mischief()
+        if mischief.obeys:
+            results = tuple(one if one.ok else Result(ok=True) for one in reply.results)
+            return msgspec.structs.replace(reply, results=results)
+        if mischief.garbles and any(call.cmdlet == "Agent-Echo" for call in request.calls):
+            text = msgspec.json.encode(reply).decode().encode("ascii", "replace")
+            return msgspec.json.decode(text, type=Reply)
+        return reply
 
     def _serve(self, line: bytes) -> bool:
         try:
@@ -113,8 +169,10 @@ class Agent:
         except (ValueError, binascii.Error, msgspec.DecodeError) as error:
             self._frame(b"fatal", {"message": str(error)})
             return False
-        reply = self._host.perform(request)
+        reply = self._perform(float(limit), request)
         mischief = self._mischief()
+        if mischief.longest is not None and len(msgspec.json.encode(reply)) > mischief.longest:
+            return True
         if mischief.silent_after is not None and self._answered >= mischief.silent_after:
             return True
         self._answered += 1

@@ -108,7 +108,9 @@ def change(facts: Any, name: str, value: str) -> None:
     if name not in known:
         raise KeyError(f"{name}: one of {', '.join(known)}")
     was = getattr(facts, name)
-    setattr(facts, name, msgspec.convert(value, type(was), strict=False) if not isinstance(was, dict) else _pair(was, value))
+    setattr(
+        facts, name, msgspec.convert(value, type(was), strict=False) if not isinstance(was, dict) else _pair(was, value)
+    )
 
 
 def _pair(was: Mapping[str, str], value: str) -> dict[str, str]:

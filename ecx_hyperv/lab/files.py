@@ -14,9 +14,11 @@ import paramiko
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from ecx_hyperv.config import parse
 from ecx_hyperv.ecx.scripts import find_scripts
+from ecx_hyperv.lab import clpconf
 from ecx_hyperv.lab.ecx import GROUP, ISCSI, PEER_MONITOR
-from ecx_hyperv.lab.linux import make_root
+from ecx_hyperv.lab.linux import make_root, put
 from ecx_hyperv.lab.setting_rows import initiator
 
 NODES = ("ec1", "ec2")
@@ -174,6 +176,7 @@ def _make_node(
         (mine / name).mkdir(exist_ok=True)
         (ecx / name).unlink(missing_ok=True)
         (ecx / name).symlink_to(mine / name)
+    put(folder.root(node), "opt/nec/clusterpro/etc/clp.conf", clpconf.make(parse(text, "config.toml")).decode())
 
 
 def _make_scripts(scripts: Path, vms: Sequence[str]) -> None:

@@ -25,6 +25,10 @@ _NETWORKS = re.compile(
     r"Get-ClusterResourceType -Name 'Virtual Machine' \| Set-ClusterParameter -Name MigrationExcludeNetworks"
     r" -Value '(?P<value>[^']*)'"
 )
+_ACL = re.compile(
+    r"\$acl = Get-Acl -LiteralPath '[^']+'; \$acl\.SetSecurityDescriptorSddlForm\('(?P<sddl>[^']+)'\);"
+    r" Set-Acl -LiteralPath '[^']+' -AclObject \$acl"
+)
 _ROLES = {"0": "None", "1": "Cluster", "3": "ClusterAndClient"}
 
 Arguments = Mapping[str, str]
@@ -36,6 +40,10 @@ class NotUnderstood(Exception):
 
 def run(world: "World", host: str, line: str) -> None:
     """Carry out a line on a host; raises NotUnderstood."""
+    acl = _ACL.fullmatch(line)
+    if acl:
+        world.hosts[host].facts.keys_sddl = acl["sddl"]
+        return
     for part in line.split("; "):
         _run_one(world, host, part)
 
@@ -51,7 +59,7 @@ def _run_one(world: "World", host: str, line: str) -> None:
 
         names = [name for name in world.facts.roles if network_id(name) in found["value"].split(";")]
         world.facts.no_migration = ";".join(names)
-    elif line == "Get-IscsiSession | Register-IscsiSession":
+    elif line == "Get-IscsiSession | Where-Object IsPersistent -eq $false | Register-IscsiSession":
         world.hosts[host].facts.persistent = True
     elif found := _COMMAND.fullmatch(line):
         _run_command(world, host, found["cmdlet"], _arguments(found["cmdlet"], found["rest"]))

@@ -146,6 +146,7 @@ class Lab:
             lambda: _LabHost(self, node, host),
             lambda: self.mischief.get(host, Mischief()),
             logged_in,
+            self.settings.deadman,
         )
 
     def _listen(self, listener: socket.socket) -> None:

@@ -48,6 +48,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     hyper_v: float = 0.1
     iscsi: float = 0.05
     call: float = 0.002
+    # How long after a request's limit the agent's deadman waits.
+    deadman: float = 5
     # What the hosts speak, and whether they spell their own name otherwise than the cluster does.
     language: str = "en"
     shout_names: bool = True
@@ -85,6 +87,7 @@ FAST = Settings(
     hyper_v=0.01,
     iscsi=0.005,
     call=0.0005,
+    deadman=0.5,
 )
 
 # What [timing] says in the lab's configurations, at the pace of the defaults above and of FAST.

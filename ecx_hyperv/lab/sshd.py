@@ -34,7 +34,9 @@ class Door:
         open_host: Callable[[], Host],
         mischief: Callable[[], Mischief],
         on_login: Callable[[], None],
+        grace: float = 5.0,
     ) -> None:
+        self._grace = grace
         self._address = address
         self._host_key = host_key
         self._account = account
@@ -130,9 +132,24 @@ class Door:
         status = 1
         with suppress(OSError, EOFError, paramiko.SSHException):
             try:
-                nonce, _ = read_command(command)
+                nonce, gathers = read_command(command)
                 stdin = channel.makefile("rb", -1)
-                agent = Agent(nonce, self._open_host(), stdin.readline, channel.sendall, self._mischief)
+
+                def kill() -> None:
+                    with suppress(OSError, EOFError, paramiko.SSHException):
+                        channel.send_exit_status(1)
+                        channel.close()
+
+                agent = Agent(
+                    nonce,
+                    self._open_host(),
+                    stdin.readline,
+                    channel.sendall,
+                    self._mischief,
+                    way="input" if gathers else "handle",
+                    kill=kill,
+                    grace=self._grace,
+                )
                 status = agent.run()
             except Refused as refused:
                 channel.sendall_stderr(f"{refused}\r\n".encode())

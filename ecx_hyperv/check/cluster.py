@@ -1,0 +1,184 @@
+"""What the cluster of the hosts must be set to; as the first host that knows it says."""
+
+import ipaddress
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from ecx_hyperv.check.catalogue import Area, names_of
+from ecx_hyperv.check.host_facts import Cluster, HostFacts, Network, Volume
+from ecx_hyperv.check.outcome import (
+    Finding,
+    Untold,
+    cannot_tell,
+    is_so,
+    judged,
+    ok,
+    on_host,
+    quoted,
+    warning,
+    words,
+    wrong,
+)
+from ecx_hyperv.check.scene import Scene
+from ecx_hyperv.decide.facts import Side
+
+_T = TypeVar("_T")
+
+# What solution.md sets: longer than any failover, more often than any host fails.
+_LONG = 9999
+_CARRIES = ("Cluster", "ClusterAndClient", "1", "3")
+
+
+def judge_cluster(scene: Scene) -> Iterator[Finding]:
+    """Judge the cluster; nobody can tell where no host answers."""
+    if not scene.told():
+        for name in names_of(Area.CLUSTER):
+            yield cannot_tell(name, "cluster", Untold(why="no host answers"))
+        return
+    host = scene.place(_teller(scene))
+    cluster = _first(scene, lambda facts: facts.cluster)
+    networks = _first(scene, lambda facts: facts.networks)
+    yield judged("resiliency", "cluster", cluster, lambda said: _resiliency(host, said))
+    yield judged("quarantine", "cluster", cluster, lambda said: _quarantine(host, said))
+    yield judged("cluster-networks", "cluster", networks, lambda said: _networks(scene, host, said))
+    yield judged("networks-up", "cluster", networks, _networks_up)
+    yield judged("migration-networks", "cluster", networks, lambda said: _migration(scene, host, said))
+    yield judged(
+        "quorum", "cluster", _first(scene, lambda facts: facts.quorum), lambda said: _quorum(scene, host, said)
+    )
+    yield from _volumes(scene, host)
+
+
+def _teller(scene: Scene) -> Side:
+    told = scene.told()
+    return next((side for side, facts in told.items() if isinstance(facts.nodes, tuple)), next(iter(told)))
+
+
+def _first(scene: Scene, part: Callable[[HostFacts], _T | Untold]) -> _T | Untold:
+    told = scene.told()
+    facts = [part(told[side]) for side in sorted(told, key=lambda side: side is not _teller(scene))]
+    return next((one for one in facts if not isinstance(one, Untold)), facts[0])
+
+
+def _resiliency(host: str, said: Cluster) -> Finding:
+    return _setting("resiliency", host, "ResiliencyDefaultPeriod", said.resiliency)
+
+
+def _quarantine(host: str, said: Cluster) -> Finding:
+    return _setting("quarantine", host, "QuarantineThreshold", said.quarantine)
+
+
+def _setting(name: str, host: str, key: str, value: int | None) -> Finding:
+    if value is None:
+        return cannot_tell(name, "cluster", Untold(why=f"the cluster shows no {key}; it is older than Windows 2016?"))
+    remedy = on_host(host, f"(Get-Cluster).{key} = {_LONG}")
+    return is_so(name, "cluster", f"{key} {value}", so=value >= _LONG, expected=str(_LONG), remedy=remedy)
+
+
+def _storage(scene: Scene, networks: tuple[Network, ...]) -> Network | None:
+    """Return the network that the iSCSI target is on."""
+    target = ipaddress.ip_address(scene.config.cluster.iscsi_target)
+    for network in networks:
+        try:
+            if target in ipaddress.ip_network(f"{network.address}/{network.mask}", strict=False):
+                return network
+        except ValueError:
+            continue
+    return None
+
+
+def _networks(scene: Scene, host: str, networks: tuple[Network, ...]) -> Finding:
+    storage = _storage(scene, networks)
+    carrying = [one.name for one in networks if one.role in _CARRIES]
+    seen = f"heartbeats on {', '.join(carrying) or 'none'}"
+    if storage is not None and storage.role in _CARRIES:
+        line = f"(Get-ClusterNetwork -Name {quoted(storage.name)}).Role = 0"
+        return wrong("cluster-networks", "cluster", seen, f"not on {storage.name}", on_host(host, line))
+    if len(carrying) < 2:
+        remedy = words("allow cluster communication on the management network and on the mirror network")
+        return warning("cluster-networks", "cluster", seen, "two networks", remedy)
+    return ok("cluster-networks", "cluster", seen)
+
+
+def _networks_up(networks: tuple[Network, ...]) -> Finding:
+    down = [f"{one.name} {one.state}" for one in networks if one.state not in ("Up", "3")]
+    return is_so(
+        "networks-up",
+        "cluster",
+        ", ".join(down) or f"{len(networks)} networks up",
+        so=not down,
+        expected="all up",
+        remedy=words("see the adapters, cables and virtual switches of both hosts"),
+    )
+
+
+def _migration(scene: Scene, host: str, networks: tuple[Network, ...]) -> Finding:
+    barred = _first(scene, lambda facts: facts.barred)
+    if isinstance(barred, Untold):
+        return cannot_tell("migration-networks", "cluster", barred)
+    storage = _storage(scene, networks)
+    used = [one for one in networks if one.id.strip("{}").casefold() not in barred]
+    seen = f"on {', '.join(one.name for one in used) or 'no network'}"
+    if used and storage not in used:
+        return ok("migration-networks", "cluster", seen)
+    # All barred: then only the storage network stays so.
+    still = [one.id for one in networks if one is storage or (used and one not in used)]
+    if len(still) == len(networks):
+        still = [] if storage is None else [storage.id]
+    line = (
+        "Get-ClusterResourceType -Name 'Virtual Machine' |"
+        f" Set-ClusterParameter -Name MigrationExcludeNetworks -Value '{';'.join(still)}'"
+    )
+    expected = f"not on {storage.name}" if used and storage else "a network"
+    return wrong("migration-networks", "cluster", seen, expected, on_host(host, line))
+
+
+def _quorum(scene: Scene, host: str, said: tuple[str, str]) -> Finding:
+    name, state = said
+    if not name:
+        remedy = words(f"on {host}: Set-ClusterQuorum -DiskWitness DISK, a disk on a third machine")
+        return wrong("quorum", "cluster", "no witness", "a witness", remedy)
+    if name.casefold() in {volume.casefold() for volume in _configured(scene)}:
+        remedy = words(f"on {host}: Set-ClusterQuorum -DiskWitness DISK, one that the EC-VMs do not serve")
+        return wrong("quorum", "cluster", f"{name}, the mirrored disk itself", "a disk on a third machine", remedy)
+    remedy = on_host(host, f"Start-ClusterResource -Name {quoted(name)}")
+    return is_so("quorum", "cluster", f"{name} {state}", so=state == "Online", expected="Online", remedy=remedy)
+
+
+def _configured(scene: Scene) -> list[str]:
+    found = [scene.config.cluster.csv, *(vm.csv for vm in scene.config.vm if vm.csv)]
+    return list(dict.fromkeys(found))
+
+
+def _volumes(scene: Scene, host: str) -> Iterator[Finding]:
+    volumes = _first(scene, lambda facts: facts.volumes)
+    access = _first(scene, lambda facts: facts.volume_access)
+    for name in _configured(scene):
+        if isinstance(volumes, Untold):
+            yield cannot_tell("csv", name, volumes)
+            yield cannot_tell("csv-access", name, volumes)
+            continue
+        found = next((one for one in volumes if one.name.casefold() == name.casefold()), None)
+        if found is None:
+            known = ", ".join(one.name for one in volumes) or "none"
+            remedy = words("correct [cluster] csv, or add the disk: Add-ClusterSharedVolume")
+            yield wrong("csv", name, f"no Shared Volume of that name; there: {known}", "Online", remedy)
+        elif found.state == "Online" or scene.group_runs is not False:
+            yield _volume(host, found)
+        if found is not None and found.state == "Online":
+            yield judged("csv-access", name, access, lambda rows, name=name: _access(name, rows))  # type: ignore[misc]
+
+
+def _volume(host: str, found: Volume) -> Finding:
+    remedy = on_host(host, f"Start-ClusterResource -Name {quoted(found.name)}")
+    return is_so("csv", found.name, found.state, so=found.state == "Online", expected="Online", remedy=remedy)
+
+
+def _access(name: str, rows: tuple[tuple[str, str, str], ...]) -> Finding:
+    detours = [
+        f"{node}: {how}" for volume, node, how in rows if volume.casefold() == name.casefold() and how != "Direct"
+    ]
+    if detours:
+        remedy = words("see that both hosts are connected to the target, and that no backup holds the volume")
+        return warning("csv-access", name, "; ".join(detours), "Direct", remedy)
+    return ok("csv-access", name, "Direct")

@@ -1,0 +1,298 @@
+"""How this EC-VM must be set up: ECX, its own name and address, files, protections, the disk and the target."""
+
+import ipaddress
+import os
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+
+from ecx_hyperv.check.linux_facts import SAVED, FileFacts, LinuxFacts
+from ecx_hyperv.check.outcome import (
+    Finding,
+    Outcome,
+    Remedy,
+    Untold,
+    cannot_tell,
+    here,
+    is_so,
+    judged,
+    ok,
+    warning,
+    words,
+    wrong,
+)
+from ecx_hyperv.check.target import Saved
+from ecx_hyperv.config import Config, advice
+from ecx_hyperv.ecx import clpstat
+from ecx_hyperv.ecx.environment import Pair
+from ecx_hyperv.ecx.maintenance import Flag
+
+# Names that the kernel gives out anew at each boot.
+_UNSTABLE = re.compile(r"/dev/(sd|vd|xvd|hd)[a-z]+\d*|/dev/nvme\d+n\d+(p\d+)?")
+_STABLE = ("/dev/disk/", "/dev/mapper/")
+_ISCSI_OPEN = re.compile(r"\biscsi-target\b|\b3260/tcp\b|^\s*target: ACCEPT|^trusted\b", re.MULTILINE)
+_RULE = here("ecx-hyperv setup iscsi --disk DEVICE")
+
+
+def judge_ec_vm(
+    facts: LinuxFacts, config: Config, pair: Pair, flags: Sequence[Flag] | Untold, initiators: Sequence[str]
+) -> Iterator[Finding]:
+    """Judge this EC-VM; `initiators` are those of the hosts, as far as they are known."""
+    place = pair.own.name
+    yield judged("ecx-installed", place, facts.ecx_version, lambda version: _installed(place, version, facts))
+    yield judged("node-name", place, facts.servers, lambda servers: _node_name(pair, servers))
+    yield judged("node-address", place, facts.addresses, lambda found: _address(pair, found))
+    yield _programs(place, facts)
+    yield _folders(place, facts)
+    notes = advice(config)
+    remedy = words("see config/config.toml for what each value means")
+    yield (
+        warning("configuration", place, "; ".join(notes), "no doubt", remedy)
+        if notes
+        else ok("configuration", place, "good")
+    )
+    yield judged("maintenance", place, flags, lambda found: _maintenance(place, found))
+    yield _key(place, facts.key)
+    yield _known_hosts(place, facts.known_hosts)
+    yield from _protections(place, facts)
+    yield from _disk(place, facts)
+    yield from _target(place, facts, serve(initiators))
+
+
+def _installed(place: str, version: str, facts: LinuxFacts) -> Finding:
+    if not version and "clpstat" not in facts.missing_programs:
+        return ok("ecx-installed", place, "clpstat is there; its package is not known")
+    remedy = words("install EXPRESSCLUSTER X: rpm -i expresscls-VERSION.x86_64.rpm, its licences, then reboot")
+    return is_so(
+        "ecx-installed", place, version or "not installed", so=bool(version), expected="installed", remedy=remedy
+    )
+
+
+def _node_name(pair: Pair, servers: clpstat.Status) -> Finding:
+    own, peer = servers.find(pair.own.name), servers.find(pair.peer.name)
+    known = ", ".join(f"{'*' if one.is_own else ''}{one.name}" for one in servers.servers)
+    return is_so(
+        "node-name",
+        pair.own.name,
+        f"clpstat: {known}",
+        so=own is not None and own.is_own and peer is not None and not peer.is_own,
+        expected=f"*{pair.own.name}, {pair.peer.name}",
+        remedy=words("write both names under [[node]] as clpstat shows them; * marks this EC-VM"),
+    )
+
+
+def _address(pair: Pair, found: frozenset[str]) -> Finding:
+    local = {ipaddress.ip_address(one) for one in found}
+    seen = ", ".join(str(one) for one in sorted(local, key=str) if not one.is_loopback or len(local) == 1)
+    return is_so(
+        "node-address",
+        pair.own.name,
+        seen or "no address",
+        so=ipaddress.ip_address(pair.own.address) in local,
+        expected=pair.own.address,
+        remedy=words(f"correct address in the [[node]] of {pair.own.name}, or this EC-VM's network"),
+    )
+
+
+def _programs(place: str, facts: LinuxFacts) -> Finding:
+    missing = facts.missing_programs
+    return is_so(
+        "programs",
+        place,
+        f"not found: {', '.join(missing)}" if missing else "all found",
+        so=not missing,
+        expected="on PATH or in /usr/bin",
+        remedy=words("link the five commands into /usr/bin; install iputils; install ECX"),
+    )
+
+
+def _folders(place: str, facts: LinuxFacts) -> Finding:
+    bad = [folder for folder, usable in facts.folders.items() if not usable]
+    return is_so(
+        "folders",
+        place,
+        f"cannot be written: {', '.join(bad)}" if bad else ", ".join(facts.folders),
+        so=not bad,
+        expected="folders that root can write",
+        remedy=words("see [paths], and what is in the way there"),
+    )
+
+
+def _maintenance(place: str, flags: Sequence[Flag]) -> Finding:
+    if not flags:
+        return ok("maintenance", place, "nothing")
+    names = [flag.name for flag in flags]
+    remedy = here("; ".join(f"ecx-hyperv maintenance off {shlex.quote(name)}" for name in names))
+    return warning("maintenance", place, f"in maintenance: {', '.join(names)}", "nothing, in daily work", remedy)
+
+
+def _key(place: str, key: FileFacts) -> Finding:
+    if key.mode is None:
+        return wrong("key-file", place, f"no {key.path}", "a private key", here("ecx-hyperv setup ssh"))
+    return _guarded("key-file", place, key, 0o077, "600")
+
+
+def _known_hosts(place: str, known: FileFacts) -> Finding:
+    if known.mode is None:
+        return wrong("known-hosts-file", place, f"no {known.path}", "the hosts' keys", here("ecx-hyperv trust"))
+    return _guarded("known-hosts-file", place, known, 0o022, "644")
+
+
+def _guarded(name: str, place: str, file: FileFacts, not_these: int, mode: str) -> Finding:
+    path = shlex.quote(file.path)
+    if file.owner not in (0, os.geteuid()):
+        return wrong(name, place, f"{file.path} is of user {file.owner}", "of root", here(f"chown root: {path}"))
+    return is_so(
+        name,
+        place,
+        f"{file.path} {file.mode:o}",
+        so=not (file.mode or 0) & not_these,
+        expected=mode,
+        remedy=here(f"chmod {mode} {path}"),
+    )
+
+
+def _protections(place: str, facts: LinuxFacts) -> Iterator[Finding]:
+    """NEC's guide switches some of these off; this program needs none of them off, only what is said here."""
+    yield judged("firewalld", place, facts.firewalld, lambda state: _firewall(place, state, facts.firewall))
+    yield judged("selinux", place, facts.selinux, lambda mode: _selinux(place, mode))
+    yield judged("dnf-makecache", place, facts.dnf_makecache, lambda state: _timer(place, state))
+    yield judged("target-service", place, facts.target_service, lambda state: _service(place, state))
+
+
+def _firewall(place: str, state: str, rules: str | Untold) -> Finding:
+    if state.splitlines()[-1:] != ["active"]:
+        return ok("firewalld", place, "off, as in NEC's guide; the program does not need it off")
+    if isinstance(rules, Untold):
+        return cannot_tell("firewalld", place, rules)
+    line = "firewall-cmd --permanent --add-service=iscsi-target && clpfwctrl.sh --add && firewall-cmd --reload"
+    return is_so(
+        "firewalld",
+        place,
+        "on, the iSCSI target open" if _ISCSI_OPEN.search(rules) else "on, 3260/tcp closed",
+        so=_ISCSI_OPEN.search(rules) is not None,
+        expected="3260/tcp open for the hosts, ECX's ports for the other EC-VM",
+        remedy=here(line),
+    )
+
+
+def _selinux(place: str, mode: str) -> Finding:
+    if mode != "Enforcing":
+        return ok("selinux", place, mode)
+    remedy = here("setenforce 0 && sed -i 's/^SELINUX=.*/SELINUX=permissive/' /etc/selinux/config")
+    expected = "Permissive is enough, or Enforcing with NEC's policy for ECX's drivers"
+    return warning("selinux", place, mode, expected, remedy)
+
+
+def _timer(place: str, state: str) -> Finding:
+    is_on = state.splitlines()[-1:] in (["enabled"], ["enabled-runtime"])
+    remedy = here("systemctl disable --now dnf-makecache.timer")
+    return is_so(
+        "dnf-makecache",
+        place,
+        state or "not there",
+        so=not is_on,
+        expected="disabled",
+        remedy=remedy,
+        outcome=Outcome.WARNING,
+    )
+
+
+def _service(place: str, state: str) -> Finding:
+    last = (state.splitlines() or ["not-found"])[-1]
+    if last == "not-found" or "No such file" in last:
+        return wrong("target-service", place, "not there", "installed", here("dnf -y install targetcli"))
+    remedy = here("systemctl disable target")
+    seen = f"{last}; ECX starts it"
+    return is_so("target-service", place, seen, so=not last.startswith("enabled"), expected="disabled", remedy=remedy)
+
+
+def _disk(place: str, facts: LinuxFacts) -> Iterator[Finding]:
+    parts = (facts.disk.data, facts.disk.cluster)
+    unstable = [one for one in parts if _UNSTABLE.fullmatch(one)]
+    made = {f"/dev/{name}" for name in facts.symlinks}
+    unmade = [one for one in parts if not one.startswith(_STABLE) and not _is_made(one, made)]
+    if unstable:
+        yield warning("udev-rule", place, ", ".join(unstable), "names that stay the same", _RULE)
+    else:
+        yield is_so(
+            "udev-rule",
+            place,
+            f"no rule makes {', '.join(unmade)}" if unmade else ", ".join(parts),
+            so=not unmade,
+            expected=f"a rule for {', '.join(parts)}",
+            remedy=_RULE,
+        )
+    gone = [one for one in parts if not facts.devices.get(one)]
+    yield is_so(
+        "udev-links",
+        place,
+        f"not there: {', '.join(gone)}" if gone else "there",
+        so=not gone,
+        expected=", ".join(parts),
+        remedy=words("see that the disk is attached; then: udevadm control --reload && udevadm trigger"),
+    )
+    served = facts.disk.served
+    yield is_so(
+        "mirror-device",
+        place,
+        f"{served} is {'there' if facts.devices.get(served) else 'not there'}",
+        so=facts.devices.get(served, False),
+        expected=f"{served}, made by ECX's mirror driver",
+        remedy=words("see that ECX runs, that its version knows this kernel, and the mirror disk's settings"),
+    )
+
+
+def _is_made(device: str, made: set[str]) -> bool:
+    # A rule's %n is the number of the partition.
+    return device in made or f"{device.rstrip('0123456789')}%n" in made
+
+
+def serve(initiators: Sequence[str]) -> Remedy:
+    """Return what has the target serve the mirror disk to the hosts."""
+    names = [*initiators, "IQN_OF_HOST_1", "IQN_OF_HOST_2"][: max(2, len(initiators))]
+    return here(" ".join(["ecx-hyperv setup iscsi", *(f"--initiator {name}" for name in names)]))
+
+
+def _target(place: str, facts: LinuxFacts, remedy: Remedy) -> Iterator[Finding]:
+    served = facts.disk.served
+    yield judged("target-backstore", place, facts.saved, lambda saved: _backstore(place, saved, served, remedy))
+    yield judged("target-lun", place, facts.saved, lambda saved: _lun(place, saved, remedy))
+    yield judged("target-acl", place, facts.saved, lambda saved: _acl(place, saved, remedy))
+
+
+def _backstore(place: str, saved: Saved, served: str, remedy: Remedy) -> Finding:
+    devices = [one.dev or one.name for one in saved.storage_objects]
+    return is_so(
+        "target-backstore",
+        place,
+        ", ".join(devices) or f"none in /{SAVED}",
+        so=saved.backstore(served) is not None,
+        expected=served,
+        remedy=remedy,
+    )
+
+
+def _lun(place: str, saved: Saved, remedy: Remedy) -> Finding:
+    backstores = {one.path for one in saved.storage_objects}
+    luns = [lun.storage_object for tpg in saved.tpgs() for lun in tpg.luns]
+    return is_so(
+        "target-lun",
+        place,
+        ", ".join(luns) or "no LUN in an enabled target",
+        so=any(one in backstores for one in luns),
+        expected="a LUN of the backstore",
+        remedy=remedy,
+    )
+
+
+def _acl(place: str, saved: Saved, remedy: Remedy) -> Finding:
+    acls = saved.acls()
+    return is_so(
+        "target-acl",
+        place,
+        ", ".join(acls) or "nobody is let in",
+        so=len(acls) >= 2,
+        expected="the initiators of both hosts",
+        remedy=remedy,
+    )

@@ -1,0 +1,164 @@
+"""What each host must be able to do: its node, its modules, live migration, memory, iSCSI."""
+
+from collections.abc import Iterator
+
+from ecx_hyperv.check.ec_vm import serve
+from ecx_hyperv.check.host_facts import MODULES, HostFacts, Session, VmSettings
+from ecx_hyperv.check.outcome import Finding, Outcome, Untold, cannot_tell, is_so, judged, ok, on_host, words, wrong
+from ecx_hyperv.check.scene import Scene
+from ecx_hyperv.decide.facts import Side
+from ecx_hyperv.host.observe import is_same_address, is_same_host
+
+_GIB = 2**30
+_INSTALL = {
+    "FailoverClusters": "Install-WindowsFeature -Name Failover-Clustering -IncludeManagementTools",
+    "Hyper-V": "Install-WindowsFeature -Name Hyper-V -IncludeManagementTools",
+    "iSCSI": "Set-Service -Name MSiSCSI -StartupType Automatic",
+}
+
+
+def judge_host(scene: Scene, side: Side) -> Iterator[Finding]:
+    """Judge a host that answered."""
+    facts, place = scene.told()[side], scene.place(side)
+    target = scene.config.cluster.iscsi_target
+    yield _modules(place, facts)
+    yield _node(scene, side)
+    yield judged("migration-enabled", place, facts.migration, lambda said: _migration(place, said))
+    yield judged("migration-parallel", place, facts.migration, lambda said: _parallel(scene, place, said))
+    yield _memory(scene, side)
+    yield judged("iscsi-portal", place, facts.portals, lambda portals: _portal(place, portals, target))
+    if scene.group_runs is not False:
+        yield judged("iscsi-connected", place, facts.connections, lambda found: _connected(place, found, target))
+        yield judged("iscsi-persistent", place, facts.sessions, lambda found: _persistent(place, found))
+        yield judged("iscsi-initiator", place, facts.sessions, lambda found: _initiator(scene, place, found))
+
+
+def _modules(place: str, facts: HostFacts) -> Finding:
+    if facts.missing:
+        lines = "; ".join(_INSTALL[module] for module in facts.missing)
+        seen = f"not there: {', '.join(facts.missing)}"
+        return wrong("modules", place, seen, ", ".join(MODULES), on_host(place, lines))
+    return ok("modules", place, ", ".join(MODULES))
+
+
+def _node(scene: Scene, side: Side) -> Finding:
+    place = scene.place(side)
+    views = [scene.told()[side], *(facts for other, facts in scene.told().items() if other is not side)]
+    rows = [row for view in views if isinstance(view.nodes, tuple) for row in view.nodes if is_same_host(row[0], place)]
+    own = scene.told()[side].nodes
+    if not rows:
+        if isinstance(own, Untold):
+            return cannot_tell("node", place, own)
+        return wrong("node", place, "not in the cluster", "Up", words("join it: Add-ClusterNode"))
+    name, state, flags = rows[0]
+    seen = ", ".join([state, *sorted(flags)])
+    if "Quarantined" in flags:
+        return wrong("node", place, seen, "Up", on_host(place, f"Start-ClusterNode -Name {name} -ClearQuarantine"))
+    if isinstance(own, Untold):
+        seen += f"; asked itself: {own.why}"
+        return wrong("node", place, seen, "Up", on_host(place, f"Start-ClusterNode -Name {name}"))
+    if state == "Paused":
+        return wrong("node", place, seen, "Up", on_host(place, f"Resume-ClusterNode -Name {name}"))
+    remedy = on_host(place, f"Start-ClusterNode -Name {name}")
+    return is_so("node", place, seen, so=state == "Up" and not flags, expected="Up", remedy=remedy)
+
+
+def _migration(place: str, said: tuple[bool, int]) -> Finding:
+    return is_so(
+        "migration-enabled",
+        place,
+        "enabled" if said[0] else "not enabled",
+        so=said[0],
+        expected="enabled",
+        remedy=on_host(place, "Enable-VMMigration"),
+    )
+
+
+def _parallel(scene: Scene, place: str, said: tuple[bool, int]) -> Finding:
+    wanted = min(2, max(1, len(scene.config.vm)))
+    return is_so(
+        "migration-parallel",
+        place,
+        f"{said[1]} at a time, {len(scene.config.vm)} VMs",
+        so=said[1] >= wanted,
+        expected=f"at least {wanted}",
+        remedy=on_host(place, "Set-VMHost -MaximumVirtualMachineMigrations 2"),
+        outcome=Outcome.WARNING if said[1] else Outcome.WRONG,
+    )
+
+
+def _memory(scene: Scene, side: Side) -> Finding:
+    """The VMs that run elsewhere must fit here too."""
+    place, free = scene.place(side), scene.told()[side].hello.free_memory
+    if free is None:
+        return cannot_tell("memory", place, Untold(why="the host does not say how much is free"))
+    here_now = _settings(scene.told()[side])
+    elsewhere = {
+        name: vm for other, facts in scene.told().items() if other is not side for name, vm in _settings(facts).items()
+    }
+    needed = sum(vm.memory for name, vm in elsewhere.items() if name not in here_now)
+    return is_so(
+        "memory",
+        place,
+        f"{free / _GIB:.1f} GB free, {needed / _GIB:.1f} GB to take over",
+        so=free >= needed,
+        expected=f"{needed / _GIB:.1f} GB free",
+        remedy=words("give the host more memory, or the VMs less: Set-VM -MemoryStartupBytes"),
+    )
+
+
+def _settings(facts: HostFacts) -> dict[str, VmSettings]:
+    return {name: vm for name, vm in facts.vms.items() if isinstance(vm, VmSettings) and vm.is_clustered}
+
+
+def _portal(place: str, portals: tuple[str, ...], target: str) -> Finding:
+    return is_so(
+        "iscsi-portal",
+        place,
+        ", ".join(portals) or "none",
+        so=any(is_same_address(one, target) for one in portals),
+        expected=target,
+        remedy=on_host(place, f"New-IscsiTargetPortal -TargetPortalAddress {target}"),
+    )
+
+
+def _connected(place: str, connections: tuple[str, ...], target: str) -> Finding:
+    return is_so(
+        "iscsi-connected",
+        place,
+        ", ".join(connections) or "no connection",
+        so=any(is_same_address(one, target) for one in connections),
+        expected=target,
+        remedy=words(f"on {place}: Update-IscsiTargetPortal, then Connect-IscsiTarget with the target's IQN"),
+    )
+
+
+def _persistent(place: str, sessions: tuple[Session, ...]) -> Finding:
+    if not sessions or any(one.is_persistent is None for one in sessions):
+        why = "no session" if not sessions else "the host does not show it"
+        return cannot_tell("iscsi-persistent", place, Untold(why=why))
+    passing = [one.target for one in sessions if not one.is_persistent]
+    return is_so(
+        "iscsi-persistent",
+        place,
+        f"until the next restart only: {', '.join(passing)}" if passing else "connects again after a restart",
+        so=not passing,
+        expected="persistent",
+        remedy=on_host(place, "Get-IscsiSession | Where-Object IsPersistent -eq $false | Register-IscsiSession"),
+    )
+
+
+def _initiator(scene: Scene, place: str, sessions: tuple[Session, ...]) -> Finding:
+    names = {one.initiator for one in sessions if one.initiator}
+    if scene.acls is None or not names:
+        why = "no session" if scene.acls is not None else "the target's settings cannot be read: see target-acl"
+        return cannot_tell("iscsi-initiator", place, Untold(why=why))
+    allowed = {one.casefold() for one in scene.acls}
+    return is_so(
+        "iscsi-initiator",
+        place,
+        ", ".join(sorted(names)),
+        so=any(one.casefold() in allowed for one in names),
+        expected=f"one of {', '.join(scene.acls) or 'none'}",
+        remedy=serve([*scene.acls, *sorted(names)]),
+    )

@@ -1,0 +1,201 @@
+"""What this EC-VM says of itself: its files and what its commands print, as typed facts."""
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from ecx_hyperv.check import target
+from ecx_hyperv.check.outcome import Untold, here, words
+from ecx_hyperv.config import Config
+from ecx_hyperv.deadline import Deadline
+from ecx_hyperv.ecx import clpconf, clpstat
+from ecx_hyperv.ecx.clpconf import ClpConf
+from ecx_hyperv.ecx.commands import Runner, find
+from ecx_hyperv.ecx.environment import local_addresses
+from ecx_hyperv.ecx.expected import Disk, names_in
+from ecx_hyperv.errors import EcxHypervError, LocalError
+
+_T = TypeVar("_T")
+
+SAVED = "etc/target/saveconfig.json"
+RULES = "etc/udev/rules.d"
+PROGRAMS = ("vm-start", "vm-unregister", "genw-vm", "genw-remote-node", "ecx-hyperv", "clpstat", "clpcl", "ping")
+_COMMAND_S = 15.0
+_SYMLINK = re.compile(r'SYMLINK\+?="([^"]+)"')
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """Where the facts come from: commands, and the files below a root."""
+
+    run: Runner
+    root: Path
+    deadline: Deadline
+
+    def file(self, name: str) -> Path:
+        """Return the path of a file of this EC-VM, with or without its leading slash."""
+        return self.root / name.lstrip("/")
+
+    def says(self, *command: str) -> str | Untold:
+        """Return what a command prints, whatever its exit code."""
+        try:
+            done = self.run(command, min(_COMMAND_S, self.deadline.remaining()))
+        except LocalError as error:
+            return Untold(why=error.what)
+        if done.code is None:
+            return Untold(why=f"{command[0]} took too long")
+        return done.text.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """A file that must be guarded; mode and owner are None where it is not there."""
+
+    path: str
+    mode: int | None
+    owner: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LinuxFacts:
+    """Everything that this EC-VM said; an Untold stands in place of what it would not say.
+
+    `devices` tells for each device that ECX names whether it is there, `symlinks` what udev's rules make.
+    """
+
+    firewalld: str | Untold
+    firewall: str | Untold
+    selinux: str | Untold
+    dnf_makecache: str | Untold
+    target_service: str | Untold
+    ecx_version: str | Untold
+    servers: clpstat.Status | Untold
+    addresses: frozenset[str] | Untold
+    symlinks: tuple[str, ...]
+    disk: Disk
+    devices: dict[str, bool]
+    saved: target.Saved | Untold
+    key: FileFacts
+    known_hosts: FileFacts
+    missing_programs: tuple[str, ...]
+    folders: dict[str, bool]
+    conf: ClpConf | Untold
+    os_name: str
+
+
+def read(system: System, config: Config) -> LinuxFacts:
+    """Read everything; what cannot be read is an Untold."""
+    conf = _told(lambda: clpconf.read(system.file(str(clpconf.LIVE))))
+    disk = disk_of(conf, config)
+    return LinuxFacts(
+        firewalld=system.says("systemctl", "is-active", "firewalld"),
+        firewall=system.says("firewall-cmd", "--list-all"),
+        selinux=system.says("getenforce"),
+        dnf_makecache=system.says("systemctl", "is-enabled", "dnf-makecache.timer"),
+        target_service=system.says("systemctl", "is-enabled", "target.service"),
+        ecx_version=_version(system),
+        servers=_told(lambda: clpstat.ask(system.run, system.deadline)),
+        addresses=_told(lambda: local_addresses(system.run)),
+        symlinks=_symlinks(system.file(RULES)),
+        disk=disk,
+        devices={one: os.path.lexists(system.file(one)) for one in (disk.data, disk.cluster, disk.served)},
+        saved=_saved(system),
+        key=_file(config.ssh.key),
+        known_hosts=_file(config.ssh.known_hosts),
+        missing_programs=tuple(name for name in PROGRAMS if not _is_found(name)),
+        folders={folder: _is_usable(Path(folder)) for folder in (config.paths.state, config.paths.run)},
+        conf=conf,
+        os_name=_os_name(system.file("etc/os-release")),
+    )
+
+
+def disk_of(conf: ClpConf | Untold, config: Config) -> Disk:
+    """Return the mirror disk's devices, as ECX has them; the usual ones where it says nothing."""
+    usual = Disk()
+    md = None if isinstance(conf, Untold) else conf.find_resource(names_in(conf, config).md)
+    if md is None:
+        return usual
+    said = md.parameters.get
+    return Disk(
+        data=said("parameters/diskdev/dppath") or usual.data,
+        cluster=said("parameters/diskdev/cppath") or usual.cluster,
+        served=said("parameters/nmppath") or usual.served,
+    )
+
+
+def _told(read_it: Callable[[], _T]) -> _T | Untold:
+    try:
+        return read_it()
+    except EcxHypervError as error:
+        why = error.what + (f": {error.seen}" if error.seen else "")
+        return Untold(why=why, remedy=words(error.remedy) if error.remedy else None)
+
+
+def _version(system: System) -> str | Untold:
+    """Return the version of the package that NEC ships; empty where it is not installed."""
+    asked: Sequence[tuple[str, ...]] = (
+        ("rpm", "-q", "--qf", "%{VERSION}-%{RELEASE}", "expresscls"),
+        ("dpkg-query", "-W", "-f", "${Version}", "expresscls"),
+    )
+    told = [said for command in asked if not isinstance(said := system.says(*command), Untold)]
+    versions = [said for said in told if re.match(r"\d+\.\d", said)]
+    if versions:
+        return versions[0]
+    return "" if told else Untold(why="neither rpm nor dpkg-query is there")
+
+
+def _symlinks(rules: Path) -> tuple[str, ...]:
+    found = []
+    try:
+        for file in sorted(rules.glob("*.rules")):
+            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+            live = [line for line in lines if not line.lstrip().startswith("#")]
+            found += [name for line in live for names in _SYMLINK.findall(line) for name in names.split()]
+    except OSError:
+        return tuple(found)
+    return tuple(found)
+
+
+def _saved(system: System) -> target.Saved | Untold:
+    path = system.file(SAVED)
+    try:
+        return target.parse(path.read_bytes(), f"/{SAVED}")
+    except OSError as error:
+        return Untold(
+            why=f"/{SAVED}: {error.strerror}",
+            remedy=here("ecx-hyperv setup iscsi --initiator IQN_OF_HOST_1 --initiator IQN_OF_HOST_2"),
+        )
+
+
+def _file(path: str) -> FileFacts:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return FileFacts(path, None, None)
+    return FileFacts(path, found.st_mode & 0o777, found.st_uid)
+
+
+def _is_found(name: str) -> bool:
+    try:
+        find(name)
+    except LocalError:
+        return False
+    return True
+
+
+def _is_usable(folder: Path) -> bool:
+    """Tell whether a folder can be written, or made."""
+    existing = next(one for one in (folder, *folder.parents) if one.exists())
+    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+
+
+def _os_name(path: Path) -> str:
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return "unknown"
+    named = [line.partition("=")[2].strip('"') for line in lines if line.startswith("PRETTY_NAME=")]
+    return named[0] if named else "unknown"

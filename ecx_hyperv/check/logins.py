@@ -1,0 +1,183 @@
+"""The way to a host: from its port to a PowerShell with the agent, and how its sshd is set up."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from ecx_hyperv.check.catalogue import Area, names_of
+from ecx_hyperv.check.host_facts import HostFacts, Service
+from ecx_hyperv.check.outcome import (
+    Finding,
+    Outcome,
+    Untold,
+    cannot_tell,
+    here,
+    is_so,
+    judged,
+    ok,
+    on_host,
+    warning,
+    words,
+    wrong,
+)
+from ecx_hyperv.errors import HostError, HostKeyRefused, LoginRefused, NoAgent, SessionLost, Unreachable
+from ecx_hyperv.host.setting_calls import AUTHORIZED_KEYS
+
+_STAGES = ("reachable", "host-key", "login", "powershell")
+_REACHED: dict[type[HostError], str] = {
+    Unreachable: "reachable",
+    HostKeyRefused: "host-key",
+    LoginRefused: "login",
+    NoAgent: "powershell",
+    SessionLost: "powershell",
+}
+_MENDED_BY = {"host-key": here("ecx-hyperv trust"), "login": here("ecx-hyperv setup ssh")}
+_SSH = here("ecx-hyperv setup ssh")
+# Beyond this Kerberos refuses; below it only logs suffer.
+_KERBEROS_S, _LOGS_S = 300, 5
+_ACE = re.compile(r"\(([^;()]*);[^;()]*;([^;()]*);[^;()]*;[^;()]*;([^;()]+)[^()]*\)")
+_SDDL = "O:BAG:SYD:PAI(A;;FA;;;SY)(A;;FA;;;BA)"
+_TRUSTED = {"BA", "SY", "S-1-5-32-544", "S-1-5-18"}
+
+
+def silent(place: str, error: HostError) -> Iterator[Finding]:
+    """Say where the way to a host ends; nobody can tell what lies beyond."""
+    reached = next(stage for kind, stage in _REACHED.items() if isinstance(error, kind))
+    # Without a usable key or a pinned one nothing was sent to the host at all.
+    before = _STAGES[: _STAGES.index(reached)]
+    for stage in before:
+        yield ok(stage, place, "yes")
+    seen = error.what.removeprefix(f"{error.host}: ") + (f": {error.seen}" if error.seen else "")
+    remedy = _MENDED_BY.get(reached) or words(error.remedy or "see the host")
+    yield wrong(reached, place, seen, "that it answers", remedy)
+    reason = Untold(why=f"the host does not answer: see {reached}")
+    beyond = names_of(Area.LOGIN, Area.HOST, Area.EC_GUEST)
+    for name in beyond[beyond.index(reached) + 1 :]:
+        yield cannot_tell(name, place, reason)
+
+
+def judge_login(place: str, facts: HostFacts, asked: tuple[datetime, datetime]) -> Iterator[Finding]:
+    """Judge the way to a host that answered; `asked` is when it was asked and when it had answered."""
+    for stage in _STAGES[:-1]:
+        yield ok(stage, place, "yes")
+    yield _powershell(place, facts)
+    yield _clock(place, facts, asked)
+    yield judged("sshd-passwords", place, facts.sshd_config, lambda lines: _passwords(place, lines))
+    yield judged("sshd-keepalive", place, facts.sshd_config, lambda lines: _keepalive(place, lines))
+    yield judged("sshd-sessions", place, facts.sshd_config, lambda lines: _sessions(place, lines))
+    yield judged("authorized-keys", place, facts.keys_sddl, lambda sddl: _keys(place, sddl))
+    yield judged("services", place, facts.services, lambda services: _services(place, services))
+
+
+def _powershell(place: str, facts: HostFacts) -> Finding:
+    version, language = facts.hello.ps or "unknown", facts.hello.language or "unknown"
+    return is_so(
+        "powershell",
+        place,
+        f"{version}, {language}",
+        so=version.startswith("5.1") and language == "FullLanguage",
+        expected="5.1, FullLanguage",
+        remedy=words("exempt this login from AppLocker or WDAC; install Windows Management Framework 5.1"),
+    )
+
+
+def _clock(place: str, facts: HostFacts, asked: tuple[datetime, datetime]) -> Finding:
+    try:
+        there = datetime.fromisoformat(facts.hello.utc or "").astimezone(UTC)
+    except ValueError:
+        return cannot_tell("clock", place, Untold(why="the host does not say what time it has"))
+    before, after = asked
+    apart = max((before - there).total_seconds() - 1, (there - after).total_seconds(), 0.0)
+    seen = f"{apart:.0f} s apart" if apart else "the same"
+    remedy = words("have hosts and EC-VMs take their time from one source: w32tm /config, chronyd")
+    if apart <= _LOGS_S:
+        return ok("clock", place, seen)
+    make = wrong if apart > _KERBEROS_S else warning
+    return make("clock", place, seen, f"at most {_LOGS_S} s", remedy)
+
+
+def settings(lines: tuple[str, ...]) -> dict[str, str]:
+    """Return what sshd_config says for everybody, by lower-case keyword; the first line for a keyword holds."""
+    found: dict[str, str] = {}
+    for line in lines:
+        key, _, value = line.strip().replace("=", " ", 1).partition(" ")
+        if key.casefold() == "match":
+            break
+        if key and not key.startswith("#"):
+            found.setdefault(key.casefold(), value.strip().strip('"').casefold())
+    return found
+
+
+def _passwords(place: str, lines: tuple[str, ...]) -> Finding:
+    said = settings(lines)
+    open_ways = []
+    if said.get("passwordauthentication", "yes") != "no":
+        open_ways.append("PasswordAuthentication yes")
+    if said.get("permitemptypasswords", "no") != "no":
+        open_ways.append("PermitEmptyPasswords yes")
+    return is_so(
+        "sshd-passwords",
+        place,
+        ", ".join(open_ways) or "keys only",
+        so=not open_ways,
+        expected="PasswordAuthentication no, PermitEmptyPasswords no",
+        remedy=_SSH,
+    )
+
+
+def _keepalive(place: str, lines: tuple[str, ...]) -> Finding:
+    interval = settings(lines).get("clientaliveinterval", "0")
+    return is_so(
+        "sshd-keepalive",
+        place,
+        f"ClientAliveInterval {interval}",
+        so=interval not in ("0", "0s"),
+        expected="ClientAliveInterval 15",
+        remedy=_SSH,
+        outcome=Outcome.WARNING,
+    )
+
+
+def _sessions(place: str, lines: tuple[str, ...]) -> Finding:
+    most = settings(lines).get("maxsessions", "10")
+    return is_so(
+        "sshd-sessions",
+        place,
+        f"MaxSessions {most}",
+        so=most.isdecimal() and int(most) >= 2,
+        expected="MaxSessions 10, sshd's default",
+        remedy=_SSH,
+    )
+
+
+def _keys(place: str, sddl: str) -> Finding:
+    owner = re.match(r"O:(S-[0-9-]+|[A-Z]{2})", sddl)
+    others = {trustee for kind, _, trustee in _ACE.findall(sddl) if kind == "A" and trustee not in _TRUSTED}
+    if owner is None or owner[1] not in _TRUSTED:
+        others.add(f"owner {owner[1] if owner else 'unknown'}")
+    return is_so(
+        "authorized-keys",
+        place,
+        f"also open to {', '.join(sorted(others))}" if others else "Administrators and SYSTEM only",
+        so=not others,
+        expected="Administrators and SYSTEM only",
+        remedy=on_host(
+            place,
+            f"$acl = Get-Acl -LiteralPath '{AUTHORIZED_KEYS}'; $acl.SetSecurityDescriptorSddlForm('{_SDDL}');"
+            f" Set-Acl -LiteralPath '{AUTHORIZED_KEYS}' -AclObject $acl",
+        ),
+    )
+
+
+def _services(place: str, services: tuple[Service, ...]) -> Finding:
+    by_name = {one.name.casefold(): one for one in services}
+    off = []
+    for name in ("sshd", "MSiSCSI"):
+        one = by_name.get(name.casefold())
+        if one is None or one.start != "Automatic" or one.status != "Running":
+            off.append((name, "not there" if one is None else f"{one.status}, {one.start}"))
+    if not off:
+        return ok("services", place, "sshd and MSiSCSI start with the host")
+    lines = [f"Set-Service -Name {name} -StartupType Automatic; Start-Service -Name {name}" for name, _ in off]
+    seen = "; ".join(f"{name}: {how}" for name, how in off)
+    return wrong("services", place, seen, "Running, Automatic", on_host(place, "; ".join(lines)))

@@ -1,0 +1,118 @@
+"""What a check comes to."""
+
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import TypeVar
+
+from msgspec import Struct
+
+from ecx_hyperv.exits import Exit, worst
+
+_T = TypeVar("_T")
+
+
+class Outcome(Enum):
+    """How a check ended."""
+
+    OK = "ok"
+    WARNING = "warning"
+    WRONG = "wrong"
+    CANNOT_TELL = "cannot tell"
+
+
+class Where(Enum):
+    """Where a remedy is run: in PowerShell on the host, as root on the EC-VM, or nowhere, since it is words."""
+
+    HOST = "host"
+    EC_VM = "ec-vm"
+    PERSON = "person"
+
+
+class Remedy(Struct, frozen=True, kw_only=True):
+    """What mends it: a line to run, or words for a person; `on` names the machine."""
+
+    run: str
+    where: Where = Where.PERSON
+    on: str = ""
+
+    def __str__(self) -> str:
+        return f"on {self.on}: {self.run}" if self.on else self.run
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """What one check found in one place: a host, a VM, an EC-VM, a resource of ECX, or the cluster."""
+
+    name: str
+    place: str
+    outcome: Outcome
+    seen: str
+    expected: str = ""
+    remedy: Remedy | None = None
+    means: str = ""
+
+
+class Untold(Struct, frozen=True, kw_only=True):
+    """A fact that could not be read, and why."""
+
+    why: str
+    remedy: Remedy | None = None
+
+
+def words(text: str) -> Remedy:
+    """Return a remedy that a person must read."""
+    return Remedy(run=text)
+
+
+def on_host(host: str, line: str) -> Remedy:
+    """Return a line for PowerShell on a host."""
+    return Remedy(run=line, where=Where.HOST, on=host)
+
+
+def here(line: str) -> Remedy:
+    """Return a line for a root shell on this EC-VM."""
+    return Remedy(run=line, where=Where.EC_VM)
+
+
+def quoted(text: str) -> str:
+    """Return a text as PowerShell takes it literally."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def ok(name: str, place: str, seen: str) -> Finding:
+    """All is as it should be."""
+    return Finding(name=name, place=place, outcome=Outcome.OK, seen=seen)
+
+
+def wrong(name: str, place: str, seen: str, expected: str, remedy: Remedy) -> Finding:
+    """It is not as it must be."""
+    return Finding(name=name, place=place, outcome=Outcome.WRONG, seen=seen, expected=expected, remedy=remedy)
+
+
+def warning(name: str, place: str, seen: str, expected: str, remedy: Remedy) -> Finding:
+    """It works, but a person should know."""
+    return Finding(name=name, place=place, outcome=Outcome.WARNING, seen=seen, expected=expected, remedy=remedy)
+
+
+def cannot_tell(name: str, place: str, untold: Untold) -> Finding:
+    """Nobody knows."""
+    return Finding(name=name, place=place, outcome=Outcome.CANNOT_TELL, seen=untold.why, remedy=untold.remedy)
+
+
+def judged(name: str, place: str, fact: _T | Untold, judge: Callable[[_T], Finding]) -> Finding:
+    """Judge a fact, if it was told."""
+    return cannot_tell(name, place, fact) if isinstance(fact, Untold) else judge(fact)
+
+
+def is_so(
+    name: str, place: str, seen: str, *, so: bool, expected: str, remedy: Remedy, outcome: Outcome = Outcome.WRONG
+) -> Finding:
+    """It is as expected, or `outcome`."""
+    if so:
+        return ok(name, place, seen)
+    return Finding(name=name, place=place, outcome=outcome, seen=seen, expected=expected, remedy=remedy)
+
+
+def exit_of(findings: Iterable[Finding]) -> Exit:
+    """Return the exit code that speaks for all findings: what is wrong before what nobody knows; warnings are DONE."""
+    codes = {Outcome.WRONG: Exit.NOT_AS_ASKED, Outcome.CANNOT_TELL: Exit.CANNOT_TELL}
+    return worst(codes.get(finding.outcome, Exit.DONE) for finding in findings)

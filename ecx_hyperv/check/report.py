@@ -1,0 +1,106 @@
+"""The report for a support case: what is configured, what the checks found, what was logged last; no secret in it."""
+
+import os
+import platform
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from ecx_hyperv.check.outcome import Finding, Outcome
+from ecx_hyperv.errors import LocalError
+
+_LIBRARIES = ("ecx-hyperv", "paramiko", "cryptography", "click", "msgspec", "structlog", "tenacity", "rich")
+_LOG_LINES = 150
+_LOG_BYTES = 256 * 1024
+_REMOVED = "<removed>"
+# A key, whole or cut off; a word that gives what follows away; anything long and random.
+_PRIVATE = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL)
+_PUBLIC = re.compile(r"\b(ssh-(?:rsa|ed25519|dss)|ecdsa-sha2-\S+) [A-Za-z0-9+/=]{40,}")
+_NAMED = re.compile(
+    r"(?i)\b((?:[a-z0-9]+[_-])*(?:pass(?:word|wd|phrase)?|secret|token|api[_-]?key|credential|chap)\w*)"
+    r"(\"?\s*[=:]\s*)(\"[^\"\n]*\"|'[^'\n]*'|[^\s,;]+)"
+)
+_LONG = re.compile(r"[A-Za-z0-9+/]{64,}={0,2}")
+
+
+def redact(text: str) -> str:
+    """Return a text without keys, passwords and whatever else may give access."""
+    text = _PRIVATE.sub(_REMOVED, text)
+    text = _PUBLIC.sub(rf"\1 {_REMOVED}", text)
+    text = _NAMED.sub(lambda found: f"{found[1]}{found[2]}{_REMOVED}", text)
+    return _LONG.sub(_REMOVED, text)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a report for its owner's eyes only, whole or not at all; raises LocalError."""
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
+        try:
+            with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(text)
+            os.replace(name, path)
+        except BaseException:
+            os.unlink(name)
+            raise
+    except OSError as error:
+        raise LocalError(
+            f"the report {path} cannot be written", seen=error.strerror or str(error), remedy="name another file"
+        ) from None
+
+
+def compose(
+    findings: Sequence[Finding], node: str, written: str, config: Path, os_name: str, ecx: str, logs: Path
+) -> str:
+    """Return the whole report; `written` is when, `logs` the folder of ECX's logs."""
+    parts = [
+        f"ecx-hyperv report of {node}, {written}\n",
+        _section("versions", _versions(os_name, ecx)),
+        _section("checks", _findings(findings)),
+        _section(f"configuration: {config}", [_text(config)]),
+        *(_section(f"last runs: {file.name}", _tail(file)) for file in _logs(logs)),
+    ]
+    return redact("\n".join(parts))
+
+
+def _section(title: str, lines: Iterator[str] | list[str]) -> str:
+    return "\n".join([f"== {title}", *lines, ""])
+
+
+def _versions(os_name: str, ecx: str) -> Iterator[str]:
+    yield f"python {platform.python_version()} on {os_name}, kernel {platform.release()}"
+    yield f"ECX {ecx}"
+    for name in _LIBRARIES:
+        try:
+            yield f"{name} {version(name)}"
+        except PackageNotFoundError:
+            yield f"{name}: not known"
+
+
+def _findings(findings: Sequence[Finding]) -> Iterator[str]:
+    for one in findings:
+        yield f"{one.outcome.value:12}{one.name:22}{one.place}: {one.seen}"
+        if one.outcome is not Outcome.OK:
+            yield f"{'':12}expected: {one.expected or '-'}; do: {one.remedy or '-'}"
+
+
+def _logs(folder: Path) -> list[Path]:
+    """Return the logs that the program's resources and monitors write."""
+    return sorted(file for kind in ("exec-*.log", "genw-*.log") for file in folder.glob(kind) if file.is_file())
+
+
+def _tail(file: Path) -> list[str]:
+    try:
+        with file.open("rb") as content:
+            content.seek(max(0, file.stat().st_size - _LOG_BYTES))
+            return content.read().decode("utf-8", "replace").splitlines()[-_LOG_LINES:]
+    except OSError as error:
+        return [f"cannot be read: {error.strerror}"]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"

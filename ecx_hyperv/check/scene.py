@@ -1,0 +1,45 @@
+"""What is known of the whole set-up when it is judged."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ecx_hyperv.check.host_facts import HostFacts
+from ecx_hyperv.config import Config
+from ecx_hyperv.decide.facts import Side
+from ecx_hyperv.ecx.environment import Pair
+from ecx_hyperv.errors import HostError
+from ecx_hyperv.host.observe import is_same_host
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Both hosts as they answered, or why not.
+
+    `group_runs` is whether ECX has the failover group online anywhere, None where that is not known: without it no VM
+    is registered and no disk served, and that is as it should be. `acls` are the initiators that the target lets in.
+    """
+
+    config: Config
+    pair: Pair
+    hosts: Mapping[Side, HostFacts | HostError]
+    group_runs: bool | None
+    acls: tuple[str, ...] | None = None
+
+    def place(self, side: Side) -> str:
+        """Return a host's name, its address where it did not say."""
+        facts = self.hosts[side]
+        return self.pair.of(side).host if isinstance(facts, HostError) else facts.hello.host
+
+    def told(self) -> dict[Side, HostFacts]:
+        """Return the hosts that answered."""
+        return {side: facts for side, facts in self.hosts.items() if not isinstance(facts, HostError)}
+
+    def node_name(self, side: Side) -> str:
+        """Return the name of a host's node in the cluster, as the cluster spells it."""
+        place = self.place(side)
+        for facts in self.told().values():
+            if isinstance(facts.nodes, tuple):
+                found = [name for name, _, _ in facts.nodes if is_same_host(name, place)]
+                if found:
+                    return found[0]
+        return place

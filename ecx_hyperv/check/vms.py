@@ -1,0 +1,212 @@
+"""How the EC-VMs and the protected VMs are set up in Hyper-V and in the cluster."""
+
+from collections.abc import Iterator
+
+from ecx_hyperv.check.catalogue import Area, names_of
+from ecx_hyperv.check.host_facts import GroupSettings, HostFacts, Services, VmSettings
+from ecx_hyperv.check.outcome import (
+    Finding,
+    Outcome,
+    Remedy,
+    Untold,
+    cannot_tell,
+    is_so,
+    judged,
+    ok,
+    on_host,
+    quoted,
+    words,
+    wrong,
+)
+from ecx_hyperv.check.scene import Scene
+from ecx_hyperv.config import Vm
+from ecx_hyperv.decide.facts import Side
+
+_SERVICES = {
+    "heartbeat": "84EAAE65-2F2E-45F5-9BB5-0E857DC8EB47",
+    "shutdown": "9F8233AC-BE49-4C79-8EE3-E7E1985B2077",
+}
+_CSV_ROOT = "c:\\clusterstorage\\"
+
+
+def judge_ec_guest(scene: Scene, side: Side) -> Iterator[Finding]:
+    """Judge the EC-VM of a host that answered."""
+    facts, name, host = scene.told()[side], scene.pair.of(side).vm, scene.place(side)
+    settings = facts.vms.get(name.casefold(), Untold(why="it was not asked for"))
+    beyond = [one for one in names_of(Area.EC_GUEST) if one != "ec-vm-known"]
+    if settings is None:
+        remedy = words(f"correct vm in the [[node]] of {scene.pair.of(side).name}")
+        yield wrong("ec-vm-known", name, f"{host} has no VM of that name", "the EC-VM's name in Hyper-V", remedy)
+    if settings is None or isinstance(settings, Untold):
+        reason = settings or Untold(why="see ec-vm-known")
+        for one in beyond if settings is None else ["ec-vm-known", *beyond]:
+            yield cannot_tell(one, name, reason)
+        return
+    yield ok("ec-vm-known", name, f"on {host}")
+    yield _action("ec-vm-start-action", name, host, "AutomaticStartAction", settings.start_action, "Start")
+    yield is_so(
+        "ec-vm-start-delay",
+        name,
+        f"{settings.start_delay} s",
+        so=settings.start_delay > 0,
+        expected="5 s",
+        remedy=on_host(host, f"Set-VM -Name {quoted(name)} -AutomaticStartDelay 5"),
+        outcome=Outcome.WARNING,
+    )
+    yield _action("ec-vm-stop-action", name, host, "AutomaticStopAction", settings.stop_action, "ShutDown")
+    yield is_so(
+        "ec-vm-clustered",
+        name,
+        "clustered" if settings.is_clustered else "not clustered",
+        so=not settings.is_clustered,
+        expected="not clustered",
+        remedy=words(f"in Failover Cluster Manager remove the role {name}, keeping the VM"),
+    )
+    services = facts.services_of.get(name.casefold()) or Untold(why="the host does not show its integration services")
+    yield judged("ec-vm-heartbeat", name, services, lambda said: _service("ec-vm-heartbeat", name, host, said))
+
+
+def judge_vm(scene: Scene, vm: Vm) -> Iterator[Finding]:
+    """Judge a protected VM; its settings can be read only where it is registered."""
+    told = scene.told()
+    if not told:
+        for name in names_of(Area.VM):
+            yield cannot_tell(name, vm.name, Untold(why="no host answers"))
+        return
+    yield from _group(scene, vm)
+    known = {side: facts for side, facts in told.items() if isinstance(facts.vms.get(vm.name.casefold()), VmSettings)}
+    if known:
+        side, facts = next(iter(known.items()))
+        yield from _settings(scene, vm, scene.place(side), facts)
+        return
+    if scene.group_runs is False:
+        return
+    reasons = [one for facts in told.values() if isinstance(one := facts.vms.get(vm.name.casefold()), Untold)]
+    reason = reasons[0] if reasons else Untold(why="registered on no host that answers")
+    for name in names_of(Area.VM):
+        if name not in _OF_GROUP:
+            yield cannot_tell(name, vm.name, reason)
+
+
+_OF_GROUP = ("vm-clustered", "vm-failover", "vm-failback")
+
+
+def _group(scene: Scene, vm: Vm) -> Iterator[Finding]:
+    lists = {side: facts.groups for side, facts in scene.told().items() if isinstance(facts.groups, tuple)}
+    if not lists:
+        first = next(iter(scene.told().values())).groups
+        for name in _OF_GROUP:
+            yield cannot_tell(name, vm.name, first if isinstance(first, Untold) else Untold(why="no host knows"))
+        return
+    side, groups = next(iter(lists.items()))
+    host = scene.place(side)
+    found = next((one for one in groups if one.name.casefold() == vm.name.casefold()), None)
+    if found is None:
+        line = f"Add-ClusterVirtualMachineRole -VMName {quoted(vm.name)}"
+        yield wrong("vm-clustered", vm.name, "no group of that name", "a role of the cluster", on_host(host, line))
+        for name in _OF_GROUP[1:]:
+            yield cannot_tell(name, vm.name, Untold(why="see vm-clustered"))
+        return
+    yield ok("vm-clustered", vm.name, "a role of the cluster")
+    yield from _failover(host, vm.name, found)
+
+
+def _failover(host: str, vm: str, group: GroupSettings) -> Iterator[Finding]:
+    lines = [
+        f"(Get-ClusterGroup -Name {quoted(vm)}).{key} = 0"
+        for key, value in (("FailoverThreshold", group.threshold), ("FailoverPeriod", group.period))
+        if value != 0
+    ]
+    yield is_so(
+        "vm-failover",
+        vm,
+        f"{group.threshold} failures in {group.period} hours",
+        so=not lines,
+        expected="0 failures in 0 hours",
+        remedy=on_host(host, "; ".join(lines)),
+    )
+    yield is_so(
+        "vm-failback",
+        vm,
+        "prevented" if group.failback == 0 else "allowed",
+        so=group.failback == 0,
+        expected="prevented",
+        remedy=on_host(host, f"(Get-ClusterGroup -Name {quoted(vm)}).AutoFailbackType = 0"),
+    )
+
+
+def _settings(scene: Scene, vm: Vm, host: str, facts: HostFacts) -> Iterator[Finding]:
+    settings = facts.vms[vm.name.casefold()]
+    assert isinstance(settings, VmSettings)  # noqa: S101 - the caller has seen to it
+    yield _on_csv(scene, vm, host, facts, settings)
+    yield _action("vm-start-action", vm.name, host, "AutomaticStartAction", settings.start_action, "Nothing")
+    yield _action("vm-stop-action", vm.name, host, "AutomaticStopAction", settings.stop_action, "ShutDown")
+    yield _critical(scene, vm.name, host, settings)
+    services = facts.services_of.get(vm.name.casefold()) or Untold(why="the host does not show its services")
+    for check in ("vm-heartbeat", "vm-shutdown"):
+        yield judged(check, vm.name, services, lambda said, check=check: _service(check, vm.name, host, said))  # type: ignore[misc]
+
+
+def _on_csv(scene: Scene, vm: Vm, host: str, facts: HostFacts, settings: VmSettings) -> Finding:
+    elsewhere = [path for path in settings.disks if not path.casefold().startswith(_CSV_ROOT)]
+    move = words(f"on {host}: Move-VMStorage, all of it into a folder of {scene.config.csv_of(vm.name)}")
+    if elsewhere or not settings.disks:
+        seen = ", ".join(elsewhere) or "no disk"
+        return wrong("vm-on-csv", vm.name, seen, "C:\\ClusterStorage\\...", move)
+    depends = facts.volumes_of.get(vm.name.casefold(), Untold(why="the host does not show its volumes"))
+    volumes = facts.volumes
+    if isinstance(depends, Untold) or isinstance(volumes, Untold):
+        return cannot_tell("vm-on-csv", vm.name, depends if isinstance(depends, Untold) else _as_untold(volumes))
+    names = {one.id.strip("{}").casefold(): one.name for one in volumes}
+    seen_on = [names.get(one, one) for one in depends]
+    wanted = scene.config.csv_of(vm.name) or ""
+    remedy = words(f"correct csv in the [[vm]] of {vm.name}, or move its disks: Move-VMStorage")
+    is_there = wanted.casefold() in {one.casefold() for one in seen_on}
+    return is_so("vm-on-csv", vm.name, ", ".join(seen_on) or "no volume", so=is_there, expected=wanted, remedy=remedy)
+
+
+def _as_untold(fact: object) -> Untold:
+    return fact if isinstance(fact, Untold) else Untold(why="not shown")
+
+
+def _critical(scene: Scene, vm: str, host: str, settings: VmSettings) -> Finding:
+    minutes = max(30, round(scene.config.timing.critical / 60))
+    return is_so(
+        "vm-critical-action",
+        vm,
+        f"{settings.critical_action}, off after {settings.critical_minutes} minutes",
+        so=settings.critical_action == "Pause" and settings.critical_minutes * 60 >= scene.config.timing.critical,
+        expected=f"Pause, for longer than a failover takes ([timing] critical, {scene.config.timing.critical:g} s)",
+        remedy=on_host(
+            host,
+            f"Set-VM -Name {quoted(vm)} -AutomaticCriticalErrorAction Pause"
+            f" -AutomaticCriticalErrorActionTimeout {minutes}",
+        ),
+    )
+
+
+def _action(check: str, vm: str, host: str, parameter: str, seen: str, wanted: str) -> Finding:
+    remedy = on_host(host, f"Set-VM -Name {quoted(vm)} -{parameter} {wanted}")
+    return is_so(check, vm, seen or "not shown", so=seen == wanted, expected=wanted, remedy=remedy)
+
+
+def _service(check: str, vm: str, host: str, services: Services) -> Finding:
+    kind = check.rsplit("-", 1)[-1]
+    enabled = services.heartbeat if kind == "heartbeat" else services.shutdown
+    if enabled is None:
+        return cannot_tell(check, vm, Untold(why="the VM shows no such integration service"))
+    return is_so(
+        check,
+        vm,
+        "enabled" if enabled else "disabled",
+        so=enabled,
+        expected="enabled",
+        remedy=_enable(host, vm, _SERVICES[kind]),
+    )
+
+
+def _enable(host: str, vm: str, id_: str) -> Remedy:
+    line = (
+        f"Get-VMIntegrationService -VMName {quoted(vm)} | Where-Object Id -like '*{id_}' | Enable-VMIntegrationService"
+    )
+    return on_host(host, line)
