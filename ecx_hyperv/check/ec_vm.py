@@ -256,6 +256,11 @@ def serve(initiators: Sequence[str]) -> Remedy:
 
 def _target(place: str, facts: LinuxFacts, remedy: Remedy) -> Iterator[Finding]:
     served = facts.disk.served
+    if isinstance(facts.saved, Untold):
+        yield wrong("target-backstore", place, facts.saved.why, served, remedy)
+        for name in ("target-lun", "target-acl"):
+            yield cannot_tell(name, place, Untold(why="see target-backstore"))
+        return
     yield judged("target-backstore", place, facts.saved, lambda saved: _backstore(place, saved, served, remedy))
     yield judged("target-lun", place, facts.saved, lambda saved: _lun(place, saved, remedy))
     yield judged("target-acl", place, facts.saved, lambda saved: _acl(place, saved, remedy))

@@ -1,11 +1,12 @@
 """ECX's own settings, from its clp.conf, against what the program needs of them."""
 
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ecx_hyperv.check.outcome import Finding, Untold, cannot_tell, here, is_so, ok, words, wrong
+from ecx_hyperv.check.outcome import Finding, Remedy, Untold, cannot_tell, here, is_so, ok, words, wrong
 from ecx_hyperv.config import Config
-from ecx_hyperv.ecx.clpconf import LIVE, ClpConf, Monitor, Resource
+from ecx_hyperv.ecx.clpconf import ClpConf, Monitor, Resource
 from ecx_hyperv.ecx.environment import Pair
 from ecx_hyperv.ecx.expected import Deviation, Expected, Section, compare, expected, find, names_in
 from ecx_hyperv.errors import UsageError
@@ -44,7 +45,6 @@ _CHECKS: Mapping[str, Mapping[str, str]] = {
     "md": {"": "ecx-mirror"},
 }
 _WATCH = {"": "ecx-watch"}
-_SETUP = here(f"cp {LIVE} . && ecx-hyperv setup ecx --conf clp.conf --apply --push")
 
 
 def judge_ecx(conf: ClpConf | Untold, config: Config, pair: Pair, scripts: Mapping[str, bool]) -> Iterator[Finding]:
@@ -87,9 +87,9 @@ def _object(conf: ClpConf, wanted: Expected, scripts: Mapping[str, bool]) -> Ite
     missing = [one for one in deviations if not one.path]
     found = find(conf, wanted)
     if not wanted.must:
-        yield _finding("ecx-watch", wanted, list(deviations), found)
+        yield _finding("ecx-watch", wanted, list(deviations), found, conf.file)
         return
-    yield _finding("ecx-object", wanted, missing, found)
+    yield _finding("ecx-object", wanted, missing, found, conf.file)
     if missing:
         for name in dict.fromkeys(_name(table, one.path) for one in wanted.parameters):
             yield cannot_tell(name, wanted.name, Untold(why="see ecx-object"))
@@ -102,19 +102,27 @@ def _object(conf: ClpConf, wanted: Expected, scripts: Mapping[str, bool]) -> Ite
     if wanted.scripts is not None and not scripts.get(wanted.name, True):
         by_name["ecx-script"].append(Deviation(wanted, "script", "the program's own", "another text", "it runs that"))
     for name, different in by_name.items():
-        yield _finding(name, wanted, different, found)
+        yield _finding(name, wanted, different, found, conf.file)
 
 
 def _name(table: Mapping[str, str], path: str) -> str:
     return next(name for beginning, name in table.items() if path.startswith(beginning))
 
 
-def _finding(name: str, wanted: Expected, different: list[Deviation], found: Resource | Monitor | None) -> Finding:
+def _finding(
+    name: str, wanted: Expected, different: list[Deviation], found: Resource | Monitor | None, file: str
+) -> Finding:
     if not different:
         return ok(name, wanted.name, _seen(name, wanted, found))
     seen = "; ".join(f"{one.path} {one.seen}".strip() for one in different)
     expects = "; ".join(f"{one.path} {one.wanted}".strip() for one in different)
-    return wrong(name, wanted.name, seen, f"{expects}: {different[0].why}", _SETUP)
+    return wrong(name, wanted.name, seen, f"{expects}: {different[0].why}", _setup(file))
+
+
+def _setup(file: str) -> Remedy:
+    return here(
+        f"cd $(mktemp -d) && cp {shlex.quote(file)} clp.conf && ecx-hyperv setup ecx --conf clp.conf --apply --push"
+    )
 
 
 def _seen(name: str, wanted: Expected, found: Resource | Monitor | None) -> str:
@@ -140,8 +148,14 @@ def read_scripts(root: Path, source: Path | None, conf: ClpConf | Untold, config
     return {
         one.name: _is_same(source / one.scripts.value, _folder(root, conf, one))
         for one in wanted
-        if one.scripts is not None
+        if one.scripts is not None and not _is_elsewhere(find(conf, one))
     }
+
+
+def _is_elsewhere(found: Resource | Monitor | None) -> bool:
+    """Tell whether scripts are set by an absolute path: then they are the user's own affair."""
+    paths = ("parameters/act/path", "parameters/path")
+    return found is not None and any(found.parameters.get(path, "").startswith("/") for path in paths)
 
 
 def _is_same(source: Path, placed: Path) -> bool:

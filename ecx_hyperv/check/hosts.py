@@ -150,8 +150,8 @@ def _persistent(place: str, sessions: tuple[Session, ...]) -> Finding:
 
 def _initiator(scene: Scene, place: str, sessions: tuple[Session, ...]) -> Finding:
     names = {one.initiator for one in sessions if one.initiator}
-    if scene.acls is None or not names:
-        why = "no session" if scene.acls is not None else "the target's settings cannot be read: see target-acl"
+    if scene.acls is None or len(scene.acls) < 2 or not names:
+        why = "the host shows no session" if not names else "the target does not let two hosts in: see target-acl"
         return cannot_tell("iscsi-initiator", place, Untold(why=why))
     allowed = {one.casefold() for one in scene.acls}
     return is_so(

@@ -27,7 +27,7 @@ USER = "Administrator@2016dom.local"
 CSV = "Cluster Disk 1"
 COMMANDS = (
     *("clpstat", "clpcl", "clpgrp", "clplogcmd", "ping"),
-    *("systemctl", "firewall-cmd", "getenforce", "setenforce", "rpm", "ip"),
+    *("systemctl", "firewall-cmd", "getenforce", "setenforce", "rpm", "ip", "clpfwctrl.sh"),
 )
 
 _CONFIG = """\
@@ -195,6 +195,21 @@ def _make_commands(folder: Folder) -> None:
         path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I "{stand_in}" {name} "$@"\n', encoding="utf-8")
         path.chmod(0o755)
     _make_ssh(folder)
+    _make_clpcfctrl(folder)
+
+
+def _make_clpcfctrl(folder: Folder) -> None:
+    """Make the stand-in for clpcfctrl --push -l -x FOLDER: what is in the folder holds on both EC-VMs."""
+    lines = ["#!/bin/sh -e", 'while [ "$1" != -x ]; do shift; done']
+    for node in NODES:
+        ecx = shlex.quote(str(folder.root(node) / "opt/nec/clusterpro"))
+        lines += [
+            f'cp "$2/clp.conf" {ecx}/etc/clp.conf',
+            f'[ ! -d "$2/scripts" ] || cp -r "$2/scripts/." {ecx}/scripts/',
+        ]
+    path = folder.bin / "clpcfctrl"
+    path.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    path.chmod(0o755)
 
 
 def _make_ssh(folder: Folder) -> None:

@@ -114,4 +114,6 @@ _COMMANDS: dict[str, Callable[[LinuxFacts, list[str]], Said]] = {
     "setenforce": _setenforce,
     "rpm": _rpm,
     "ip": _ip,
+    # Opens the firewall for ECX itself.
+    "clpfwctrl.sh": lambda _facts, _arguments: (0, ""),
 }

@@ -238,7 +238,7 @@ class Orders:
         "clplogcmd": _clplogcmd,
         "ping": _ping,
         "systemctl": _systemctl,
-        **dict.fromkeys(("firewall-cmd", "getenforce", "setenforce", "rpm", "ip"), _linux),
+        **dict.fromkeys(("firewall-cmd", "getenforce", "setenforce", "rpm", "ip", "clpfwctrl.sh"), _linux),
         "set": _set,
         "powershell": _powershell,
         "power": _power,

@@ -1,0 +1,1 @@
+"""Whether everything is right: each check, ok and not."""
