@@ -40,8 +40,8 @@ _SDDL = "O:BAG:SYD:PAI(A;;FA;;;SY)(A;;FA;;;BA)"
 _TRUSTED = {"BA", "SY", "S-1-5-32-544", "S-1-5-18"}
 
 
-def silent(place: str, error: HostError) -> Iterator[Finding]:
-    """Say where the way to a host ends; nobody can tell what lies beyond."""
+def silent(place: str, error: HostError, *, tried: bool) -> Iterator[Finding]:
+    """Say where the way to a host ends; nobody can tell what lies beyond, unless the wire was tried all the same."""
     reached = next(stage for kind, stage in _REACHED.items() if isinstance(error, kind))
     # Without a usable key or a pinned one nothing was sent to the host at all.
     before = _STAGES[: _STAGES.index(reached)]
@@ -51,7 +51,7 @@ def silent(place: str, error: HostError) -> Iterator[Finding]:
     remedy = _MENDED_BY.get(reached) or words(error.remedy or "see the host")
     yield wrong(reached, place, seen, "that it answers", remedy)
     reason = Untold(why=f"the host does not answer: see {reached}")
-    beyond = names_of(Area.LOGIN, Area.HOST, Area.EC_GUEST)
+    beyond = names_of(Area.LOGIN, Area.HOST, Area.EC_GUEST, *(() if tried else (Area.WIRE,)))
     for name in beyond[beyond.index(reached) + 1 :]:
         yield cannot_tell(name, place, reason)
 

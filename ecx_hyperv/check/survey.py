@@ -106,15 +106,17 @@ class Surveyor:
     ) -> Iterator[Finding]:
         for side, facts in scene.hosts.items():
             place = scene.place(side)
+            trials = tried.get(side, Tried())
             if isinstance(facts, HostError):
-                yield from silent(place, facts)
+                yield from silent(place, facts, tried=trials.input is not None)
+                if trials.input is None:
+                    continue
             else:
                 yield from judge_login(place, facts, asked)
                 yield from judge_host(scene, side)
                 yield from judge_ec_guest(scene, side)
             told = None if isinstance(facts, HostError) else facts
-            if side in tried or told is not None:
-                yield from judge_wire(place, tried.get(side, Tried()), told, self.config.ssh.stdin)
+            yield from judge_wire(place, trials, told, self.config.ssh.stdin)
         yield from judge_cluster(scene)
         for vm in self.config.vm:
             yield from judge_vm(scene, vm)

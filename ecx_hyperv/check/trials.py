@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ecx_hyperv.config import StdinWay
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.errors import HostError, SessionLost
-from ecx_hyperv.host.session import Agent, agent_script
+from ecx_hyperv.host.session import HELLO_S, Agent, agent_script
 from ecx_hyperv.host.ssh import Connection
 from ecx_hyperv.host.wire import Answer, Call, Reply, Request, encode_request, encode_script
 
@@ -49,6 +49,7 @@ class Trial:
     connect: Callable[[Deadline], Connection]
     powershell: str
     idle_s: float
+    hello_s: float = HELLO_S
     deadman_s: float = _DEADMAN_S
     end_s: float = _END_S
     request_s: float = _REQUEST_S
@@ -89,7 +90,7 @@ class Trial:
         try:
             agent = self._start(connection, StdinWay.HANDLE, deadline)
             agent.send(encode_script(agent_script()), deadline)
-            agent.hello(deadline)
+            agent.hello(deadline.within(self.hello_s))
         except HostError as error:
             tried.handle = str(error)
             return None

@@ -25,9 +25,12 @@ def judge_wire(place: str, tried: Tried, facts: HostFacts | None, way: StdinWay)
     yield _part("wire-names", place, tried.names, "Japanese comes back unharmed", dead)
     yield _part("wire-reply", place, tried.reply, f"{REPLY_BYTES // 1024} KiB in one answer", dead)
     yield _part("wire-refusal", place, tried.refusal, "refuses what it must", dead)
-    if facts is not None:
-        yield _cmdlets(place, facts)
-        yield _times(place, tried, facts)
+    if facts is None:
+        asked = Untold(why="the host does not answer: see powershell")
+        yield from (cannot_tell(name, place, asked) for name in ("wire-cmdlets", "wire-times"))
+        return
+    yield _cmdlets(place, facts)
+    yield _times(place, tried, facts)
 
 
 def _part(name: str, place: str, came: str | None, seen: str, untold: Untold) -> Finding:

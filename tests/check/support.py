@@ -76,7 +76,7 @@ class SetUp:
 
         def trial_of(side: Side) -> Trial:
             target = common.target_of(chosen, pair, side)
-            times = {"idle_s": 0.2, "deadman_s": 6.0, "end_s": 3.0, "request_s": 3.0, **trial}
+            times = {"idle_s": 0.2, "deadman_s": 6.0, "hello_s": 2.0, "end_s": 3.0, "request_s": 3.0, **trial}
             return Trial(lambda until: connect(target, until), chosen.ssh.powershell, **times)
 
         return Surveyor(
