@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ecx_hyperv.host import cmdlets
+from ecx_hyperv.host import cmdlets, setting_calls
 from ecx_hyperv.host.wire import Call
 from ecx_hyperv.lab.powershell import ALLOWED, check, documented
 from tests.wire.support import JAPANESE
@@ -35,6 +35,22 @@ CALLS: Mapping[str, tuple[Call, ...]] = {
     "turn_off_vm": (cmdlets.turn_off_vm(NAME),),
     "restart_vm": (cmdlets.restart_vm(NAME),),
 }
+SETTING_CALLS: Mapping[str, tuple[Call, ...]] = {
+    "get_barred_networks": (setting_calls.get_barred_networks(),),
+    "get_cluster": (setting_calls.get_cluster(),),
+    "get_failover_settings": (setting_calls.get_failover_settings(),),
+    "get_integration_services": (setting_calls.get_integration_services(NAME),),
+    "get_iscsi_portals": (setting_calls.get_iscsi_portals(),),
+    "get_iscsi_sessions": (setting_calls.get_iscsi_sessions(),),
+    "get_keys_acl": (setting_calls.get_keys_acl(),),
+    "get_networks": (setting_calls.get_networks(),),
+    "get_quorum": (setting_calls.get_quorum(),),
+    "get_services": (setting_calls.get_services(),),
+    "get_sshd_config": (setting_calls.get_sshd_config(),),
+    "get_vm_host": (setting_calls.get_vm_host(),),
+    "get_vm_settings": (setting_calls.get_vm_settings(NAME),),
+    "get_volume_states": (setting_calls.get_volume_states(),),
+}
 # What a cmdlet gives, where it is documented.
 GIVES = {
     "Get-ClusterNode": "Microsoft.FailoverClusters.PowerShell.ClusterNode",
@@ -43,10 +59,18 @@ GIVES = {
     "Get-ClusterParameter": "Microsoft.FailoverClusters.PowerShell.ClusterParameter",
     "Get-ClusterSharedVolume": "Microsoft.FailoverClusters.PowerShell.ClusterSharedVolume",
     "Get-VM": "Microsoft.HyperV.PowerShell.VirtualMachine",
+    "Get-Cluster": "Microsoft.FailoverClusters.PowerShell.Cluster",
+    "Get-ClusterNetwork": "Microsoft.FailoverClusters.PowerShell.ClusterNetwork",
+    "Get-ClusterQuorum": "Microsoft.FailoverClusters.PowerShell.ClusterQuorumSettings",
+    "Get-ClusterResourceType": "Microsoft.FailoverClusters.PowerShell.ClusterResourceType",
+    "Get-ClusterSharedVolumeState": "Microsoft.FailoverClusters.PowerShell.ClusterSharedVolumeStateInfo",
+    "Get-VMHost": "Microsoft.HyperV.PowerShell.VMHost",
+    "Get-VMIntegrationService": "Microsoft.HyperV.PowerShell.VMIntegrationComponent",
 }
 # A TimeSpan is .NET's own.
+FIXED_NAMES = (["sshd", "MSiSCSI"], "DependsOnSharedVolumes", "MigrationExcludeNetworks", "Virtual Machine")
 OF_DOTNET = {"System.TimeSpan": {"TotalSeconds": "System.Double"}}
-KINDS = {"String": str, "String[]": str, "StringCollection": str, "Int32": int}
+KINDS = {"String": str, "String[]": str, "StringCollection": str, "Int32": int, "System.String[]": str}
 
 
 def with_piped(call: Call) -> Iterator[Call]:
@@ -58,7 +82,8 @@ def with_piped(call: Call) -> Iterator[Call]:
 
 def each(*beginnings: str) -> pytest.MarkDecorator:
     """Run a test for each call of the cmdlets that begin so."""
-    every = [one for calls in CALLS.values() for call in calls for one in with_piped(call)]
+    both = {**CALLS, **SETTING_CALLS}
+    every = [one for calls in both.values() for call in calls for one in with_piped(call)]
     chosen = [call for call in every if call.cmdlet.startswith(beginnings)]
     return pytest.mark.parametrize("call", chosen, ids=[" ".join((call.cmdlet, *call.args)) for call in chosen])
 
@@ -81,8 +106,19 @@ def parameters(call: Call) -> Mapping[str, Any]:
 
 def test_every_call_is_looked_at() -> None:
     """No function that builds a call may be left out of these tests."""
-    made_here = inspect.getmembers(cmdlets, lambda one: inspect.isfunction(one) and one.__module__ == cmdlets.__name__)
-    assert [name for name, _ in made_here if not name.startswith("_")] == sorted(CALLS)
+    for module, calls in ((cmdlets, CALLS), (setting_calls, SETTING_CALLS)):
+        made_here = [
+            name
+            for name, one in inspect.getmembers(module, inspect.isfunction)
+            if one.__module__ == module.__name__ and not name.startswith("_")
+        ]
+        assert made_here == sorted(calls)
+
+
+@pytest.mark.parametrize("name", SETTING_CALLS)
+def test_a_check_only_looks(name: str) -> None:
+    """What a check calls must never change anything."""
+    assert {"Get"} == {one.cmdlet.split("-")[0] for call in SETTING_CALLS[name] for one in with_piped(call)}
 
 
 @each_call
@@ -107,7 +143,8 @@ def test_values_are_what_the_parameters_take(call: Call) -> None:
         elif "vals" in known:
             assert value in known["vals"]
         else:
-            assert type(value) is KINDS[known["t"]]
+            several = value if isinstance(value, list) and known["t"].endswith("[]") else [value]
+            assert {KINDS[known["t"]]} == {type(one) for one in several}
 
 
 @each_call
@@ -140,7 +177,8 @@ def test_wanted_properties_exist(call: Call) -> None:
         kind = GIVES[call.cmdlet]
         for part in path.split("."):
             assert part in properties()[kind]
-            kind = properties()[kind][part]
+            # PowerShell gives the properties of a list's elements as the list's own.
+            kind = properties()[kind][part].removesuffix("[]")
 
 
 @each("Start-Cluster", "Stop-Cluster", "Move-Cluster")
@@ -185,4 +223,4 @@ def test_power_is_cut_only_where_it_is_meant(call: Call, *, turns_off: bool) -> 
 def test_name_is_passed_on_as_it_is(call: Call) -> None:
     """A name must stand in a call's arguments as it was given, without quotes or escapes."""
     if "Name" in call.args:
-        assert call.args["Name"] in (NAME, "DependsOnSharedVolumes")
+        assert call.args["Name"] in (NAME, *FIXED_NAMES)
