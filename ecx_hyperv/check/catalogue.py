@@ -125,7 +125,7 @@ _ALL = [
         target_backstore="the target serves no disk, or one that is not mirrored",
         target_lun="the hosts find a target without a disk",
         target_acl="the target lets none of the hosts in, or only one",
-        peer="the other EC-VM could not be asked",
+        peer="the other EC-VM could not be asked, or works by another configuration",
     ),
     *_of(
         Area.ECX,

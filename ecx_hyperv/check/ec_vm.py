@@ -232,15 +232,22 @@ def _disk(place: str, facts: LinuxFacts) -> Iterator[Finding]:
         expected=", ".join(parts),
         remedy=words("see that the disk is attached; then: udevadm control --reload && udevadm trigger"),
     )
-    served = facts.disk.served
+    served, is_there = facts.disk.served, facts.devices.get(facts.disk.served, False)
+    if not is_there and not _is_active(place, facts):
+        yield ok("mirror-device", place, f"{served} is not there, and the group does not run here")
+        return
     yield is_so(
         "mirror-device",
         place,
-        f"{served} is {'there' if facts.devices.get(served) else 'not there'}",
-        so=facts.devices.get(served, False),
+        f"{served} is {'there' if is_there else 'not there'}",
+        so=is_there,
         expected=f"{served}, made by ECX's mirror driver",
         remedy=words("see that ECX runs, that its version knows this kernel, and the mirror disk's settings"),
     )
+
+
+def _is_active(place: str, facts: LinuxFacts) -> bool:
+    return not isinstance(facts.servers, Untold) and any(one.current == place for one in facts.servers.groups)
 
 
 def _is_made(device: str, made: set[str]) -> bool:

@@ -1,5 +1,6 @@
 """The whole check: facts from both hosts and this EC-VM, side by side, then judged."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from ecx_hyperv import __version__
 from ecx_hyperv.check import host_facts, linux_facts
 from ecx_hyperv.check.catalogue import CATALOGUE, Area
 from ecx_hyperv.check.cluster import judge_cluster
@@ -18,7 +20,7 @@ from ecx_hyperv.check.host_facts import HostFacts
 from ecx_hyperv.check.hosts import judge_host
 from ecx_hyperv.check.linux_facts import LinuxFacts, System
 from ecx_hyperv.check.logins import judge_login, silent
-from ecx_hyperv.check.outcome import Finding, Untold, cannot_tell, judged, ok, warning, words
+from ecx_hyperv.check.outcome import Finding, Untold, cannot_tell, is_so, judged, ok, warning, words
 from ecx_hyperv.check.scene import Scene
 from ecx_hyperv.check.trials import Trial, Tried
 from ecx_hyperv.check.vms import judge_ec_guest, judge_vm
@@ -29,8 +31,8 @@ from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.ecx import clpstat
 from ecx_hyperv.ecx.environment import Pair
 from ecx_hyperv.ecx.maintenance import Flag
-from ecx_hyperv.errors import HostError, LocalError
-from ecx_hyperv.host.link import Ask, Hosts
+from ecx_hyperv.errors import HostError, LocalError, Unreachable
+from ecx_hyperv.host.link import CONNECTING, Ask, Exchanged, Hosts
 
 _OF_HOSTS = {Area.LOGIN, Area.HOST, Area.CLUSTER, Area.EC_GUEST, Area.VM, Area.WIRE}
 # These two need no PowerShell of their own.
@@ -46,6 +48,7 @@ class Answers(Struct, frozen=True, kw_only=True):
     version: int = 1
     node: str
     program: str
+    config: str
     exit: int
     findings: list[Finding]
 
@@ -92,6 +95,9 @@ class Surveyor:
         calls = {side: host_facts.calls_for([self.pair.of(side).vm, *vms], vms) for side in Side}
         asks = {side: Ask(host_facts.request_of(calls[side]), _ASK_S) for side in Side}
         answers = self.hosts.exchange(asks, self.deadline)
+        # The very first PowerShell of an account takes longer than a question waits.
+        slow = {side: ask for side, ask in asks.items() if _is_still_connecting(answers[side])}
+        answers |= self.hosts.exchange(slow, self.deadline) if slow else {}
         return {
             side: answer if isinstance(answer, HostError) else host_facts.read(calls[side], *answer)
             for side, answer in answers.items()
@@ -161,7 +167,14 @@ def ordered(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(explained, key=lambda finding: order[finding.name])
 
 
-def ask_peer(system: System, pair: Pair, wanted: frozenset[str]) -> list[Finding]:
+def digest(config: Config) -> str:
+    """Return a few digits that are the same where two configurations say the same of the set-up."""
+    nodes = [(node.name, node.address, node.vm) for node in config.node]
+    parts = (config.cluster, config.timing, config.monitor, nodes, config.vm, config.ssh.stdin)
+    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:12]
+
+
+def ask_peer(system: System, pair: Pair, config: Config, wanted: frozenset[str]) -> list[Finding]:
     """Return what the other EC-VM finds of itself and of its way to the hosts; it is reached by ssh, as root."""
     names = [name for name in CATALOGUE if name in wanted and CATALOGUE[name].area in _PEER_AREAS and name != "peer"]
     command = f"ecx-hyperv check --json {' '.join(names)}"
@@ -176,12 +189,36 @@ def ask_peer(system: System, pair: Pair, wanted: frozenset[str]) -> list[Finding
         why = error.what if isinstance(error, LocalError) else done.stderr.decode("utf-8", "replace").strip()[-200:]
         return [cannot_tell("peer", pair.peer.name, Untold(why=why or "it answers nothing", remedy=remedy))]
     found = [_from_peer(one, said.node) for one in said.findings if one.name in CATALOGUE]
-    return [ok("peer", pair.peer.name, f"{len(found)} checks, program {said.program}"), *found]
+    return [_same(pair, config, said), *found]
+
+
+def _same(pair: Pair, config: Config, said: Answers) -> Finding:
+    """Both EC-VMs must run the same program with the same configuration."""
+    other = [
+        what
+        for what, here, there in (
+            (f"program {said.program}", __version__, said.program),
+            ("another config.toml", digest(config), said.config),
+        )
+        if here != there
+    ]
+    return is_so(
+        "peer",
+        pair.peer.name,
+        "; ".join(other) or f"program {said.program}, the same configuration",
+        so=not other,
+        expected=f"program {__version__} and the configuration of {pair.own.name}",
+        remedy=words("install the same version on both EC-VMs, and copy config.toml from the one that is right"),
+    )
 
 
 def _from_peer(finding: Finding, node: str) -> Finding:
     place = finding.place if finding.place == node else f"{finding.place} (from {node})"
     return msgspec.structs.replace(finding, place=place)
+
+
+def _is_still_connecting(answer: Exchanged) -> bool:
+    return isinstance(answer, Unreachable) and CONNECTING in answer.what
 
 
 def _runs(status: clpstat.Status | Untold) -> bool | None:

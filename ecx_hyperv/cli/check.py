@@ -81,10 +81,10 @@ def _check(
     surveyor = _surveyor(setting, config, common.deadline_of(setting, seconds), idle)
     findings = surveyor.survey(wanted)
     if peer:
-        findings = ordered([*findings, *ask_peer(surveyor.system, surveyor.pair, wanted)])
+        findings = ordered([*findings, *ask_peer(surveyor.system, surveyor.pair, config, wanted)])
     code = exit_of(findings)
     if as_json:
-        _print_json(findings, surveyor.pair.own.name, code)
+        _print_json(findings, surveyor, code)
     else:
         from ecx_hyperv.cli.findings import show_findings
 
@@ -130,12 +130,18 @@ def _surveyor(setting: Setting, config: "Config", deadline: "Deadline", idle: fl
     )
 
 
-def _print_json(findings: "list[Finding]", node: str, code: Exit) -> None:
+def _print_json(findings: "list[Finding]", surveyor: "Surveyor", code: Exit) -> None:
     import msgspec
 
-    from ecx_hyperv.check.survey import Answers
+    from ecx_hyperv.check.survey import Answers, digest
 
-    answers = Answers(node=node, program=__version__, exit=int(code), findings=findings)
+    answers = Answers(
+        node=surveyor.pair.own.name,
+        program=__version__,
+        config=digest(surveyor.config),
+        exit=int(code),
+        findings=findings,
+    )
     click.echo(json.dumps(msgspec.to_builtins(answers), indent=2, ensure_ascii=False))
 
 

@@ -18,6 +18,8 @@ from ecx_hyperv.host.session import Session
 from ecx_hyperv.host.wire import Hello, Reply, Request
 from ecx_hyperv.log import Log
 
+# What a question is told that waited for a connection in vain, while the connection is still being made.
+CONNECTING = "it is still being connected to"
 # How long a question waits for a connection that is being made, and for one that has been for a while.
 _PATIENCE_S = 20.0
 _SHORT_PATIENCE_S = 0.5
@@ -129,12 +131,12 @@ class _Link:
         failure = self._failure
         is_old = self._clock.monotonic() - self._failed_at > _SILENCE_S
         if failure is None or (isinstance(failure, Silent) and is_old):
-            return Unreachable(self.host, "it is still being connected to")
+            return Unreachable(self.host, CONNECTING)
         return failure
 
     def _note_life(self) -> None:
         if isinstance(self._failure, Silent):
-            self._failure = Unreachable(self.host, "it is still being connected to")
+            self._failure = Unreachable(self.host, CONNECTING)
 
     def close(self) -> None:
         session, self._session = self._session, None

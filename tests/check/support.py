@@ -62,9 +62,9 @@ class SetUp:
 
     # Its check.
 
-    def check(self, wanted: frozenset[str] = QUICK, config: Config | None = None) -> list[Finding]:
+    def check(self, wanted: frozenset[str] = QUICK, config: Config | None = None, **trial: float) -> list[Finding]:
         """Return what a check finds."""
-        return self.surveyor(config).survey(wanted)
+        return self.surveyor(config, **trial).survey(wanted)
 
     def surveyor(self, config: Config | None = None, **trial: float) -> Surveyor:
         """Return what makes the check, with real SSH to the lab's hosts."""

@@ -78,6 +78,19 @@ def test_the_other_ec_vm_does_not_answer(lab: Scenario) -> None:
     assert "on ec2: ecx-hyperv check" in done.stderr
 
 
+def test_the_other_ec_vm_works_by_another_configuration(lab: Scenario) -> None:
+    """A configuration that is not the same on both EC-VMs is told, since a failover would change how it works."""
+    path = lab.lab.folder.node("ec2") / "config.toml"
+    kept = path.read_text(encoding="utf-8")
+    path.write_text(kept.replace("settle = 4", "settle = 5"), encoding="utf-8")
+    try:
+        done = check(lab, "--peer", "peer", "key-file")
+    finally:
+        path.write_text(kept, encoding="utf-8")
+    assert 1 == done.returncode
+    assert "another config.toml" in done.stdout
+
+
 def test_one_check_by_name(lab: Scenario) -> None:
     """A check that is named is made alone; what is wrong ends with 1, and the last line says what to do."""
     lab.do(lambda world: setattr(world.facts, "resiliency", 240))

@@ -21,15 +21,15 @@ SECOND = TWO.upper()
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a host does wrong, the check that turns, and those that nobody can tell then."""
+    """What a host does wrong, the check that turns, and how long stdin is left idle to see it."""
 
     check: str
     mischief: Mischief
-    unknown: frozenset[str] = frozenset()
+    idle: float = 0.2
 
 
 ROWS = [
-    Row("wire-idle", Mischief(deaf_after=0.1)),
+    Row("wire-idle", Mischief(deaf_after=2.0), idle=3.0),
     Row("wire-end", Mischief(lingers=True)),
     Row("wire-deadman", Mischief(no_deadman=True)),
     Row("wire-names", Mischief(garbles=True)),
@@ -75,7 +75,7 @@ def test_hosts_that_behave(lab: SetUp) -> None:
 def test_hosts_that_do_not(lab: SetUp, row: Row) -> None:
     """What a host does wrong turns the check that is about it, and no other; the other host's stay ok."""
     lab.scenario.lab.mischief[TWO] = row.mischief
-    findings = lab.check(WIRE)
+    findings = lab.check(WIRE, idle_s=row.idle)
 
     turned = {one.name for one in findings if one.outcome is not Outcome.OK}
     assert {row.check} == turned
