@@ -95,7 +95,9 @@ def _networks(scene: Scene, host: str, networks: tuple[Network, ...]) -> Finding
         line = f"(Get-ClusterNetwork -Name {quoted(storage.name)}).Role = 0"
         return wrong("cluster-networks", "cluster", seen, f"not on {storage.name}", on_host(host, line))
     if len(carrying) < 2:
-        remedy = words("allow cluster communication on the management network and on the mirror network")
+        remedy = words(
+            "ecx-hyperv setup host --cluster-network ADDRESS, once for management and once for mirroring; run its scripts"
+        )
         return warning("cluster-networks", "cluster", seen, "two networks", remedy)
     return ok("cluster-networks", "cluster", seen)
 
@@ -136,10 +138,10 @@ def _migration(scene: Scene, host: str, networks: tuple[Network, ...]) -> Findin
 def _quorum(scene: Scene, host: str, said: tuple[str, str]) -> Finding:
     name, state = said
     if not name:
-        remedy = words(f"on {host}: Set-ClusterQuorum -DiskWitness DISK, a disk on a third machine")
+        remedy = words(f"ecx-hyperv setup host --witness DISK, a disk on a third machine; run its script on {host}")
         return wrong("quorum", "cluster", "no witness", "a witness", remedy)
     if name.casefold() in {volume.casefold() for volume in _configured(scene)}:
-        remedy = words(f"on {host}: Set-ClusterQuorum -DiskWitness DISK, one that the EC-VMs do not serve")
+        remedy = words(f"ecx-hyperv setup host --witness DISK, one that the EC-VMs do not serve; its script on {host}")
         return wrong("quorum", "cluster", f"{name}, the mirrored disk itself", "a disk on a third machine", remedy)
     remedy = on_host(host, f"Start-ClusterResource -Name {quoted(name)}")
     return is_so("quorum", "cluster", f"{name} {state}", so=state == "Online", expected="Online", remedy=remedy)

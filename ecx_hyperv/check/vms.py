@@ -53,7 +53,7 @@ def judge_ec_guest(scene: Scene, side: Side) -> Iterator[Finding]:
         remedy=on_host(host, f"Set-VM -Name {quoted(name)} -AutomaticStartDelay 5"),
         outcome=Outcome.WARNING,
     )
-    yield _action("ec-vm-stop-action", name, host, "AutomaticStopAction", settings.stop_action, "ShutDown")
+    yield _stop_action("ec-vm-stop-action", name, host, settings, Outcome.WARNING)
     yield is_so(
         "ec-vm-clustered",
         name,
@@ -140,7 +140,7 @@ def _settings(scene: Scene, vm: Vm, host: str, facts: HostFacts) -> Iterator[Fin
     assert isinstance(settings, VmSettings)  # noqa: S101 - the caller has seen to it
     yield _on_csv(scene, vm, host, facts, settings)
     yield _action("vm-start-action", vm.name, host, "AutomaticStartAction", settings.start_action, "Nothing")
-    yield _action("vm-stop-action", vm.name, host, "AutomaticStopAction", settings.stop_action, "ShutDown")
+    yield _stop_action("vm-stop-action", vm.name, host, settings, Outcome.WRONG)
     yield _critical(scene, vm.name, host, settings)
     services = facts.services_of.get(vm.name.casefold()) or Untold(why="the host does not show its services")
     for check in ("vm-heartbeat", "vm-shutdown"):
@@ -188,6 +188,18 @@ def _critical(scene: Scene, vm: str, host: str, settings: VmSettings) -> Finding
 def _action(check: str, vm: str, host: str, parameter: str, seen: str, wanted: str) -> Finding:
     remedy = on_host(host, f"Set-VM -Name {quoted(vm)} -{parameter} {wanted}")
     return is_so(check, vm, seen or "not shown", so=seen == wanted, expected=wanted, remedy=remedy)
+
+
+def _stop_action(check: str, vm: str, host: str, settings: VmSettings, outcome: Outcome) -> Finding:
+    return is_so(
+        check,
+        vm,
+        settings.stop_action or "not shown",
+        so=settings.stop_action == "ShutDown",
+        expected="ShutDown; Hyper-V changes it only while the VM is off",
+        remedy=on_host(host, f"Set-VM -Name {quoted(vm)} -AutomaticStopAction ShutDown"),
+        outcome=outcome,
+    )
 
 
 def _service(check: str, vm: str, host: str, services: Services) -> Finding:

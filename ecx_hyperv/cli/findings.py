@@ -29,7 +29,8 @@ def show_findings(findings: Sequence[Finding]) -> None:
     for one in findings:
         if one.outcome is not Outcome.OK and one.remedy is not None:
             console.print(Text(f"\n{one.name} ({one.place}): {one.means}"))
-            console.print(Text(f"  do: {one.remedy}"), soft_wrap=True)
+            wanted = f"  wanted: {one.expected}" if one.expected else ""
+            console.print(Text(f"{wanted}\n  do: {one.remedy}".lstrip("\n")), soft_wrap=True)
     counts = Counter(one.outcome for one in findings)
     console.print(Text("\n" + ", ".join(f"{counts[one]} {one.value}" for one in Outcome if counts[one])))
 

@@ -203,7 +203,7 @@ ROWS = [
     # The EC-VMs on their hosts.
     Row("ec-vm-start-action", "EC-VM2", fact("EC-VM2", "start_action", "Nothing"), mends=True),
     Row("ec-vm-start-delay", "EC-VM1", fact("EC-VM1", "start_delay", 0), mends=True, outcome=W),
-    Row("ec-vm-stop-action", "EC-VM1", fact("EC-VM1", "stop_action", "Save"), mends=True),
+    Row("ec-vm-stop-action", "EC-VM1", fact("EC-VM1", "stop_action", "Save"), mends=True, outcome=W),
     Row("ec-vm-clustered", "EC-VM2", fact("EC-VM2", "clustered", True)),
     Row("ec-vm-heartbeat", "EC-VM2", fact("EC-VM2", "heartbeat", False), mends=True),
     # The protected VM.
