@@ -96,7 +96,8 @@ def _networks(scene: Scene, host: str, networks: tuple[Network, ...]) -> Finding
         return wrong("cluster-networks", "cluster", seen, f"not on {storage.name}", on_host(host, line))
     if len(carrying) < 2:
         remedy = words(
-            "ecx-hyperv setup host --cluster-network ADDRESS, once for management and once for mirroring; run its scripts"
+            "ecx-hyperv setup host --cluster-network ADDRESS, once for management and once for mirroring;"
+            " run its scripts"
         )
         return warning("cluster-networks", "cluster", seen, "two networks", remedy)
     return ok("cluster-networks", "cluster", seen)

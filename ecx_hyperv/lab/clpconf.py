@@ -1,8 +1,9 @@
 """The lab's clp.conf: what ECX would have written once the cluster is set up as the program needs it."""
 
 from ecx_hyperv.config import Config
-from ecx_hyperv.ecx.clpconf import parse
+from ecx_hyperv.ecx.clpconf import check_name, parse
 from ecx_hyperv.ecx.expected import Names, Section, expected
+from ecx_hyperv.errors import UsageError
 from ecx_hyperv.lab.ecx import GROUP
 
 _SERVER = """\
@@ -22,6 +23,15 @@ _FRESH = """\
 """
 
 
+def _can_be_named(name: str) -> bool:
+    """Tell whether ECX may have such a name; the lab's own takes any."""
+    try:
+        check_name(name)
+    except UsageError:
+        return False
+    return True
+
+
 def make(config: Config) -> bytes:
     """Return a clp.conf that is right for a configuration."""
     servers = [
@@ -30,6 +40,8 @@ def make(config: Config) -> bytes:
     conf = parse(_FRESH.format(servers="".join(servers)).encode(), "clp.conf")
     conf.add_group(GROUP)
     for one in expected(config, Names(group=GROUP)):
+        if not _can_be_named(one.name):
+            continue
         if one.section is Section.RESOURCE:
             conf.add_resource(GROUP, one.type, one.name)
         else:

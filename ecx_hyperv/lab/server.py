@@ -67,6 +67,7 @@ class Lab:
         self.port = files.free_port()
         self._world = World(settings, vms, files.CSV)
         self._lock = threading.RLock()
+        self._tending = threading.Lock()
         self._began = time.monotonic()
         self._stopped = threading.Event()
         for node in files.NODES:
@@ -130,10 +131,11 @@ class Lab:
             self._tend_doors()
 
     def _tend_doors(self) -> None:
-        with self.world_now() as world:
-            states = {key: world.ssh_answers(*key) for key in self.doors}
-        for key, state in states.items():
-            self.doors[key].become(state)
+        with self._tending:
+            with self.world_now() as world:
+                states = {key: world.ssh_answers(*key) for key in self.doors}
+            for key, state in states.items():
+                self.doors[key].become(state)
 
     def _door(self, node: str, number: int, host: str) -> Door:
         def logged_in() -> None:
