@@ -1,0 +1,97 @@
+"""A real OpenSSH sshd in front of the lab's hosts, and what can be done to it."""
+
+import getpass
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from ecx_hyperv.lab import files
+from tests.e2e.support import Scenario
+
+SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
+
+_CONFIG = """\
+Port {port}
+ListenAddress {address}
+HostKey {host_key}
+AuthorizedKeysFile {authorized}
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin yes
+UsePAM no
+StrictModes no
+PidFile {folder}/{host}.pid
+ForceCommand {python} -m ecx_hyperv.lab.forced {socket} {host}
+"""
+
+
+def start_sshd(scenario: Scenario, number: int, host: str) -> subprocess.Popen[bytes]:
+    """Put a real sshd in place of the lab's own, at the addresses of one host."""
+    folder = scenario.lab.folder
+    authorized = folder.path / "authorized_keys"
+    public = [
+        f"{key.get_name()} {key.get_base64()}\n"
+        for key in (files.load_key(folder.node(node) / "id_ed25519") for node in files.NODES)
+    ]
+    authorized.write_text("".join(public), encoding="ascii")
+    for node in files.NODES:
+        config = folder.node(node) / "config.toml"
+        text = config.read_text(encoding="utf-8").replace(f'user = "{files.USER}"', f'user = "{getpass.getuser()}"')
+        # One address of loopback for each host and EC-VM that the lab's own server does not listen on.
+        config.write_text(text.replace(files.address(node, number), address_of(node, number)), encoding="utf-8")
+        known = folder.node(node) / "known_hosts"
+        known.write_text(
+            known.read_text(encoding="ascii").replace(files.address(node, number), address_of(node, number)),
+            encoding="ascii",
+        )
+    path = folder.path / f"{host}.sshd"
+    text = _CONFIG.format(
+        port=scenario.lab.port,
+        address=address_of("ec1", number),
+        host_key=folder.host_key(host),
+        authorized=authorized,
+        folder=folder.path,
+        python=sys.executable,
+        socket=folder.socket,
+        host=host,
+    )
+    path.write_text(text + f"ListenAddress {address_of('ec2', number)}\n", encoding="utf-8")
+    Path("/run/sshd").mkdir(exist_ok=True)
+    assert SSHD is not None
+    log = folder.path / f"{host}.sshd.log"
+    daemon = subprocess.Popen([SSHD, "-D", "-f", str(path), "-E", str(log)])
+    limit = time.monotonic() + 10
+    while not (folder.path / f"{host}.pid").exists():
+        assert time.monotonic() < limit, log.read_text(encoding="utf-8")
+        assert daemon.poll() is None, log.read_text(encoding="utf-8")
+        time.sleep(0.02)
+    return daemon
+
+
+def address_of(node: str, number: int) -> str:
+    return files.address(node, number).replace("127.77.", "127.78.")
+
+
+def family(pid: int) -> list[int]:
+    """Return a process and everything that it has started, itself first."""
+    parents: dict[int, list[int]] = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = status.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            parents.setdefault(int(fields[1]), []).append(int(status.parent.name))
+    found = [pid]
+    for one in found:
+        found += parents.get(one, [])
+    return found
+
+
+def signal_all(pids: list[int], what: signal.Signals) -> None:
+    """Send a signal to processes, as far as they are still there."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, what)
