@@ -74,6 +74,7 @@ def start_sshd(scenario: Scenario, number: int, host: str) -> subprocess.Popen[b
 
 
 def address_of(node: str, number: int) -> str:
+    """Return the address at which an EC-VM finds a host's real sshd."""
     return files.address(node, number).replace("127.77.", "127.78.")
 
 

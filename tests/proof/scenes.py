@@ -293,6 +293,19 @@ def the_guest_dies_again_and_again(stage: Stage) -> None:
     stage.passes(400)
 
 
+@scene("Another resource of the group fails on ec1: the guest, which is well, goes to host 2 without a stop")
+def another_resource_fails(stage: Stage) -> None:
+    """Fail over for a reason that is not the guest's."""
+    stage.start_group("ec1")
+    stage.passes(60)
+    stage.say("a resource fails on ec1, and ECX fails the group over")
+    one, two = stage.ecx.servers["ec1"], stage.ecx.servers["ec2"]
+    one.orders.append(lambda: stage.ecx._leave(one, two, "GROUPFAILOVER", "FAILOVER"))
+    stage.passes(5)
+    stage.settled("ec2")
+    stage.passes(120)
+
+
 @scene("The guest ignores the request to shut down, and is turned off after its grace")
 def a_deaf_guest(stage: Stage) -> None:
     """Stop a deaf guest."""
