@@ -287,6 +287,7 @@ def test_quick_migrations_are_limited() -> None:
     assert Exit.NOT_AS_ASKED is exit_of(decide(at_peer(on_peer=OFF), tried(migrations=USED_UP)))
 
 
+@pytest.mark.defect(31)
 @pytest.mark.parametrize(
     ("over", "portal", "expected"),
     [

@@ -9,7 +9,7 @@ from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.ecx.maintenance import Flag, Kind
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.lab.rooms import Desk
-from ecx_hyperv.lab.world import Sshd
+from ecx_hyperv.lab.world import Sshd, Vm
 from ecx_hyperv.run.loop import Loop
 from ecx_hyperv.run.tasks import StartTask
 from tests.run.support import ONE, TWO, isolated_but_alive, make_world, only, start, with_running
@@ -62,10 +62,18 @@ def test_a_critical_guest_is_given_its_storage_back_and_then_migrated() -> None:
     world.advance(20)
     assert "PausedCritical" == world.vms["vm1"].guests[TWO].state
     world.storage.serve("ec1", on=True)
+    moves = []
+    begin = world.cluster.move
+
+    def move(vm: Vm, to: str, *, live: bool) -> int:
+        moves.append((vm.guests[TWO].state, live))
+        return begin(vm, to, live=live)
+
+    world.cluster.move = move  # type: ignore[method-assign]
     end = only(start(Desk(world, "ec1"), "vm1"))
 
     assert isinstance(end, Done)
-    assert ["live"] == [event.state for event in world.history if event.what == "migrated"]
+    assert [("Running", True)] == moves
 
 
 def test_an_own_node_that_stays_paused_ends_at_the_deadline() -> None:
