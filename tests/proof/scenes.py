@@ -1,12 +1,12 @@
 """The stories that are told in `stories/`: what the solution is for, what was tested by hand, and each partition."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 from ecx_hyperv.ecx.maintenance import Kind
 from ecx_hyperv.lab.ecx import GROUP, ISCSI
 from ecx_hyperv.lab.referee import Job
-from ecx_hyperv.lab.world import Plane, Sshd, World
+from ecx_hyperv.lab.world import Sshd, World
 from tests.proof.stage import Stage
 
 ONE, TWO = "ws2019-host-1", "ws2019-host-2"
@@ -35,9 +35,10 @@ def perform(name: str) -> str:
     return text
 
 
-def _do(stage: Stage, text: str, act: Callable[[World], object]) -> None:
+def act(stage: Stage, text: str, change: Callable[[World], object]) -> None:
+    """Say what is done to the world, and do it."""
     stage.say(text)
-    act(stage.world)
+    change(stage.world)
 
 
 def _move(stage: Stage, node: str) -> None:
@@ -92,9 +93,9 @@ def maintenance_of_the_vm(stage: Stage) -> None:
     stage.start_group("ec1")
     stage.passes(60)
     stage.maintain(Kind.VM, "vm1", "ec1", "ec2")
-    _do(stage, "an operator shuts vm1 down", lambda world: world.guests.shut_down(world.vms["vm1"], ONE))
+    act(stage, "an operator shuts vm1 down", lambda world: world.guests.shut_down(world.vms["vm1"], ONE))
     stage.passes(300)
-    _do(stage, "an operator starts vm1", lambda world: world.guests.start(world.vms["vm1"], ONE))
+    act(stage, "an operator starts vm1", lambda world: world.guests.start(world.vms["vm1"], ONE))
     stage.passes(60)
     stage.maintain_no_more(Kind.VM, "vm1", "ec1", "ec2")
     stage.passes(180)
@@ -130,10 +131,10 @@ def maintenance_of_the_standby(stage: Stage) -> None:
 def _host_loses_power(stage: Stage, active: str, host: str, standby: str) -> None:
     stage.start_group(active)
     stage.passes(60)
-    _do(stage, f"{host} loses power", lambda world: world.power_off_host(host))
+    act(stage, f"{host} loses power", lambda world: world.power_off_host(host))
     stage.settled(standby)
     stage.passes(300)
-    _do(stage, f"{host} is powered on", lambda world: world.power_on_host(host))
+    act(stage, f"{host} is powered on", lambda world: world.power_on_host(host))
     stage.online("ec1", "ec2")
     stage.passes(180)
 
@@ -170,10 +171,10 @@ def host_1_is_shut_down(stage: Stage) -> None:
     """Shut a host down, as for Windows Update."""
     stage.start_group("ec1")
     stage.passes(60)
-    _do(stage, "host 1 is shut down", lambda world: world.shut_down_host(ONE))
+    act(stage, "host 1 is shut down", lambda world: world.shut_down_host(ONE))
     stage.settled("ec2")
     stage.passes(300)
-    _do(stage, "host 1 is powered on", lambda world: world.power_on_host(ONE))
+    act(stage, "host 1 is powered on", lambda world: world.power_on_host(ONE))
     stage.online("ec1", "ec2")
     stage.passes(180)
 
@@ -181,7 +182,7 @@ def host_1_is_shut_down(stage: Stage) -> None:
 def _ec_vm_is_shut_down(stage: Stage, active: str, standby: str) -> None:
     stage.start_group(active)
     stage.passes(60)
-    _do(stage, f"{active} is shut down", lambda world: world.shut_down_ec_vm(world.ec_vms[active]))
+    act(stage, f"{active} is shut down", lambda world: world.shut_down_ec_vm(world.ec_vms[active]))
     stage.settled(standby)
     stage.online("ec1", "ec2")
     stage.passes(180)
@@ -202,7 +203,7 @@ def standby_goes_off(stage: Stage) -> None:
     """Lose the standby EC-VM."""
     stage.start_group("ec1")
     stage.passes(60)
-    _do(stage, "EC-VM 2 is turned off", lambda world: world.stop_ec_vm(world.ec_vms["ec2"], "Off"))
+    act(stage, "EC-VM 2 is turned off", lambda world: world.stop_ec_vm(world.ec_vms["ec2"], "Off"))
     stage.online("ec1", "ec2")
     stage.passes(180)
 
@@ -212,7 +213,7 @@ def standby_hangs(stage: Stage) -> None:
     """Have the standby EC-VM hang."""
     stage.start_group("ec1")
     stage.passes(60)
-    _do(stage, "the kernel of EC-VM 2 hangs", lambda world: world.hang_ec_vm(world.ec_vms["ec2"]))
+    act(stage, "the kernel of EC-VM 2 hangs", lambda world: world.hang_ec_vm(world.ec_vms["ec2"]))
     stage.online("ec1", "ec2")
     stage.passes(180)
 
@@ -221,12 +222,12 @@ def standby_hangs(stage: Stage) -> None:
 def quarantined(stage: Stage) -> None:
     """Start on a quarantined host."""
     stage.passes(10)
-    _do(stage, "WSFC quarantines host 1", lambda world: setattr(world.hosts[ONE], "quarantined", True))
+    act(stage, "WSFC quarantines host 1", lambda world: setattr(world.hosts[ONE], "quarantined", True))
     stage.say(f"clpgrp -s {GROUP} -h ec1")
     stage.ecx.start_group("ec1")
     stage.settled("ec2")
     stage.passes(60)
-    _do(
+    act(
         stage,
         "Start-ClusterNode -ClearQuarantine on host 1",
         lambda world: setattr(world.hosts[ONE], "quarantined", False),
@@ -239,7 +240,7 @@ def wsfc_moves_the_vm(stage: Stage) -> None:
     """Have the balancer move the VM."""
     stage.start_group("ec1")
     stage.passes(120)
-    _do(stage, "WSFC moves vm1 to host 2", lambda world: world.cluster.move(world.vms["vm1"], TWO, live=True))
+    act(stage, "WSFC moves vm1 to host 2", lambda world: world.cluster.move(world.vms["vm1"], TWO, live=True))
     stage.settled("ec2")
     stage.passes(180)
 
@@ -262,7 +263,7 @@ def move_to_a_host_without_memory(stage: Stage) -> None:
     """Move without memory."""
     stage.start_group("ec1")
     stage.passes(60)
-    _do(stage, "host 2 is short of memory", lambda world: setattr(world.hosts[TWO], "memory", 1))
+    act(stage, "host 2 is short of memory", lambda world: setattr(world.hosts[TWO], "memory", 1))
     stage.say(f"clpgrp -m {GROUP} -h ec2")
     stage.ecx.move_group("ec2")
     stage.passes(5)
@@ -278,7 +279,7 @@ def the_guest_goes_off(stage: Stage) -> None:
     """Lose the guest."""
     stage.start_group("ec1")
     stage.passes(120)
-    _do(stage, "somebody turns vm1 off in Hyper-V Manager", lambda world: world.guests.turn_off(world.vms["vm1"], ONE))
+    act(stage, "somebody turns vm1 off in Hyper-V Manager", lambda world: world.guests.turn_off(world.vms["vm1"], ONE))
     stage.settled("ec2")
     stage.passes(120)
 
@@ -320,9 +321,9 @@ def sshd_restarts(stage: Stage) -> None:
     """Blind a monitor for a while."""
     stage.start_group("ec1")
     stage.passes(120)
-    _do(stage, "sshd on host 1 stops", lambda world: setattr(world.hosts[ONE], "sshd", Sshd.STOPPED))
+    act(stage, "sshd on host 1 stops", lambda world: setattr(world.hosts[ONE], "sshd", Sshd.STOPPED))
     stage.passes(120)
-    _do(stage, "sshd on host 1 runs again", lambda world: setattr(world.hosts[ONE], "sshd", Sshd.UP))
+    act(stage, "sshd on host 1 runs again", lambda world: setattr(world.hosts[ONE], "sshd", Sshd.UP))
     stage.passes(120)
 
 
@@ -333,9 +334,9 @@ def logins_are_refused(stage: Stage) -> None:
     """Blind a monitor for long."""
     stage.start_group("ec1")
     stage.passes(120)
-    _do(stage, "host 1 refuses every login", lambda world: setattr(world.hosts[ONE], "sshd", Sshd.REFUSING))
+    act(stage, "host 1 refuses every login", lambda world: setattr(world.hosts[ONE], "sshd", Sshd.REFUSING))
     stage.passes(3600)
-    _do(stage, "host 1 lets us in again", lambda world: setattr(world.hosts[ONE], "sshd", Sshd.UP))
+    act(stage, "host 1 lets us in again", lambda world: setattr(world.hosts[ONE], "sshd", Sshd.UP))
     stage.passes(120)
 
 
@@ -361,7 +362,7 @@ def critical_on_the_other_host(stage: Stage) -> None:
     """Move a guest that has just lost its storage."""
     stage.start_group("ec1")
     stage.passes(60)
-    _do(stage, "host 1 does not reconnect by itself", lambda world: setattr(world.hosts[ONE], "reconnecting", True))
+    act(stage, "host 1 does not reconnect by itself", lambda world: setattr(world.hosts[ONE], "reconnecting", True))
     _move(stage, "ec2")
     stage.passes(120)
 
@@ -375,84 +376,3 @@ def by_hand(stage: Stage) -> None:
     stage.run("ec1", Job.START, "vm1")
     stage.run("ec1", Job.STOP, "vm1")
     stage.run("ec1", Job.STOP, "vm1")
-
-
-# Partitions.
-
-
-def _after_a_cut(stage: Stage, apart: float) -> None:
-    stage.passes(apart)
-    _do(stage, "the networks are mended", World.mend_all)
-    servers = stage.ecx.servers
-    stage.passes(60)
-    stage.until(lambda: sum(one.group == "Online" for one in servers.values()) == 1 and stage.ecx.is_idle)
-    stage.online("ec1", "ec2")
-    stage.passes(180)
-
-
-def _isolated(stage: Stage, active: str, machine: str) -> None:
-    stage.start_group(active)
-    stage.passes(60)
-    _do(stage, f"all networks of {machine} are cut", lambda world: world.isolate(machine))
-    _after_a_cut(stage, 600)
-
-
-for _active, _machine in (("ec1", ONE), ("ec2", TWO), ("ec1", TWO), ("ec1", "ec1"), ("ec2", "ec2"), ("ec1", "ec2")):
-    SCENES[f"partition-{_machine}-isolated-group-on-{_active}"] = (
-        f"All networks of {_machine} are cut while the group is on {_active}",
-        partial(_isolated, active=_active, machine=_machine),
-    )
-
-
-@scene(
-    "EC-VM 2 is cut off and shuts itself down each time it has booted: ec1 starts it three times, then calls a person"
-)
-def partition_ec2_gives_up_again_and_again(stage: Stage) -> None:
-    """Isolate the standby, whose ECX gives up without its witness."""
-    stage.start_group("ec1")
-    stage.passes(60)
-    world = stage.world
-    _do(
-        stage,
-        "all networks of ec2 are cut, and its ECX shuts it down for want of a witness",
-        lambda _: world.isolate("ec2"),
-    )
-    world.stop_ec_vm(world.ec_vms["ec2"], "Off")
-    world.on_boot.append(lambda ec_vm: world.at(20, lambda: _gives_up(world, ec_vm.name)))
-    stage.passes(3000)
-
-
-def _gives_up(world: World, node: str) -> None:
-    if any("witness" in pair and node in pair for pair, _ in world.cuts):
-        world.stop_ec_vm(world.ec_vms[node], "Off")
-
-
-def _cut(stage: Stage, one: str, other: str, planes: Iterable[Plane]) -> None:
-    stage.start_group("ec1")
-    stage.passes(60)
-    names = [plane.value for plane in planes]
-    _do(stage, f"{one} and {other} lose each other ({', '.join(names)})", lambda world: world.cut(one, other, *planes))
-    _after_a_cut(stage, 600)
-
-
-def _pairs() -> Iterator[tuple[str, str, tuple[Plane, ...]]]:
-    """Yield each pair of machines, with the networks between them that mean anything, apart and together."""
-    beats = (Plane.MANAGEMENT, Plane.MIRROR)
-    for one, other in ((ONE, TWO), ("ec1", "ec2")):
-        yield from ((one, other, (plane,)) for plane in beats)
-        yield one, other, beats
-    for ec_vm in ("ec1", "ec2"):
-        for host in (ONE, TWO):
-            yield ec_vm, host, (Plane.MANAGEMENT,)
-            yield ec_vm, host, (Plane.STORAGE,)
-            yield ec_vm, host, tuple(Plane)
-    for host in (ONE, TWO):
-        yield host, "witness", (Plane.MANAGEMENT,)
-
-
-for _one, _other, _planes in _pairs():
-    _names = "-".join(plane.value for plane in _planes)
-    SCENES[f"cut-{_one}-{_other}-{_names}"] = (
-        f"{_one} and {_other} lose each other ({_names.replace('-', ', ')}) for ten minutes, the group on ec1",
-        partial(_cut, one=_one, other=_other, planes=_planes),
-    )
