@@ -24,11 +24,13 @@ from ecx_hyperv.lab.settings import FAST, FAST_TIMING
 from ecx_hyperv.lab.world import Guest, Sshd, World
 from tests.e2e.openssh import SSHD, family, signal_all, start_sshd
 from tests.e2e.support import ONE, TWO, Scenario, running_lab
+from tests.proof.counts import Record, Tally
 
 SEED = int(os.environ.get("ECX_HYPERV_FAULT_SEED", "20261122"))
 ROUNDS = int(os.environ.get("ECX_HYPERV_FAULT_ROUNDS", "2"))
 # How long a run may go on past its limit.
 _GRACE_S = 5.0
+_COUNTED = "faults over real SSH"
 _HASTY = {**FAST_TIMING, "start": 6, "unregister": 6, "monitor": 6, "connect": 2, "reserve": 2}
 # Long enough for a fault in the middle of each.
 _SLOWER = replace(FAST, resource=0.6, guest_boot=0.9, guest_shutdown=0.9, live=1.2)
@@ -63,10 +65,11 @@ def is_off(world: World) -> bool:
 
 
 @pytest.mark.parametrize("number", range(ROUNDS))
-def test_killed_at_any_moment_and_run_again(tmp_path: Path, number: int) -> None:
+def test_killed_at_any_moment_and_run_again(tmp_path: Path, number: int, record_property: Record) -> None:
     """A start, a migration and a stop that are killed, and killed again, get there when they are run to an end."""
     print(f"seed {SEED}, round {number}")  # noqa: T201 - shown where it fails
     random_ = random.Random(f"{SEED} {number}")  # noqa: S311 - no secret
+    tally = Tally(record_property)
     with running_lab(tmp_path, settings=_SLOWER) as scenario:
         in_order(scenario)
         for node, command, goal in (
@@ -79,8 +82,10 @@ def test_killed_at_any_moment_and_run_again(tmp_path: Path, number: int) -> None
                 time.sleep(random_.uniform(0.2, 2.0))
                 running.kill()
                 running.communicate(timeout=_GRACE_S)
+                tally.add(_COUNTED, killed=1)
                 scenario.check()
             done = scenario.run(node, *command)
+            tally.add(_COUNTED, run_to_the_end=1)
             assert 0 == done.returncode, done.stderr + scenario.story()
             assert goal == scenario.running_on("vm1")
         assert scenario.do(is_off)
@@ -267,7 +272,7 @@ JOBS: tuple[tuple[str, tuple[str, ...], tuple[Callable[[World], bool], ...], str
 
 @pytest.mark.skipif(SSHD is None, reason="no sshd on this machine: install openssh-server")
 @pytest.mark.parametrize("fault", ["stopped", "killed", "frozen"])
-def test_an_sshd_that_goes_in_the_middle_of_a_step(tmp_path: Path, fault: str) -> None:
+def test_an_sshd_that_goes_in_the_middle_of_a_step(tmp_path: Path, fault: str, record_property: Record) -> None:
     """Whatever becomes of sshd in the middle of any step, the run ends in time, and run again it gets there."""
     with real_sshds(tmp_path, settings=_SLOWER) as (scenario, daemons):
         for node, command, moments, goal in JOBS:
@@ -277,6 +282,7 @@ def test_an_sshd_that_goes_in_the_middle_of_a_step(tmp_path: Path, fault: str) -
             for moment in moments:
                 scenario.wait(moment, f"{command[0]} is in the middle of a step")
                 _harm(daemons, host, fault)
+                Tally(record_property).add(_COUNTED, faults_of_sshd=1)
             _, stderr = running.communicate(timeout=FAST_TIMING["start"] + _GRACE_S)
             assert time.monotonic() - began < FAST_TIMING["start"] + _GRACE_S
             assert "Traceback" not in stderr

@@ -5,6 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.proof.counts import Record, Tally
+
 ALL = range(1, 58)
 # What cannot happen to this program by the way it is made, with the reason.
 CANNOT_APPLY = {
@@ -31,9 +33,14 @@ def _numbers(test: ast.FunctionDef) -> Iterator[int]:
             yield from (ast.literal_eval(number) for number in mark.args)
 
 
-def test_every_defect_is_cited_or_cannot_apply() -> None:
+def test_every_defect_is_cited_or_cannot_apply(record_property: Record) -> None:
     """Each number from 1 to 57 must be named by a test or be in the table of those that cannot apply, never in both."""
-    numbers = set(cited())
+    found = cited()
+    tests = {test for tests in found.values() for test in tests}
+    Tally(record_property).add(
+        "the forerunner's defects", shown_by_tests=len(found), tests=len(tests), that_cannot_apply=len(CANNOT_APPLY)
+    )
+    numbers = set(found)
     assert set() == numbers & set(CANNOT_APPLY)
     assert set(ALL) == numbers | set(CANNOT_APPLY)
 

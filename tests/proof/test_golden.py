@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.proof import nights, partitions  # noqa: F401 - they enter their stories among SCENES
+from tests.proof.counts import Record, Tally
 from tests.proof.scenes import SCENES, perform
 
 STORIES = Path(__file__).with_name("stories")
@@ -17,7 +18,7 @@ UPDATE = bool(os.environ.get("ECX_HYPERV_UPDATE_STORIES"))
 
 
 @pytest.mark.parametrize("name", sorted(SCENES))
-def test_the_story_is_as_it_was_told(name: str) -> None:
+def test_the_story_is_as_it_was_told(name: str, record_property: Record) -> None:
     """What the programs say and do in this case must be what was reviewed, line by line."""
     path = STORIES / f"{name}.txt"
     seen = perform(name)
@@ -25,6 +26,7 @@ def test_the_story_is_as_it_was_told(name: str) -> None:
         STORIES.mkdir(exist_ok=True)
         path.write_text(seen, encoding="utf-8")
     expected = path.read_text(encoding="utf-8") if path.exists() else ""
+    Tally(record_property).add("golden stories", stories=1, lines=len(seen.splitlines()))
     assert expected.splitlines() == seen.splitlines()
 
 
