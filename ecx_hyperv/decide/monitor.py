@@ -66,7 +66,8 @@ def judge(watched: Watched) -> Verdict:
     if seen.owner is Place.PEER:
         return Verdict(
             Health.FAILED,
-            f"{vm} is not on {own}: WSFC moved it to {seen.names.peer} (usual cause: memory or processors short here)",
+            f"{vm} is not on {own}: WSFC moved it to {seen.names.peer} (usual cause: memory or processors short here), "
+            "or an operator did, or ECX is active on the other EC-VM too",
         )
     return _on_own(watched)
 
