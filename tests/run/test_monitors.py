@@ -269,6 +269,7 @@ def test_a_peer_in_maintenance_is_left() -> None:
 def test_a_hung_ec_vm_is_restarted_after_a_while() -> None:
     """A hung EC-VM is restarted once it has looked so for `hung_after`."""
     world, _, desk = peer_world()
+    world.advance(desk.room.config.timing.hung_after)
     world.hang_ec_vm(world.ec_vms["ec2"])
     ends = []
     for _ in range(8):
