@@ -13,6 +13,7 @@ from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.errors import EcxHypervError, LocalError
 from ecx_hyperv.exits import Exit
+from ecx_hyperv.log import flat
 
 if TYPE_CHECKING:
     from ecx_hyperv.ecx.memory import Memories
@@ -64,7 +65,7 @@ def _watch_vms(setting: Setting, names: Sequence[str]) -> Exit:
     watch = Watcher(room, vms, memories, deadline).go()
     for vm, verdict in watch.verdicts.items():
         text = verdict.why if verdict.health is not Health.UNKNOWN else f"cannot tell: {verdict.why}"
-        click.echo(text if vm in text else f"{vm}: {text}")
+        click.echo(flat(text if vm in text else f"{vm}: {text}"))
     return watch.exit
 
 
@@ -79,7 +80,7 @@ def _watch_peer(setting: Setting, dry: bool) -> Exit:
     if not dry:
         _alert_once(setting, loaded, memories)
     end = PeerWatcher(room, memories, deadline).go()
-    click.echo(end.why)
+    click.echo(flat(end.why))
     return Exit.DONE if dry and end.exit is Exit.DONE else end.exit
 
 

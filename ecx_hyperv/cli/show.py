@@ -7,6 +7,7 @@ from rich.status import Status as Spinner
 from rich.table import Table
 from rich.text import Text
 
+from ecx_hyperv.log import flat
 from ecx_hyperv.run.status import HostStatus, OnHost, Status
 
 _WIDE = 200
@@ -30,7 +31,7 @@ class LiveProgress:
     def show(self, vm: str, text: str) -> None:
         """Show what is being done for a VM, in place of what was shown before."""
         self._shown[vm] = text
-        self._spinner.update(Text("   ".join(f"{name}: {what}" for name, what in self._shown.items())))
+        self._spinner.update(_plain("   ".join(f"{name}: {what}" for name, what in self._shown.items())))
 
 
 def show_status(status: Status) -> None:
@@ -41,13 +42,13 @@ def show_status(status: Status) -> None:
         console = Console(highlight=False, width=_WIDE)
     for table in (_hosts(status), _vms(status), _volumes(status)):
         console.print(table)
-    console.print(Text(f"ECX: {_ecx(status)}"))
+    console.print(_plain(f"ECX: {_ecx(status)}"))
     for flag in status.maintenance:
         until = f"until {flag.until.astimezone():%Y-%m-%d %H:%M}" if flag.until else "until it is ended"
-        console.print(Text(f"in maintenance {until}: {flag.name} {flag.reason}".rstrip()))
+        console.print(_plain(f"in maintenance {until}: {flag.name} {flag.reason}".rstrip()))
     for host in status.hosts:
         if host.trouble:
-            console.print(Text(f"{host.name or host.address}: {host.trouble}"))
+            console.print(_plain(f"{host.name or host.address}: {host.trouble}"))
 
 
 def _hosts(status: Status) -> Table:
@@ -112,10 +113,14 @@ def _ecx(status: Status) -> str:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(_plain(column), overflow="fold")
     return table
 
 
 def _row(table: Table, *cells: str | None) -> None:
     # Names of VMs may hold what rich would take for markup.
-    table.add_row(*(Text(cell or "-") for cell in cells))
+    table.add_row(*(_plain(cell or "-") for cell in cells))
+
+
+def _plain(text: str) -> Text:
+    return Text(flat(text))

@@ -9,6 +9,7 @@ import click
 from ecx_hyperv.cli import common
 from ecx_hyperv.cli.common import Setting, with_options
 from ecx_hyperv.exits import Exit, worst
+from ecx_hyperv.log import flat
 
 if TYPE_CHECKING:
     from ecx_hyperv.run.room import Progress, Room
@@ -111,9 +112,9 @@ def _answer(setting: Setting, room: "Room", tasks: "Sequence[Task]") -> Exit:
     fails = [task.end for task in tasks if isinstance(task.end, Fail)]
     for task in tasks:
         if isinstance(task.end, Done):
-            click.echo(task.end.how if not room.dry else f"{task.vm}: {task.end.how}")
+            click.echo(flat(task.end.how if not room.dry else f"{task.vm}: {task.end.how}"))
         elif isinstance(task.end, Fail) and room.dry:
-            click.echo(f"{task.vm}: next: fail: {task.end.what}")
+            click.echo(flat(f"{task.vm}: next: fail: {task.end.what}"))
     code = worst(end.exit for end in fails)
     if room.dry and code not in (Exit.UNREACHABLE, Exit.LOGIN):
         return Exit.DONE

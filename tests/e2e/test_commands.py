@@ -45,6 +45,22 @@ def test_a_stopped_vm_is_started_and_the_answer_says_where(ready: Scenario) -> N
     assert 0 == ready.lab.audit("ec1", TWO).logins
 
 
+def test_a_state_with_control_characters_stays_one_line_of_plain_text(ready: Scenario) -> None:
+    """Whatever a host calls a state, it neither controls the terminal nor adds a line to an answer or a log."""
+    ready.run("ec1", "vm-start", "vm1")
+    ready.do(lambda world: setattr(world.vms["vm1"].guests[ONE], "state", "\x1b[31mOdd\nvm1 is running\x07"))
+    watched = ready.run("ec1", "genw-vm", "vm1")
+    planned = ready.run("ec1", "vm-start", "--dry-run", "vm1")
+    shown = ready.run("ec1", "ecx-hyperv", "status")
+
+    assert [0, 0, 0] == [done.returncode for done in (watched, planned, shown)]
+    assert [1, 1] == [len(done.stdout.splitlines()) for done in (watched, planned)]
+    for done in (watched, planned, shown):
+        assert not {"\x1b", "\x07"} & {*done.stdout, *done.stderr}
+        assert [] == [line for line in done.stdout.splitlines() if line.startswith("vm1 is running")]
+    ready.do(lambda world: setattr(world.vms["vm1"].guests[ONE], "state", "Running"))
+
+
 @pytest.mark.defect(11)
 def test_a_live_migration_takes_one_connection_a_host_and_few_requests(ready: Scenario) -> None:
     """A live migration takes one connection and PowerShell a host, and at most 4 requests to each beside its polls."""
