@@ -23,7 +23,7 @@ ABSENT and UNREADABLE are no states but answers: Get-VM does not know the VM on 
 configuration resource is Offline), or Get-VM itself failed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import Enum
 
 
@@ -147,6 +147,10 @@ NODE_STATES: dict[str, NodeKind] = {
     "Unknown": NodeKind.UNKNOWN,
 }
 
+# Unlike the numbers of states, these bits are the cluster's own and stay.
+_NODE_FLAGS = {1: "Isolated", 2: "Quarantined"}
+_GROUP_FLAGS = {4: "Queued"}
+
 # Of these a VM's OperationalStatus names at most one, beside Ok and its like.
 _MIGRATING = frozenset({"MigratingVirtualMachine", "MigratingPlannedVm", "CheckingCompatibility"})
 _HELD = frozenset(
@@ -195,9 +199,21 @@ def group_kind(state: str) -> GroupKind:
     return GROUP_STATES.get(state, GroupKind.UNKNOWN)
 
 
+def is_queued(flags: Iterable[str]) -> bool:
+    """Tell whether a group's flags say that it waits for its turn to move."""
+    return "Queued" in _by_name(flags, _GROUP_FLAGS)
+
+
+def _by_name(flags: Iterable[str], names: Mapping[int, str]) -> frozenset[str]:
+    """Return flags as names; with a bit that the host has no name for, all of them come as one number."""
+    words = frozenset(flags)
+    bits = [int(word) for word in words if word.isascii() and word.isdigit()]
+    return words | {name for bit, name in names.items() if any(number & bit for number in bits)}
+
+
 def node_kind(state: str, flags: Iterable[str]) -> NodeKind:
     """Sort a node's state; a quarantine or an isolation outweighs it."""
-    flagged = frozenset(flags)
+    flagged = _by_name(flags, _NODE_FLAGS)
     if "Quarantined" in flagged:
         return NodeKind.QUARANTINED
     if "Isolated" in flagged:

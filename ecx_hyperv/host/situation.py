@@ -13,6 +13,7 @@ from ecx_hyperv.decide.states import (
     doing,
     group_kind,
     is_healthy,
+    is_queued,
     node_kind,
     resource_kind,
     vm_kind,
@@ -37,6 +38,7 @@ CONFIGURATION = "Virtual Machine Configuration"
 # E_OUTOFMEMORY, not enough memory (8), system resources (1450), commit (1455); the cluster's vetoes for lack of them.
 _MEMORY_CODES = frozenset({8, 14, 1450, 1455, 5956, 5957})
 _DENIED_CODES = frozenset({5})
+_DENIED_CATEGORIES = frozenset({"PermissionDenied", "SecurityError"})
 _IN_USE_CODES = frozenset({32})
 _STARVED = frozenset({"InsufficientMemory", "InsufficientCpu", "InsufficientResources", "PhysicalResourcesLacking"})
 
@@ -150,7 +152,7 @@ def refusal_of(error: RemoteError) -> Refusal:
     """Say whether a failed cmdlet will fail again however often it is tried."""
     if error.code in _MEMORY_CODES or error.kind == "OutOfMemory":
         return Refusal.MEMORY
-    if error.code in _DENIED_CODES or error.category in ("PermissionDenied", "SecurityError"):
+    if error.code in _DENIED_CODES or error.category in _DENIED_CATEGORIES or error.kind == "AccessDenied":
         return Refusal.DENIED
     return Refusal.IN_USE if error.code in _IN_USE_CODES else Refusal.NOTHING
 
@@ -193,7 +195,7 @@ def _with_cluster(blank: Seen, hosts: HostNames, view: HostView) -> Seen:
         peer_node=_node(view, hosts.peer) if hosts.peer_is_known else NodeKind.UNKNOWN,
         owner=_place(hosts, group.owner) if group else Place.NOWHERE,
         group=group_kind(group.state) if group else GroupKind.ABSENT,
-        queued=group is not None and "Queued" in group.flags,
+        queued=group is not None and is_queued(group.flags),
         configuration=_kind(find_resource(view, names.vm, CONFIGURATION)),
         machine=_kind(find_resource(view, names.vm, MACHINE)),
         csv=_kind(volume),

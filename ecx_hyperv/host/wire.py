@@ -221,7 +221,9 @@ def encode_command(powershell: str, bootstrap: str) -> str:
 
 
 def texts(value: object) -> list[str]:
-    """Return a value that should be one or several words as words; a flags enum comes as `A, B`."""
+    """Return a value that should be one or several words as words; a flags enum comes as `A, B`, or as a number."""
     if isinstance(value, list):
         return [word for one in value for word in texts(one)]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return [str(value)]
     return [word.strip() for word in value.split(",")] if isinstance(value, str) else []

@@ -17,6 +17,8 @@ from ecx_hyperv.host.wire import RemoteError, Request, Result
 from ecx_hyperv.run.room import Room
 from ecx_hyperv.run.tasks import Task
 
+# What is noted of a step whose answer did not come: it may have been carried out, or not.
+_UNKNOWN = RemoteError(message="its answer did not come", id="NoAnswer")
 # What a look may take, a slow host's module loading included.
 LOOK_S = 60.0
 
@@ -27,7 +29,7 @@ class Wants(Protocol):
     vm: str
 
     def issued(self, do: Do, now: float, error: RemoteError | None) -> None:
-        """Take note of a step that was sent, and of its error; its outcome may be unknown."""
+        """Take note of a step that was sent, and of its error, or that its outcome is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ class Looker:
     def _view(self, answer: Exchanged, planned: Sequence[Planned], wanted: Wanted) -> HostView | HostError:
         if isinstance(answer, HostError):
             for one in planned if answer.may_have_been_done else ():
-                self._note(one, None, f"outcome unknown: {answer.what}")
+                self._note(one, _UNKNOWN, f"outcome unknown: {answer.what}")
             return answer
         hello, reply = answer
         for one, result in zip_longest(planned, reply.results[: len(planned)]):

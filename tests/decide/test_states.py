@@ -23,6 +23,7 @@ from ecx_hyperv.decide.states import (
     heartbeat_is_ok,
     heartbeat_is_silent,
     is_healthy,
+    is_queued,
     node_kind,
     resource_kind,
     vm_kind,
@@ -83,14 +84,38 @@ def test_other_unknown_states() -> None:
         (("Isolated", "Quarantined"), NodeKind.QUARANTINED),
         (("DrainInProgress",), None),
         (("Normal",), None),
+        (("1",), NodeKind.ISOLATED),
+        (("65",), NodeKind.ISOLATED),
+        (("66",), NodeKind.QUARANTINED),
+        (("64",), None),
+        (("0",), None),
+        (("-2147483648",), None),
+        (("\u0661",), None),
     ],
 )
 def test_flags_outweigh_a_nodes_state(state: str, flags: tuple[str, ...], expected: NodeKind | None) -> None:
-    """A node's isolation or quarantine counts more than its state."""
+    """A node's isolation or quarantine counts more than its state, also where all flags come as one number."""
     assert (expected or NODE_STATES[state]) is node_kind(state, flags)
 
 
 @pytest.mark.defect(44)
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (("Queued",), True),
+        (("Locked", "Queued"), True),
+        (("4",), True),
+        (("65541",), True),
+        (("3",), False),
+        (("0",), False),
+        ((), False),
+    ],
+)
+def test_a_group_that_waits_for_its_turn(flags: tuple[str, ...], expected: bool) -> None:
+    """A group is queued if a flag says so, also where all flags come as one number."""
+    assert expected is is_queued(flags)
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

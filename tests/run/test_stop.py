@@ -3,12 +3,17 @@
 import pytest
 
 from ecx_hyperv.config import Vm
+from ecx_hyperv.deadline import Deadline
+from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.decide.steps import Done, Fail
 from ecx_hyperv.decide.unregister import Factor
 from ecx_hyperv.ecx.maintenance import Flag, Kind
+from ecx_hyperv.errors import SessionLost
 from ecx_hyperv.exits import Exit
+from ecx_hyperv.host.link import Ask, Exchanged
 from ecx_hyperv.lab.ecx import Ecx
 from ecx_hyperv.lab.rooms import Desk, make_config
+from ecx_hyperv.lab.virtual import Proceed
 from ecx_hyperv.lab.world import Sshd, Volume, World
 from tests.run.support import ONE, TWO, isolated_but_alive, only, unregister, with_running
 
@@ -85,6 +90,32 @@ def test_a_deaf_guest_is_turned_off_after_its_grace() -> None:
     timing = desk.room.config.timing
     assert timing.shutdown <= world.now - began <= timing.shutdown + 60
     assert any("turn off" in text for _, text in desk.alerts)
+
+
+@pytest.mark.parametrize("was_done", [False, True])
+def test_a_guest_whose_request_may_be_lost_is_asked_again(was_done: bool) -> None:
+    """Where nobody knows whether a guest was asked to shut down, it is looked at, and asked again: never turned off."""
+    world = with_running(guest_shutdown=100)
+    desk = Desk(world, "ec1")
+    lost: list[Ask] = []
+
+    def lose_the_first(side: Side, ask: Ask, _deadline: Deadline, proceed: Proceed) -> Exchanged:
+        if lost or not any(call.cmdlet == "Stop-VM" for call in ask.request.calls):
+            return proceed(ask)
+        lost.append(ask)
+        if was_done:
+            proceed(ask)
+        desk.hosts.hang_up(side)
+        return SessionLost(ONE, "the session ended before the answer")
+
+    desk.hosts.disturb = lose_the_first
+    end = only(unregister(desk, "vm1"))
+    asked = [call for _, ask in desk.hosts.requests for call in ask.request.calls if call.cmdlet == "Stop-VM"]
+
+    assert isinstance(end, Done)
+    assert [{"Name": "vm1", "AsJob": True}] * 2 == [call.args for call in asked]
+    assert [] == [event for event in world.history if event.state in ("Saved", "Saving")]
+    assert [] == world.violations
 
 
 @pytest.mark.defect(42)

@@ -1,13 +1,16 @@
 """What is put together from the hosts' views: who may be on a Shared Volume, and what trouble says of a host."""
 
+from typing import Any
+
 import pytest
 
 from ecx_hyperv.config import Vm
-from ecx_hyperv.decide.facts import Contact
+from ecx_hyperv.decide.facts import Contact, Refusal
 from ecx_hyperv.decide.volume import Users
 from ecx_hyperv.errors import HostError, HostKeyRefused, LoginRefused, NoAgent, SessionLost, Silent, Unreachable
 from ecx_hyperv.host.observe import GroupRow, HostView, ResourceRow, VolumeRow
-from ecx_hyperv.host.situation import CONFIGURATION, Sight, Sights, contact_of, see_volume
+from ecx_hyperv.host.situation import CONFIGURATION, Sight, Sights, contact_of, refusal_of, see_volume
+from ecx_hyperv.host.wire import RemoteError
 from tests.unit.samples import config_of
 
 CSV = "Cluster Disk 1"
@@ -26,6 +29,25 @@ CSV = "Cluster Disk 1"
 def test_only_silence_is_silent(sight: Sight, contact: Contact) -> None:
     """A host counts as silent only where nothing came back from it; any other trouble may come from one that lives."""
     assert contact is contact_of(sight)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        ({"id": "AccessDenied,Microsoft.HyperV.PowerShell.Commands.GetVM"}, Refusal.DENIED),
+        ({"category": "PermissionDenied"}, Refusal.DENIED),
+        ({"category": "SecurityError"}, Refusal.DENIED),
+        ({"code": 5}, Refusal.DENIED),
+        ({"id": "OutOfMemory,Microsoft.HyperV.PowerShell.Commands.StartVM"}, Refusal.MEMORY),
+        ({"code": 5957}, Refusal.MEMORY),
+        ({"code": 32}, Refusal.IN_USE),
+        ({"message": "access denied, out of memory (0x80070005)", "category": "NotSpecified"}, Refusal.NOTHING),
+        ({"id": "NoAnswer"}, Refusal.NOTHING),
+    ],
+)
+def test_an_error_is_told_by_its_id_category_or_code(error: dict[str, Any], expected: Refusal) -> None:
+    """What will fail again however often it is tried must be known by any of the three, and never by its words."""
+    assert expected is refusal_of(RemoteError(**error))
 
 
 def group(name: str, kind: str = "VirtualMachine") -> GroupRow:

@@ -153,9 +153,10 @@ def test_command_starts_the_bootstrap_without_profile_or_prompt() -> None:
         ("Running", ["Running"]),
         ("A, B", ["A", "B"]),
         (["A, B", "C"], ["A", "B", "C"]),
-        ([["A"], None, 3], ["A"]),
+        ([["A"], None, 3], ["A", "3"]),
         (None, []),
-        (5, []),
+        (5, ["5"]),
+        (True, []),
     ],
 )
 def test_flags_and_lists_become_words(value: object, words: list[str]) -> None:
