@@ -153,7 +153,7 @@ def _settle(seen: Seen, tried: Tried) -> Step | None:
 
 
 def _is_on_its_way(seen: Seen, tried: Tried) -> bool:
-    return seen.is_migrating and not tried.cancelled and not tried.hurry
+    return not tried.cancelled and not tried.hurry and seen.is_migrating
 
 
 def _doubt(seen: Seen, tried: Tried) -> Step | None:

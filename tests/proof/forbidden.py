@@ -158,7 +158,7 @@ def _off(seen: Seen, tried: unregister.Tried) -> Iterator[str]:
         yield "done while a guest may execute"
     if not _is_certainly_off(seen, tried):
         yield "done while nobody can tell whether the guest runs"
-    if seen.is_migrating and seen.group is not GroupKind.ABSENT and Timer.OFF not in tried.over:
+    if Timer.OFF not in tried.over and seen.group is not GroupKind.ABSENT and seen.is_migrating:
         yield "done while its group is on its way to where it may start"
 
 
