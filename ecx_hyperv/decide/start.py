@@ -6,27 +6,13 @@ where it runs, and say so.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from ecx_hyperv.decide.facts import Contact, Place, Refusal, Seen, Side
+from ecx_hyperv.decide.fetch import on_the_peer
 from ecx_hyperv.decide.states import GroupKind, NodeKind, ResourceKind, VmKind
 from ecx_hyperv.decide.steps import Act, Attempts, Do, Done, Fail, Look, Step, Timer, Wait
+from ecx_hyperv.decide.tries import Tried, adopt, stuck, used_up, within
 from ecx_hyperv.exits import Exit
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
-    """What this run has done so far, and how long things have lasted."""
-
-    starts: Attempts = Attempts.READY
-    clears: Attempts = Attempts.READY
-    registrations: Attempts = Attempts.READY
-    migrations: Attempts = Attempts.READY
-    portal: Attempts = Attempts.READY
-    csv_start_failed: bool = False
-    was_home: bool = False
-    refused: Refusal = Refusal.NOTHING
-    over: frozenset[Timer] = frozenset()
 
 
 def decide(seen: Seen, tried: Tried) -> Step:
@@ -94,7 +80,7 @@ def _at_home(seen: Seen, tried: Tried) -> Step | None:
         return Done(f"{running}, but {'; '.join(missing)}", warn=True)
     if seen.observer is not Side.OWN:
         return Look(missing[0]) if seen.peer is Contact.UNASKED else Wait(missing[0])
-    for row in (_busy, _iscsi, _csv_offline, _csv_elsewhere, _adopt):
+    for row in (_busy, _iscsi, _csv_offline, _csv_elsewhere, adopt):
         step = row(seen, tried)
         if step is not None:
             return step
@@ -112,15 +98,6 @@ def _missing(seen: Seen) -> list[str]:
         "it is being migrated": seen.is_migrating,
     }
     return [text for text, is_so in facts.items() if is_so]
-
-
-def _adopt(seen: Seen, tried: Tried) -> Step | None:
-    # Stopping the resource would clear Failed too, but its offline action saves the guest.
-    if seen.group is not GroupKind.FAILED or tried.clears is Attempts.USED_UP:
-        return None
-    if tried.clears is Attempts.RECENT:
-        return Wait(f"the group of {seen.names.vm} is failed, its guest runs")
-    return Act(Do.ADOPT, "its group is failed while its guest runs")
 
 
 def _refused(seen: Seen, tried: Tried) -> Step | None:
@@ -249,124 +226,6 @@ def _owner_unknown(seen: Seen, _tried: Tried) -> Step | None:
     return Wait(f"the cluster names no owner of {seen.names.vm}")
 
 
-def _on_the_peer(seen: Seen, tried: Tried) -> Step | None:
-    if seen.owner is not Place.PEER:
-        return None
-    if seen.peer is Contact.UNASKED:
-        return Look(f"{seen.names.peer} owns {seen.names.vm}")
-    if seen.peer_node is NodeKind.ISOLATED:
-        return _from_isolated(seen, tried)
-    if seen.on_peer.is_live and seen.peer_node in (NodeKind.DOWN, NodeKind.QUARANTINED):
-        # The cluster would move the group without the guest, which goes on there.
-        return Wait(f"{seen.names.vm} is {seen.on_peer.word} on {seen.names.peer}, whose node is down: stop it there")
-    if seen.on_peer.is_critical:
-        return _critical_on_peer(seen, tried)
-    if seen.on_peer.is_live:
-        return _alive_on_peer(seen, tried)
-    if seen.on_peer.is_gone:
-        return _quick(seen, tried, f"it is {seen.on_peer.word or 'not registered'} on {seen.names.peer}")
-    return _from_unseen(seen, tried)
-
-
-def _from_isolated(seen: Seen, tried: Tried) -> Step:
-    peer = seen.names.peer
-    if seen.peer is Contact.ANSWERS:
-        if seen.on_peer.is_off:
-            return _quick(seen, tried, f"{peer} is isolated and does not run it")
-        return Wait(f"{peer} is isolated and may run {seen.names.vm} ({seen.on_peer.word or 'unreadable'})")
-    if seen.peer is not Contact.SILENT:
-        return Wait(f"{peer} is isolated and cannot be asked, but is alive: it may still run {seen.names.vm}")
-    # Only now have quorum, ECX's own arbitration and the volume's reservation all decided for this side.
-    if Timer.PEER_SILENT in tried.over and seen.own_node is NodeKind.UP:
-        return _quick(seen, tried, f"{peer} is isolated and has been silent for [timing] isolated")
-    return Wait(f"{peer} is isolated and silent: it may still run {seen.names.vm}")
-
-
-def _from_unseen(seen: Seen, tried: Tried) -> Step:
-    peer = seen.names.peer
-    if seen.peer_node in (NodeKind.DOWN, NodeKind.QUARANTINED):
-        return _quick(seen, tried, f"node {peer} is down")
-    if seen.peer_node in (NodeKind.UP, NodeKind.PAUSED):
-        if seen.machine is ResourceKind.ONLINE:
-            return _live(seen, tried, f"{peer} does not say how it is, its node is up and the VM resource online")
-        if seen.machine is ResourceKind.OFFLINE:
-            return _quick(seen, tried, f"{peer} does not say how it is, its node is up and the VM resource offline")
-    return Wait(f"{peer} does not say how {seen.names.vm} is, and the cluster cannot tell")
-
-
-def _critical_on_peer(seen: Seen, tried: Tried) -> Step:
-    where = f"it is {seen.on_peer.word} on {seen.names.peer}"
-    if Timer.PEER_CRITICAL in tried.over:
-        return _quick(seen, tried, f"{where} for longer than [timing] critical")
-    if tried.portal is Attempts.READY:
-        return Act(Do.RECONNECT_ISCSI_PEER, f"{where}: its storage is away")
-    return Wait(f"{where}: waiting for its storage to come back")
-
-
-def _alive_on_peer(seen: Seen, tried: Tried) -> Step:
-    peer = seen.names.peer
-    where = f"it is {seen.on_peer.word} on {peer}"
-    match seen.on_peer.kind:
-        case VmKind.RUNNING:
-            # A migration needs the resource Online at its source (error 5023).
-            return _adopt(seen, tried) or _live(seen, tried, where)
-        case VmKind.PAUSED:
-            return _within(tried.starts, Do.RESUME_VM_PEER, where) or _used_up(seen, "resumed", peer)
-        case VmKind.TRANSITIONAL if Timer.PEER_TRANSITIONAL in tried.over:
-            return _stuck(seen, peer, seen.on_peer.word)
-        case VmKind.ODD if Timer.ODD in tried.over:
-            return _stuck(seen, peer, seen.on_peer.word)
-    return Wait(where)
-
-
-def _live(seen: Seen, tried: Tried, why: str) -> Step:
-    step = _within(tried.migrations, Do.MIGRATE_LIVE, why)
-    return step or Fail(
-        Exit.NOT_AS_ASKED,
-        f"{seen.names.vm} could not be migrated to {seen.names.own}; its guest goes on running on {seen.names.peer}",
-        f"3 live migrations, and {why}",
-        "see the FailoverClustering and Hyper-V-VMMS event logs of both hosts, then move the group again, or move it "
-        f"back to the EC-VM of {seen.names.peer}",
-    )
-
-
-def _quick(seen: Seen, tried: Tried, why: str) -> Step:
-    step = _within(tried.migrations, Do.MIGRATE_QUICK, why)
-    return step or Fail(
-        Exit.NOT_AS_ASKED,
-        f"{seen.names.vm} could not be moved to {seen.names.own}",
-        f"3 quick migrations, and {why}",
-        "see the FailoverClustering event log of both hosts, then start it again",
-    )
-
-
-def _within(attempts: Attempts, do: Do, why: str) -> Step | None:
-    match attempts:
-        case Attempts.READY:
-            return Act(do, why)
-        case Attempts.RECENT:
-            return Wait(f"{why}; waiting before the next attempt to {do.value}")
-    return None
-
-
-def _used_up(seen: Seen, participle: str, host: str) -> Fail:
-    return Fail(
-        Exit.NOT_AS_ASKED,
-        f"{seen.names.vm} does not stay {participle} on {host}",
-        f"it was {participle} 3 times and is {seen.on(Side.PEER if host == seen.names.peer else Side.OWN).word} again",
-        f"see why in the Hyper-V-Worker event log of {host} and in the guest itself",
-    )
-
-
-def _stuck(seen: Seen, host: str, word: str) -> Fail:
-    return Fail(
-        Exit.NOT_AS_ASKED,
-        f"{seen.names.vm} stays {word} on {host}",
-        f"state {word} for longer than [timing] settle",
-        f"see why in Hyper-V Manager on {host}, then start it again",
-    )
-
-
 def _alive_on_both(seen: Seen, _tried: Tried) -> Step | None:
     if seen.peer is Contact.UNASKED and seen.peer_node not in (NodeKind.UP, NodeKind.PAUSED):
         # Of a node that is no full member the cluster does not know what still runs there.
@@ -380,7 +239,7 @@ def _failed_group(seen: Seen, tried: Tried) -> Step | None:
     # With the VM's own resource Offline it is the configuration that failed, which the next row starts.
     if seen.group is not GroupKind.FAILED or seen.machine is ResourceKind.OFFLINE or not seen.on_own.is_gone:
         return None
-    step = _within(tried.clears, Do.CLEAR_FAILED, f"the group of {seen.names.vm} is failed")
+    step = within(tried.clears, Do.CLEAR_FAILED, f"the group of {seen.names.vm} is failed")
     return step or Fail(
         Exit.NOT_AS_ASKED,
         f"the cluster group of {seen.names.vm} stays failed",
@@ -403,7 +262,7 @@ def _not_registered(seen: Seen, tried: Tried) -> Step | None:
     if seen.on_own.kind is not VmKind.ABSENT:
         return None
     why = f"its configuration is online, but Hyper-V on {seen.names.own} does not know it"
-    step = _within(tried.registrations, Do.STOP_CONFIGURATION, why)
+    step = within(tried.registrations, Do.STOP_CONFIGURATION, why)
     return step or Fail(
         Exit.NOT_AS_ASKED,
         f"{seen.names.vm} cannot be registered on {seen.names.own}",
@@ -417,11 +276,11 @@ def _power(seen: Seen, tried: Tried) -> Step:
     where = f"it is {seen.on_own.word} on {own}"
     match seen.on_own.kind:
         case VmKind.DOWN:
-            return _within(tried.starts, Do.START_VM, where) or _used_up(seen, "started", own)
+            return within(tried.starts, Do.START_VM, where) or used_up(seen, "started", own)
         case VmKind.PAUSED:
-            return _within(tried.starts, Do.RESUME_VM, where) or _used_up(seen, "resumed", own)
+            return within(tried.starts, Do.RESUME_VM, where) or used_up(seen, "resumed", own)
         case VmKind.ODD if Timer.ODD in tried.over:
-            return _stuck(seen, own, seen.on_own.word)
+            return stuck(seen, own, seen.on_own.word)
         case VmKind.CRITICAL | VmKind.STRANDED:
             return Wait(f"{where}: its storage is away")
         case VmKind.UNREADABLE:
@@ -442,7 +301,7 @@ _ROWS: tuple[Callable[[Seen, Tried], Step | None], ...] = (
     _csv_offline,
     _csv_elsewhere,
     _owner_unknown,
-    _on_the_peer,
+    on_the_peer,
     _alive_on_both,
     _failed_group,
     _configuration,

@@ -9,6 +9,7 @@ from ecx_hyperv.decide import start, unregister, volume
 from ecx_hyperv.decide.facts import Refusal, Seen, Side
 from ecx_hyperv.decide.states import ResourceKind
 from ecx_hyperv.decide.steps import Act, Attempts, Do, Done, Fail, Step, Timer
+from ecx_hyperv.decide.tries import Tried
 from ecx_hyperv.decide.volume import CsvSeen
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.host.observe import HostView
@@ -103,7 +104,7 @@ class StartTask(Task):
         self._seen = seen
         if seen.csv is ResourceKind.ONLINE:
             self._csv_start_failed = False
-        tried = start.Tried(
+        tried = Tried(
             starts=self._starts.look(now),
             clears=self._clears.look(now),
             registrations=self._registrations.look(now),

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
-from ecx_hyperv.decide import monitor, peer, start, unregister, volume
+from ecx_hyperv.decide import monitor, peer, unregister, volume
 from ecx_hyperv.decide.facts import Contact, Place, Seen, Side, VmSeen
 from ecx_hyperv.decide.monitor import Health
 from ecx_hyperv.decide.states import Doing, GroupKind, NodeKind, ResourceKind, VmKind
 from ecx_hyperv.decide.steps import Act, Attempts, Do, Done, Fail, Look, Step, Timer, Wait
+from ecx_hyperv.decide.tries import Tried
 from ecx_hyperv.decide.unregister import Factor
 from ecx_hyperv.exits import Exit
 
@@ -27,14 +28,14 @@ _COUNTED = {
 }
 
 
-def in_start(seen: Seen, tried: start.Tried, step: Step) -> list[str]:
+def in_start(seen: Seen, tried: Tried, step: Step) -> list[str]:
     """Return the rules that a start's step breaks."""
     if not isinstance(step, Act | Wait | Look | Done | Fail):
         return ["no step at all"]
     return list(_in_start(seen, tried, step))
 
 
-def _in_start(seen: Seen, tried: start.Tried, step: Step) -> Iterator[str]:
+def _in_start(seen: Seen, tried: Tried, step: Step) -> Iterator[str]:
     if seen.maintenance:
         if not isinstance(step, Done):
             yield "something is done in maintenance"
@@ -48,7 +49,7 @@ def _in_start(seen: Seen, tried: start.Tried, step: Step) -> Iterator[str]:
         yield from _acts_of_start(seen, tried, step.do)
 
 
-def _acts_of_start(seen: Seen, tried: start.Tried, do: Do) -> Iterator[str]:
+def _acts_of_start(seen: Seen, tried: Tried, do: Do) -> Iterator[str]:
     if do in _OF_A_STOP:
         yield "a start does what only a stop may"
     counted = _COUNTED.get(do)
@@ -83,7 +84,7 @@ def _starts(seen: Seen, do: Do) -> Iterator[str]:
         yield "a start during a migration"
 
 
-def _quick(seen: Seen, tried: start.Tried) -> Iterator[str]:
+def _quick(seen: Seen, tried: Tried) -> Iterator[str]:
     if seen.owner is not Place.PEER:
         yield "a migration from nowhere"
     if seen.on_peer.is_live and seen.peer_node in _GIVEN_UP:
@@ -103,7 +104,7 @@ def _quick(seen: Seen, tried: start.Tried) -> Iterator[str]:
         yield "a VM is taken from an isolated host that shows life and does not say that it let go of it"
 
 
-def _may_be_taken(seen: Seen, tried: start.Tried) -> bool:
+def _may_be_taken(seen: Seen, tried: Tried) -> bool:
     if seen.peer_node in _GIVEN_UP:
         return True
     if seen.peer_node is NodeKind.ISOLATED:

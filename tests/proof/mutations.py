@@ -24,12 +24,13 @@ class Mutation:
         path.write_text(text.replace(self.right, self.wrong), encoding="utf-8")
 
 
+_FETCH, _TRIES = "decide/fetch.py", "decide/tries.py"
 _START, _STOP, _MONITOR = "decide/start.py", "decide/unregister.py", "decide/monitor.py"
 MUTATIONS = (
-    Mutation("a running guest is moved by quick migration", _START, "Do.MIGRATE_LIVE, why", "Do.MIGRATE_QUICK, why"),
+    Mutation("a running guest is moved by quick migration", _FETCH, "Do.MIGRATE_LIVE, why", "Do.MIGRATE_QUICK, why"),
     Mutation(
         "an isolated owner is treated as one that is down",
-        _START,
+        _FETCH,
         "    if seen.peer_node is NodeKind.ISOLATED:\n        return _from_isolated(seen, tried)\n",
         "",
     ),
@@ -89,7 +90,7 @@ MUTATIONS = (
     ),
     Mutation(
         "attempts are never used up",
-        _START,
+        _TRIES,
         "case Attempts.READY:\n            return Act(do, why)",
         "case Attempts.READY | Attempts.USED_UP:\n            return Act(do, why)",
     ),
@@ -106,7 +107,7 @@ MUTATIONS = (
     Mutation("a start does not wait for iSCSI", _START, "    _iscsi,\n", ""),
     Mutation(
         "storage that is away for a moment moves the VM",
-        _START,
+        _FETCH,
         "if Timer.PEER_CRITICAL in tried.over:",
         "if True:",
     ),

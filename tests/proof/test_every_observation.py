@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ecx_hyperv.decide import facts, monitor, peer, start, unregister, volume
+from ecx_hyperv.decide import facts, fetch, monitor, peer, start, tries, unregister, volume
 from ecx_hyperv.decide.facts import UNSEEN, Contact, Place, Refusal, Seen, Side, VmSeen
 from ecx_hyperv.decide.states import VM_STATES, Doing, GroupKind, NodeKind, ResourceKind, VmKind
 from ecx_hyperv.decide.steps import Attempts, Timer
@@ -17,7 +17,7 @@ from tests.proof.counts import Record, Tally
 from tests.proof.oracle import Domain, Lazy, LazySet, Option, Oracle, every, size, walk
 
 Source = ModuleType | Callable[..., Any]
-OF_START: tuple[Source, ...] = (start, facts, *forbidden.START)
+OF_START: tuple[Source, ...] = (start, fetch, tries, facts, *forbidden.START)
 OF_STOP: tuple[Source, ...] = (unregister, facts, *forbidden.STOP)
 OF_MONITOR: tuple[Source, ...] = (monitor, facts, forbidden.in_monitor)
 # How many states each kind stands for; ODD for the unknown word too.
@@ -110,7 +110,7 @@ def test_start(own: Contact, peer_contact: Contact, record_property: Record) -> 
 
     def run(oracle: Oracle) -> list[str]:
         seen = lazy_seen(oracle, own, peer_contact)
-        tried = Lazy.of(start.Tried, oracle, "tried.", {"over": LazySet(oracle, "over.")})
+        tried = Lazy.of(tries.Tried, oracle, "tried.", {"over": LazySet(oracle, "over.")})
         return forbidden.in_start(seen, tried, start.decide(seen, tried))
 
     check(domain, run, record_property)
