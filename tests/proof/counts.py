@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from zlib import crc32
 
 Record = Callable[[str, object], None]
 _PREFIX = "count: "
@@ -18,14 +19,24 @@ class Tally:
         for what, number in counts.items():
             self._record(f"{_PREFIX}{check}: {what}", number)
 
+    def distinct(self, check: str, what: str, members: Iterable[object]) -> None:
+        """Hand over things of which each counts once, in whatever tests it occurs."""
+        self._record(f"{_PREFIX}{check}: {what}", [crc32(repr(member).encode()) for member in members])
+
 
 def gather(properties: Iterable[tuple[str, object]]) -> Counter[str]:
     """Add up what tests have handed over, by check and what was counted."""
     counted: Counter[str] = Counter()
-    for name, number in properties:
-        if name.startswith(_PREFIX) and isinstance(number, int):
-            counted[name.removeprefix(_PREFIX)] += number
-    return counted
+    members: dict[str, set[object]] = {}
+    for name, value in properties:
+        key = name.removeprefix(_PREFIX)
+        if key == name:
+            continue
+        if isinstance(value, list):
+            members.setdefault(key, set()).update(value)
+        elif isinstance(value, int):
+            counted[key] += value
+    return counted + Counter({key: len(one) for key, one in members.items()})
 
 
 def in_lines(counted: Counter[str]) -> list[str]:

@@ -111,6 +111,21 @@ def fingerprint(world: World) -> tuple[object, ...]:
     )
 
 
+def state_of(world: World) -> str:
+    """Return the state of a world in words, without its clock."""
+    hosts = [
+        (host.on, host.sshd, host.service, host.paused, host.quarantined, host.joining, host.memory, bool(host.session))
+        for host in world.hosts.values()
+    ]
+    volumes = [(volume.state, volume.owner, volume.failures) for volume in world.volumes.values()]
+    vms = [(vm.owner, vm.configuration, vm.machine, vm.moving_to, sorted(vm.flags)) for vm in world.vms.values()]
+    guests = [
+        (vm.name, host, guest.state, guest.doing) for vm in world.vms.values() for host, guest in vm.guests.items()
+    ]
+    cuts = sorted(f"{sorted(pair)} {plane.value}" for pair, plane in world.cuts)
+    return repr((hosts, volumes, vms, sorted(guests), cuts))
+
+
 def _no_script(node: str, folder: str, script: str, variables: Mapping[str, str]) -> ScriptJob:
     raise AssertionError(f"no script is run here: {node} {folder} {script} {variables}")
 
