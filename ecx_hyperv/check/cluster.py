@@ -118,7 +118,8 @@ def _networks_up(networks: tuple[Network, ...]) -> Finding:
 def _migration(scene: Scene, host: str, networks: tuple[Network, ...]) -> Finding:
     barred = _first(scene, lambda facts: facts.barred)
     if isinstance(barred, Untold):
-        return cannot_tell("migration-networks", "cluster", barred)
+        remedy = barred.remedy or words("ecx-hyperv setup host --migration-network ADDRESS; run its scripts")
+        return cannot_tell("migration-networks", "cluster", Untold(why=barred.why, remedy=remedy))
     storage = _storage(scene, networks)
     used = [one for one in networks if one.id.strip("{}").casefold() not in barred]
     seen = f"on {', '.join(one.name for one in used) or 'no network'}"

@@ -40,17 +40,16 @@ class GroupSettings:
 
 @dataclass(frozen=True, slots=True)
 class VmSettings:
-    """How a VM is set up; memory in bytes, delay in seconds, critical in minutes."""
+    """How a VM is set up; memory in bytes, delay in seconds, critical in minutes; None for what was not shown."""
 
-    is_clustered: bool
-    state: str
+    is_clustered: bool | None
     start_action: str
-    start_delay: int
+    start_delay: int | None
     stop_action: str
     critical_action: str
-    critical_minutes: int
-    memory: int
-    disks: tuple[str, ...]
+    critical_minutes: int | None
+    memory: int | None
+    disks: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +188,7 @@ def read(calls: Mapping[str, Call], hello: Hello, reply: Reply) -> HostFacts:
             "services", lambda row: Service(_text(row, "Name"), _text(row, "Status"), _text(row, "StartType"))
         ),
         sshd_config=read.all("sshd_config", _lines),
-        keys_sddl=read.one("keys_sddl", lambda row: _text(row, "Sddl") or _NOT_SHOWN),
+        keys_sddl=read.one("keys_sddl", lambda row: _text(row, "Sddl") or NOT_SHOWN),
         vms={key: read.maybe(f"vm {key}", _vm) for key in read.names("vm ")},
         services_of={key: read.maybe(f"services {key}", _services) for key in read.names("services ")},
         volumes_of={key: read.all(f"volumes {key}", _volumes) for key in read.names("volumes ")},
@@ -199,7 +198,7 @@ def read(calls: Mapping[str, Call], hello: Hello, reply: Reply) -> HostFacts:
     )
 
 
-_NOT_SHOWN = Untold(why="the host does not show it")
+NOT_SHOWN = Untold(why="the host does not show it")
 
 
 class _Reader:
@@ -222,13 +221,13 @@ class _Reader:
         return self.all(key, lambda rows: tuple(make(row) for row in rows))
 
     def one(self, key: str, make: Callable[[Mapping[str, Any]], _T | Untold]) -> _T | Untold:
-        return self.all(key, lambda rows: make(rows[0]) if rows else _NOT_SHOWN)
+        return self.all(key, lambda rows: make(rows[0]) if rows else NOT_SHOWN)
 
     def maybe(self, key: str, make: Callable[[Sequence[Mapping[str, Any]]], _T]) -> _T | Untold | None:
         result = self._results.get(key)
         if result is not None and not result.ok and _is_unknown(result.error):
             return None
-        return self.all(key, lambda rows: make(rows) if rows else _NOT_SHOWN)
+        return self.all(key, lambda rows: make(rows) if rows else NOT_SHOWN)
 
     def failing(self, holds: Callable[[RemoteError], bool]) -> list[str]:
         return [
@@ -293,7 +292,7 @@ def _barred(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
 
 def _migration(row: Mapping[str, Any]) -> tuple[bool, int] | Untold:
     enabled, most = row.get("VirtualMachineMigrationEnabled"), _number(row, "MaximumVirtualMachineMigrations")
-    return _NOT_SHOWN if not isinstance(enabled, bool) or most is None else (enabled, most)
+    return NOT_SHOWN if not isinstance(enabled, bool) or most is None else (enabled, most)
 
 
 def _session(row: Mapping[str, Any]) -> Session:
@@ -308,20 +307,19 @@ def _session(row: Mapping[str, Any]) -> Session:
 
 def _lines(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...] | Untold:
     lines = [row.get("PSObject.BaseObject") for row in rows]
-    return tuple(map(str, lines)) if all(isinstance(line, str) for line in lines) else _NOT_SHOWN
+    return tuple(map(str, lines)) if all(isinstance(line, str) for line in lines) else NOT_SHOWN
 
 
 def _vm(rows: Sequence[Mapping[str, Any]]) -> VmSettings:
     row = rows[0]
     return VmSettings(
-        is_clustered=row.get("IsClustered") is True,
-        state=_text(row, "State"),
+        is_clustered=clustered if isinstance(clustered := row.get("IsClustered"), bool) else None,
         start_action=_text(row, "AutomaticStartAction"),
-        start_delay=_number(row, "AutomaticStartDelay") or 0,
+        start_delay=_number(row, "AutomaticStartDelay"),
         stop_action=_text(row, "AutomaticStopAction"),
         critical_action=_text(row, "AutomaticCriticalErrorAction"),
-        critical_minutes=_number(row, "AutomaticCriticalErrorActionTimeout") or 0,
-        memory=_number(row, "MemoryStartup") or 0,
+        critical_minutes=_number(row, "AutomaticCriticalErrorActionTimeout"),
+        memory=_number(row, "MemoryStartup"),
         disks=_paths(row.get("HardDrives.Path")),
     )
 
@@ -335,9 +333,11 @@ def _volumes(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(word.strip("{}").casefold() for row in rows for word in texts(row.get("Value")))
 
 
-def _paths(value: object) -> tuple[str, ...]:
-    # A path may hold a comma.
-    return tuple(str(one) for one in value) if isinstance(value, list) else (value,) if isinstance(value, str) else ()
+def _paths(value: object) -> tuple[str, ...] | None:
+    # A path may hold a comma; one that is alone comes as itself.
+    if isinstance(value, list):
+        return tuple(str(one) for one in value)
+    return (value,) if isinstance(value, str) else None
 
 
 def _flags(row: Mapping[str, Any]) -> frozenset[str]:

@@ -92,11 +92,18 @@ def _memory(scene: Scene, side: Side) -> Finding:
     place, free = scene.place(side), scene.told()[side].hello.free_memory
     if free is None:
         return cannot_tell("memory", place, Untold(why="the host does not say how much is free"))
-    here_now = _settings(scene.told()[side])
+    here_now = _settings(scene, scene.told()[side])
     elsewhere = {
-        name: vm for other, facts in scene.told().items() if other is not side for name, vm in _settings(facts).items()
+        name: vm
+        for other, facts in scene.told().items()
+        if other is not side
+        for name, vm in _settings(scene, facts).items()
     }
-    needed = sum(vm.memory for name, vm in elsewhere.items() if name not in here_now)
+    coming = {name: vm.memory for name, vm in elsewhere.items() if name not in here_now}
+    unsaid = [name for name, memory in coming.items() if memory is None]
+    if unsaid:
+        return cannot_tell("memory", place, Untold(why=f"no host says how much {', '.join(unsaid)} takes"))
+    needed = sum(memory or 0 for memory in coming.values())
     return is_so(
         "memory",
         place,
@@ -107,8 +114,9 @@ def _memory(scene: Scene, side: Side) -> Finding:
     )
 
 
-def _settings(facts: HostFacts) -> dict[str, VmSettings]:
-    return {name: vm for name, vm in facts.vms.items() if isinstance(vm, VmSettings) and vm.is_clustered}
+def _settings(scene: Scene, facts: HostFacts) -> dict[str, VmSettings]:
+    protected = {vm.name.casefold() for vm in scene.config.vm}
+    return {name: vm for name, vm in facts.vms.items() if isinstance(vm, VmSettings) and name in protected}
 
 
 def _portal(place: str, portals: tuple[str, ...], target: str) -> Finding:

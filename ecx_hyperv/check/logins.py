@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from ecx_hyperv.check.catalogue import Area, names_of
-from ecx_hyperv.check.host_facts import HostFacts, Service
+from ecx_hyperv.check.host_facts import NOT_SHOWN, HostFacts, Service
 from ecx_hyperv.check.outcome import (
     Finding,
     Outcome,
@@ -70,7 +70,9 @@ def judge_login(place: str, facts: HostFacts, asked: tuple[datetime, datetime]) 
 
 
 def _powershell(place: str, facts: HostFacts) -> Finding:
-    version, language = facts.hello.ps or "unknown", facts.hello.language or "unknown"
+    version, language = facts.hello.ps, facts.hello.language
+    if not version or not language:
+        return cannot_tell("powershell", place, NOT_SHOWN)
     return is_so(
         "powershell",
         place,

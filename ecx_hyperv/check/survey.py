@@ -88,7 +88,8 @@ class Surveyor:
         return any(CATALOGUE[name].area is Area.WIRE and name not in _NO_TRIAL for name in wanted)
 
     def _tried(self, side: Side) -> Tried:
-        return self.trial(side).run(self.deadline.within(_ASK_S))
+        trial = self.trial(side)
+        return trial.run(self.deadline.within(_ASK_S + trial.idle_s))
 
     def _ask(self) -> Mapping[Side, HostFacts | HostError]:
         vms = [vm.name for vm in self.config.vm]

@@ -1,9 +1,10 @@
 """How the EC-VMs and the protected VMs are set up in Hyper-V and in the cluster."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from ecx_hyperv.check.catalogue import Area, names_of
-from ecx_hyperv.check.host_facts import GroupSettings, HostFacts, Services, VmSettings
+from ecx_hyperv.check.host_facts import NOT_SHOWN, GroupSettings, HostFacts, Services, VmSettings
 from ecx_hyperv.check.outcome import (
     Finding,
     Outcome,
@@ -21,6 +22,8 @@ from ecx_hyperv.check.outcome import (
 from ecx_hyperv.check.scene import Scene
 from ecx_hyperv.config import Vm
 from ecx_hyperv.decide.facts import Side
+
+_T = TypeVar("_T")
 
 _SERVICES = {
     "heartbeat": "84EAAE65-2F2E-45F5-9BB5-0E857DC8EB47",
@@ -44,26 +47,40 @@ def judge_ec_guest(scene: Scene, side: Side) -> Iterator[Finding]:
         return
     yield ok("ec-vm-known", name, f"on {host}")
     yield _action("ec-vm-start-action", name, host, "AutomaticStartAction", settings.start_action, "Start")
-    yield is_so(
+    yield _shown("ec-vm-start-delay", name, settings.start_delay, lambda delay: _delay(name, host, delay))
+    yield _stop_action("ec-vm-stop-action", name, host, settings, Outcome.WARNING)
+    yield _shown("ec-vm-clustered", name, settings.is_clustered, lambda is_clustered: _apart(name, is_clustered))
+    services = facts.services_of.get(name.casefold()) or Untold(why="the host does not show its integration services")
+    yield judged("ec-vm-heartbeat", name, services, lambda said: _service("ec-vm-heartbeat", name, host, said))
+
+
+def _delay(name: str, host: str, delay: int) -> Finding:
+    remedy = on_host(host, f"Set-VM -Name {quoted(name)} -AutomaticStartDelay 5")
+    return is_so(
         "ec-vm-start-delay",
         name,
-        f"{settings.start_delay} s",
-        so=settings.start_delay > 0,
+        f"{delay} s",
+        so=delay > 0,
         expected="5 s",
-        remedy=on_host(host, f"Set-VM -Name {quoted(name)} -AutomaticStartDelay 5"),
+        remedy=remedy,
         outcome=Outcome.WARNING,
     )
-    yield _stop_action("ec-vm-stop-action", name, host, settings, Outcome.WARNING)
-    yield is_so(
+
+
+def _apart(name: str, is_clustered: bool) -> Finding:
+    return is_so(
         "ec-vm-clustered",
         name,
-        "clustered" if settings.is_clustered else "not clustered",
-        so=not settings.is_clustered,
+        "clustered" if is_clustered else "not clustered",
+        so=not is_clustered,
         expected="not clustered",
         remedy=words(f"in Failover Cluster Manager remove the role {name}, keeping the VM"),
     )
-    services = facts.services_of.get(name.casefold()) or Untold(why="the host does not show its integration services")
-    yield judged("ec-vm-heartbeat", name, services, lambda said: _service("ec-vm-heartbeat", name, host, said))
+
+
+def _shown(check: str, place: str, fact: _T | None, judge: Callable[[_T], Finding]) -> Finding:
+    """Judge a fact, if the host shows it: an older one, or a stand-in, may not."""
+    return judged(check, place, NOT_SHOWN if fact is None else fact, judge)
 
 
 def judge_vm(scene: Scene, vm: Vm) -> Iterator[Finding]:
@@ -112,12 +129,20 @@ def _group(scene: Scene, vm: Vm) -> Iterator[Finding]:
 
 
 def _failover(host: str, vm: str, group: GroupSettings) -> Iterator[Finding]:
+    if group.threshold is None or group.period is None:
+        yield cannot_tell("vm-failover", vm, NOT_SHOWN)
+    else:
+        yield _limits(host, vm, group)
+    yield _shown("vm-failback", vm, group.failback, lambda failback: _failback(host, vm, failback))
+
+
+def _limits(host: str, vm: str, group: GroupSettings) -> Finding:
     lines = [
         f"(Get-ClusterGroup -Name {quoted(vm)}).{key} = 0"
         for key, value in (("FailoverThreshold", group.threshold), ("FailoverPeriod", group.period))
         if value != 0
     ]
-    yield is_so(
+    return is_so(
         "vm-failover",
         vm,
         f"{group.threshold} failures in {group.period} hours",
@@ -125,11 +150,14 @@ def _failover(host: str, vm: str, group: GroupSettings) -> Iterator[Finding]:
         expected="0 failures in 0 hours",
         remedy=on_host(host, "; ".join(lines)),
     )
-    yield is_so(
+
+
+def _failback(host: str, vm: str, failback: int) -> Finding:
+    return is_so(
         "vm-failback",
         vm,
-        "prevented" if group.failback == 0 else "allowed",
-        so=group.failback == 0,
+        "prevented" if failback == 0 else "allowed",
+        so=failback == 0,
         expected="prevented",
         remedy=on_host(host, f"(Get-ClusterGroup -Name {quoted(vm)}).AutoFailbackType = 0"),
     )
@@ -148,6 +176,8 @@ def _settings(scene: Scene, vm: Vm, host: str, facts: HostFacts) -> Iterator[Fin
 
 
 def _on_csv(scene: Scene, vm: Vm, host: str, facts: HostFacts, settings: VmSettings) -> Finding:
+    if settings.disks is None:
+        return cannot_tell("vm-on-csv", vm.name, NOT_SHOWN)
     elsewhere = [path for path in settings.disks if not path.casefold().startswith(_CSV_ROOT)]
     move = words(f"on {host}: Move-VMStorage, all of it into a folder of {scene.config.csv_of(vm.name)}")
     if elsewhere or not settings.disks:
@@ -170,6 +200,8 @@ def _as_untold(fact: object) -> Untold:
 
 
 def _critical(scene: Scene, vm: str, host: str, settings: VmSettings) -> Finding:
+    if not settings.critical_action or settings.critical_minutes is None:
+        return cannot_tell("vm-critical-action", vm, NOT_SHOWN)
     minutes = max(30, round(scene.config.timing.critical / 60))
     return is_so(
         "vm-critical-action",
@@ -186,15 +218,19 @@ def _critical(scene: Scene, vm: str, host: str, settings: VmSettings) -> Finding
 
 
 def _action(check: str, vm: str, host: str, parameter: str, seen: str, wanted: str) -> Finding:
+    if not seen:
+        return cannot_tell(check, vm, NOT_SHOWN)
     remedy = on_host(host, f"Set-VM -Name {quoted(vm)} -{parameter} {wanted}")
-    return is_so(check, vm, seen or "not shown", so=seen == wanted, expected=wanted, remedy=remedy)
+    return is_so(check, vm, seen, so=seen == wanted, expected=wanted, remedy=remedy)
 
 
 def _stop_action(check: str, vm: str, host: str, settings: VmSettings, outcome: Outcome) -> Finding:
+    if not settings.stop_action:
+        return cannot_tell(check, vm, NOT_SHOWN)
     return is_so(
         check,
         vm,
-        settings.stop_action or "not shown",
+        settings.stop_action,
         so=settings.stop_action == "ShutDown",
         expected="ShutDown; Hyper-V changes it only while the VM is off",
         remedy=on_host(host, f"Set-VM -Name {quoted(vm)} -AutomaticStopAction ShutDown"),
