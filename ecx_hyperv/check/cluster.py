@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from ecx_hyperv.check.catalogue import Area, names_of
-from ecx_hyperv.check.host_facts import Cluster, HostFacts, Network, Volume
+from ecx_hyperv.check.host_facts import HostFacts
 from ecx_hyperv.check.outcome import (
     Finding,
     Untold,
@@ -19,6 +19,7 @@ from ecx_hyperv.check.outcome import (
     words,
     wrong,
 )
+from ecx_hyperv.check.rows import Cluster, Network, Volume
 from ecx_hyperv.check.scene import Scene
 from ecx_hyperv.decide.facts import Side
 

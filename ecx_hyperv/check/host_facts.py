@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ecx_hyperv.check.outcome import Untold, words
+from ecx_hyperv.check.rows import Cluster, GroupSettings, Network, Service, Services, Session, VmSettings, Volume
 from ecx_hyperv.host import cmdlets, setting_calls
 from ecx_hyperv.host.wire import Call, Hello, RemoteError, Reply, Request, Result, texts
 
@@ -14,87 +15,6 @@ _HEARTBEAT = "84EAAE65-2F2E-45F5-9BB5-0E857DC8EB47"
 _SHUTDOWN = "9F8233AC-BE49-4C79-8EE3-E7E1985B2077"
 _ACCESS_DENIED = 5
 MODULES = ("FailoverClusters", "Hyper-V", "iSCSI")
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """A network of the cluster."""
-
-    name: str
-    id: str
-    role: str
-    state: str
-    address: str
-    mask: str
-
-
-@dataclass(frozen=True, slots=True)
-class GroupSettings:
-    """What WSFC would do about a group by itself."""
-
-    name: str
-    threshold: int | None
-    period: int | None
-    failback: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class VmSettings:
-    """How a VM is set up; memory in bytes, delay in seconds, critical in minutes; None for what was not shown."""
-
-    is_clustered: bool | None
-    start_action: str
-    start_delay: int | None
-    stop_action: str
-    critical_action: str
-    critical_minutes: int | None
-    memory: int | None
-    disks: tuple[str, ...] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """Whether a VM's integration services are enabled; None for one that was not shown."""
-
-    heartbeat: bool | None
-    shutdown: bool | None
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """An iSCSI session."""
-
-    target: str
-    initiator: str
-    is_connected: bool | None
-    is_persistent: bool | None
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """A service of Windows."""
-
-    name: str
-    status: str
-    start: str
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """The cluster's own settings; None for what it did not say."""
-
-    name: str
-    resiliency: int | None
-    quarantine: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Volume:
-    """A Shared Volume."""
-
-    name: str
-    id: str
-    state: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from ecx_hyperv.check.catalogue import Area, names_of
-from ecx_hyperv.check.host_facts import NOT_SHOWN, HostFacts, Service
+from ecx_hyperv.check.host_facts import NOT_SHOWN, HostFacts
 from ecx_hyperv.check.outcome import (
     Finding,
     Outcome,
@@ -20,6 +20,7 @@ from ecx_hyperv.check.outcome import (
     words,
     wrong,
 )
+from ecx_hyperv.check.rows import Service
 from ecx_hyperv.errors import HostError, HostKeyRefused, LoginRefused, NoAgent, SessionLost, Unreachable
 from ecx_hyperv.host.setting_calls import AUTHORIZED_KEYS
 

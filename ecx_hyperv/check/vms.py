@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from ecx_hyperv.check.catalogue import Area, names_of
-from ecx_hyperv.check.host_facts import NOT_SHOWN, GroupSettings, HostFacts, Services, VmSettings
+from ecx_hyperv.check.host_facts import NOT_SHOWN, HostFacts
 from ecx_hyperv.check.outcome import (
     Finding,
     Outcome,
@@ -19,6 +19,7 @@ from ecx_hyperv.check.outcome import (
     words,
     wrong,
 )
+from ecx_hyperv.check.rows import GroupSettings, Services, VmSettings
 from ecx_hyperv.check.scene import Scene
 from ecx_hyperv.config import Vm
 from ecx_hyperv.decide.facts import Side

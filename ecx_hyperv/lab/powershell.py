@@ -3,39 +3,18 @@
 A cmdlet or parameter that Microsoft does not document is refused, so that no call passes here which no host knows.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from ecx_hyperv.host.wire import Call, Hello, RemoteError, Reply, Request, Result
 from ecx_hyperv.lab import messages
+from ecx_hyperv.lab.allowed import ALLOWED, BadRequest, check
 from ecx_hyperv.lab.rows import Rows
 from ecx_hyperv.lab.setting_rows import SHOWN, SettingRows
 from ecx_hyperv.lab.world import Vm, World
 
-# What the agent lets through; a test holds this against the agent itself.
-ALLOWED = {
-    **dict.fromkeys(
-        (
-            *("Get-Cluster", "Get-ClusterNode", "Get-ClusterGroup", "Get-ClusterResource", "Get-ClusterParameter"),
-            *("Get-ClusterSharedVolume", "Get-ClusterSharedVolumeState", "Get-ClusterNetwork", "Get-ClusterQuorum"),
-            *("Get-ClusterResourceType", "Start-ClusterResource", "Stop-ClusterResource"),
-            *("Move-ClusterSharedVolume", "Move-ClusterVirtualMachineRole"),
-        ),
-        "FailoverClusters",
-    ),
-    **dict.fromkeys(("Get-VM", "Get-VMHost", "Get-VMIntegrationService"), "Hyper-V"),
-    **dict.fromkeys(("Start-VM", "Stop-VM", "Resume-VM", "Restart-VM"), "Hyper-V"),
-    **dict.fromkeys(("Get-IscsiConnection", "Get-IscsiSession", "Get-IscsiTargetPortal"), "iSCSI"),
-    "Update-IscsiTargetPortal": "iSCSI",
-    **dict.fromkeys(("Get-Service", "Get-Content"), "Microsoft.PowerShell.Management"),
-    "Get-Acl": "Microsoft.PowerShell.Security",
-}
-_REFUSED = frozenset({"ComputerName", "CimSession", "Credential", "Cluster", "Confirm", "WhatIf"})
 _MUTATING = ("Start-", "Stop-", "Move-", "Resume-", "Restart-", "Update-")
 
 
@@ -113,7 +92,7 @@ class PowerShell:
     def _result(self, call: Call) -> Result:
         try:
             objects = self._invoke(call)
-        except _BadRequest as refused:
+        except BadRequest as refused:
             return Result(ok=False, error=RemoteError(message=str(refused), id="BadRequest"))
         except Failure as failure:
             return Result(ok=False, error=messages.render(failure, call.cmdlet, self._world.settings.language))
@@ -226,7 +205,7 @@ class PowerShell:
             _raise(self._world.cluster.cancel(vm), vm.name)
             return []
         if "MigrationType" not in args:
-            raise _BadRequest("Move-ClusterVirtualMachineRole without a MigrationType")
+            raise BadRequest("Move-ClusterVirtualMachineRole without a MigrationType")
         live = args["MigrationType"] == "Live"
         _raise(self._world.cluster.move(vm, self._node(args), live=live), vm.name)
         return []
@@ -315,37 +294,9 @@ class PowerShell:
     }
 
 
-class _BadRequest(Exception):
-    """A call that the agent refuses."""
-
-
 def is_mutating(call: Call) -> bool:
     """Tell whether a call changes something."""
     return call.cmdlet.startswith(_MUTATING)
-
-
-def check(call: Call) -> None:
-    """Raise for a cmdlet or parameter that the agent would refuse, or that no host knows."""
-    if call.cmdlet not in ALLOWED:
-        raise _BadRequest(f"{call.cmdlet} is not allowed")
-    parameters = documented()[call.cmdlet]["params"]
-    names = {name.casefold() for name in parameters}
-    aliases = {alias.casefold() for one in parameters.values() for alias in one.get("al", ())}
-    for name, value in call.args.items():
-        if name.casefold() not in names | aliases:
-            raise _BadRequest(f"{call.cmdlet}: no parameter {name}")
-        if name in _REFUSED:
-            raise _BadRequest(f"{call.cmdlet}: the parameter {name} is refused")
-        if isinstance(value, list) and not all(isinstance(one, str) for one in value):
-            raise _BadRequest(f"{call.cmdlet}: the value of {name} is no list of texts")
-
-
-@cache
-def documented() -> Mapping[str, Any]:
-    """Return what Microsoft documents of each cmdlet."""
-    text = files("ecx_hyperv.host").joinpath("cmdlets.json").read_text(encoding="utf-8")
-    cmdlets: Mapping[str, Any] = json.loads(text)["cmdlets"]
-    return cmdlets
 
 
 def _named(rows: list[dict[str, Any]], args: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ecx_hyperv.lab.allowed import documented
 from ecx_hyperv.lab.facts import VmFacts
-from ecx_hyperv.lab.powershell import documented
 
 if TYPE_CHECKING:
     from ecx_hyperv.lab.world import World

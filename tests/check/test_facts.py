@@ -25,7 +25,7 @@ from ecx_hyperv.ecx.environment import Pair
 from ecx_hyperv.errors import HostError, LocalError, NoAgent, SessionLost
 from ecx_hyperv.host.link import Ask, Exchanged
 from ecx_hyperv.host.wire import Hello, RemoteError, Reply, Result
-from ecx_hyperv.lab.powershell import ALLOWED
+from ecx_hyperv.lab.allowed import ALLOWED
 from ecx_hyperv.lab.rooms import make_config
 from ecx_hyperv.lab.settings import Settings
 from ecx_hyperv.lab.virtual import VirtualClock, VirtualHosts

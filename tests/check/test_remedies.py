@@ -7,7 +7,7 @@ import pytest
 from ecx_hyperv.check.catalogue import CATALOGUE
 from ecx_hyperv.check.outcome import Finding, Outcome, Where, quoted
 from ecx_hyperv.lab import remedies
-from ecx_hyperv.lab.powershell import documented
+from ecx_hyperv.lab.allowed import documented
 from ecx_hyperv.lab.settings import Settings
 from ecx_hyperv.lab.world import World
 from tests.check.support import SetUp, set_up

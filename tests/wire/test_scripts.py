@@ -7,7 +7,7 @@ import pytest
 
 from ecx_hyperv.host.wire import encode_command
 from ecx_hyperv.lab.agent import read_command
-from ecx_hyperv.lab.powershell import ALLOWED, documented
+from ecx_hyperv.lab.allowed import ALLOWED, documented
 from tests.wire.grammar import broken, commands, functions, newer_than_5_1, nodes, text_of, words
 from tests.wire.support import NONCE, POWERSHELL
 
