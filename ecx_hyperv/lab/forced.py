@@ -5,6 +5,7 @@ ForceCommand python -m ecx_hyperv.lab.forced SOCKET HOST
 
 import os
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -32,7 +33,10 @@ class _Host:
         return self._ask(Request()).hello
 
     def perform(self, request: Request) -> Reply:
-        return self._ask(request).reply
+        reply = self._ask(request).reply
+        # The lab answers at once, and says how long it would have taken.
+        time.sleep(reply.ms / 1000)
+        return reply
 
     def _ask(self, request: Request) -> _Answered:
         text = msgspec.json.encode(request).decode("utf-8")
@@ -43,7 +47,7 @@ def main() -> int:
     """Be the agent on stdin and stdout; returns the exit status."""
     socket, name = sys.argv[1:]
     try:
-        nonce, _ = read_command(os.environ.get("SSH_ORIGINAL_COMMAND", ""))
+        nonce, gathers = read_command(os.environ.get("SSH_ORIGINAL_COMMAND", ""))
     except Refused as refused:
         sys.stderr.write(f"{refused}\r\n")
         return refused.status
@@ -52,7 +56,15 @@ def main() -> int:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
 
-    return Agent(nonce, _Host(Path(socket), name), sys.stdin.buffer.readline, write).run()
+    agent = Agent(
+        nonce,
+        _Host(Path(socket), name),
+        sys.stdin.buffer.readline,
+        write,
+        way="input" if gathers else "handle",
+        kill=lambda: os._exit(1),
+    )
+    return agent.run()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The same commands against a real OpenSSH sshd on loopback, a stand-in for the host behind its ForceCommand."""
 
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,6 +52,18 @@ def test_trust_over_a_real_sshd(scenario: Scenario) -> None:
     assert 0 == scenario.run("ec1", "ecx-hyperv", "trust", "--yes").returncode
 
     assert 0 == scenario.run("ec1", "ecx-hyperv", "status").returncode
+
+
+def test_the_check_over_a_real_sshd(scenario: Scenario) -> None:
+    """All that the wire takes for granted holds over OpenSSH too, in both ways in; what sleeps is ended."""
+    done = scenario.run("ec1", "ecx-hyperv", "check", "--idle", "1", "--json")
+    findings = json.loads(done.stdout)["findings"]
+    wire = {one["name"]: one["outcome"] for one in findings if one["name"].startswith("wire-")}
+    assert {"ok"} == set(wire.values()), done.stdout
+    assert {"wire-stdin", "wire-idle", "wire-end", "wire-deadman", "wire-reply"} <= set(wire)
+    # Nobody has started the group.
+    assert ["group"] == [one["name"] for one in findings if one["outcome"] != "ok"], done.stdout
+    assert 0 == done.returncode
 
 
 def test_a_command_that_is_not_ours_is_refused(scenario: Scenario) -> None:
