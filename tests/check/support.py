@@ -167,6 +167,7 @@ class SetUp:
 
     def _snapshot(self) -> tuple[list[tuple[Path, bytes, int]], dict[str, Any]]:
         kept = [self.mine / "id_ed25519", self.mine / "known_hosts", self.folder.bin / "clpcl"]
+        kept.append(self.folder.bin / "clpstat")
         kept += [path for path in self.root.rglob("*") if path.is_file() and not path.is_symlink()]
         kept += [path for path in (self.mine / "scripts").rglob("*") if path.is_file()]
         files = [(path, path.read_bytes(), path.stat().st_mode & 0o777) for path in kept]

@@ -7,7 +7,10 @@ import msgspec
 import pytest
 
 from ecx_hyperv.check.catalogue import Area, names_of
+from ecx_hyperv.check.host_facts import HostFacts
 from ecx_hyperv.check.outcome import Finding, Outcome
+from ecx_hyperv.check.trials import Tried
+from ecx_hyperv.check.wire import judge_wire
 from ecx_hyperv.config import Config, StdinWay
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.lab.agent import Mischief
@@ -98,9 +101,6 @@ def test_which_way_in_to_set(lab: SetUp, only: StdinWay, configured: StdinWay) -
 
 def test_the_way_that_works_is_named(lab: SetUp) -> None:
     """A host on which the way that is set does not work is wrong, and the remedy names the other."""
-    from ecx_hyperv.check.trials import Tried
-    from ecx_hyperv.check.wire import judge_wire
-
     tried = Tried(handle="no hello", input="", names="", reply="", refusal="", hello_s=1.0)
     found = {one.name: one for one in judge_wire("H", tried, None, StdinWay.HANDLE)}
     assert Outcome.WRONG is found["wire-stdin"].outcome
@@ -108,6 +108,15 @@ def test_the_way_that_works_is_named(lab: SetUp) -> None:
     assert {Outcome.CANNOT_TELL} == {found[name].outcome for name in ("wire-idle", "wire-end", "wire-deadman")}
     found = {one.name: one for one in judge_wire("H", tried, None, StdinWay.INPUT)}
     assert Outcome.OK is found["wire-stdin"].outcome
+
+
+@pytest.mark.parametrize(("hello", "outcome"), [(1.0, Outcome.OK), (40.0, Outcome.WARNING)])
+def test_a_slow_host(lab: SetUp, hello: float, outcome: Outcome) -> None:
+    """A host on which PowerShell and the modules take much of a monitor's time is warned of."""
+    facts = lab.surveyor()._ask()[Side.PEER]
+    assert isinstance(facts, HostFacts)
+    found = {one.name: one for one in judge_wire("H", Tried(hello_s=hello), facts, StdinWay.HANDLE)}
+    assert outcome is found["wire-times"].outcome
 
 
 def test_a_host_that_is_away(lab: SetUp) -> None:

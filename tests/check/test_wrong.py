@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from ecx_hyperv.check.catalogue import CATALOGUE
 from ecx_hyperv.check.outcome import Outcome, Where
 from ecx_hyperv.config import Config
 from ecx_hyperv.ecx.clpconf import ClpConf
@@ -357,6 +358,25 @@ def test_a_wrong_configuration(lab: SetUp, name: str) -> None:
     """What is wrong in the configuration is told by the checks that it concerns."""
     expected, change = CONFIGS[name]
     assert expected == bad(lab.check(config=change(lab.config)))
+
+
+def test_ecx_that_is_not_there(lab: SetUp) -> None:
+    """Without its package and its commands ECX is not installed."""
+    lab.set("ec1", "ecx_version", "")
+    (lab.folder.bin / "clpstat").unlink()
+    assert {("ecx-installed", "ec1"), ("programs", "ec1")} == bad(lab.check())
+
+
+def test_every_check_is_seen_wrong() -> None:
+    """No check is left that nobody has seen turn: here, or in the tests that are named."""
+    here = {row.check for row in ROWS} | {name for expected, _ in CONFIGS.values() for name, _ in expected}
+    elsewhere = {
+        *("ecx-installed", "ecx-script"),
+        # Of the wire, and of the command.
+        *("wire-idle", "wire-end", "wire-deadman", "wire-names", "wire-reply", "wire-refusal"),
+        *("wire-stdin", "wire-times", "peer", "group"),
+    }
+    assert set(CATALOGUE) == here | elsewhere
 
 
 def test_every_remedy_names_its_place(lab: SetUp) -> None:
