@@ -82,9 +82,11 @@ class HostError(EcxHypervError):
     # Whether what was asked last may have been carried out all the same.
     may_have_been_done: ClassVar[bool] = False
 
-    def __init__(self, host: str, what: str, *, seen: str = "", remedy: str = "") -> None:
+    def __init__(self, host: str, what: str, *, seen: str = "", remedy: str = "", tried: bool = True) -> None:
         super().__init__(f"{host}: {what}", seen=seen, remedy=remedy)
         self.host = host
+        # False where something here was missing, so that the host was not even called.
+        self.tried = tried
 
 
 class Unreachable(HostError):

@@ -44,10 +44,12 @@ _TRUSTED = {"BA", "SY", "S-1-5-32-544", "S-1-5-18"}
 def silent(place: str, error: HostError, *, tried: bool) -> Iterator[Finding]:
     """Say where the way to a host ends; nobody can tell what lies beyond, unless the wire was tried all the same."""
     reached = next(stage for kind, stage in _REACHED.items() if isinstance(error, kind))
-    # Without a usable key or a pinned one nothing was sent to the host at all.
-    before = _STAGES[: _STAGES.index(reached)]
-    for stage in before:
-        yield ok(stage, place, "yes")
+    for stage in _STAGES[: _STAGES.index(reached)]:
+        yield (
+            ok(stage, place, "yes")
+            if error.tried
+            else cannot_tell(stage, place, Untold(why=f"the host was not called: see {reached}"))
+        )
     seen = error.what.removeprefix(f"{error.host}: ") + (f": {error.seen}" if error.seen else "")
     remedy = _MENDED_BY.get(reached) or words(error.remedy or "see the host")
     yield wrong(reached, place, seen, "that it answers", remedy)

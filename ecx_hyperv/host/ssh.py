@@ -173,7 +173,11 @@ def _pinned(target: Target) -> list[paramiko.PKey]:
         known = paramiko.HostKeys()
     except (OSError, paramiko.SSHException, ValueError) as error:
         raise HostKeyRefused(
-            target.address, f"{target.known_hosts} cannot be read", seen=str(error), remedy="run: ecx-hyperv trust"
+            target.address,
+            f"{target.known_hosts} cannot be read",
+            seen=str(error),
+            remedy="run: ecx-hyperv trust",
+            tried=False,
         ) from None
     found = known.lookup(target.entry)
     if not found:
@@ -182,6 +186,7 @@ def _pinned(target: Target) -> list[paramiko.PKey]:
             "its host key is not pinned",
             seen=f"no entry {target.entry} in {target.known_hosts}",
             remedy="run: ecx-hyperv trust",
+            tried=False,
         )
     return list(found.values())
 
@@ -195,6 +200,7 @@ def _load_key(target: Target) -> paramiko.PKey:
             f"the private key {target.key} cannot be used",
             seen=str(error),
             remedy="see [ssh] key: an OpenSSH private key without passphrase, readable by this user",
+            tried=False,
         ) from None
 
 

@@ -22,7 +22,7 @@ from ecx_hyperv.deadline import Deadline, SystemClock
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.ecx.commands import Completed
 from ecx_hyperv.ecx.environment import Pair
-from ecx_hyperv.errors import HostError, LocalError, NoAgent, SessionLost
+from ecx_hyperv.errors import HostError, LocalError, LoginRefused, NoAgent, SessionLost
 from ecx_hyperv.host.link import Ask, Exchanged
 from ecx_hyperv.host.wire import Hello, RemoteError, Reply, Result
 from ecx_hyperv.lab.allowed import ALLOWED
@@ -229,6 +229,14 @@ def test_a_powershell_that_does_not_come_up() -> None:
     assert [Outcome.OK] * 3 == [outcomes[name] for name in ("reachable", "host-key", "login")]
     assert Outcome.WRONG is outcomes["powershell"]
     assert {Outcome.CANNOT_TELL} == {one for name, one in outcomes.items() if name in ("node", "memory", "wire-idle")}
+
+
+def test_a_host_that_was_not_called() -> None:
+    """Where something here is missing, nobody knows whether the host would have answered."""
+    error = LoginRefused("H1", "the private key cannot be used", tried=False)
+    outcomes = {one.name: one.outcome for one in silent("H1", error, tried=False)}
+    assert [Outcome.CANNOT_TELL] * 2 == [outcomes[name] for name in ("reachable", "host-key")]
+    assert Outcome.WRONG is outcomes["login"]
 
 
 def test_a_rule_that_is_commented_out(tmp_path: Path) -> None:
