@@ -276,6 +276,13 @@ ROWS = [
     Row("ecx-recovery", "genw-remote-node", monitor("genw-remote-node", "emergency/action", "5"), mends=True),
     Row("ecx-log", "exec-vm1", resource("exec-vm1", "parameters/userlog", ""), mends=True),
     Row("ecx-log-rotation", "genw-vm1", monitor("genw-vm1", "parameters/logrotate/use", "0"), mends=True),
+    Row(
+        "ecx-script-timeout",
+        "exec-vm1",
+        resource("exec-vm1", "server@ec2/parameters/timeout/start", "10"),
+        label="one-server",
+        mends=True,
+    ),
     Row("ecx-watch", "mdw-md1", no_watch, mends=True),
 ]
 
