@@ -58,7 +58,10 @@ MUTATIONS = (
         'Verdict(Health.UNKNOWN, f"{own} does not answer")',
         'Verdict(Health.FAILED, f"{own} does not answer")',
     ),
-    Mutation("a monitor fails on one look", "run/watch.py", "or first.health is Health.FAILED", "or True"),
+    Mutation(
+        "a monitor fails on one look", "run/watch.py", "if any(verdict.health is Health.FAILED", "if not any(True"
+    ),
+    Mutation("one look is enough beside another failure", "run/watch.py", "first.health is Health.FAILED", "True"),
     Mutation(
         "a VM in transition fails at once", _MONITOR, "if Span.IN_TRANSITION not in watched.over", "if not watched.over"
     ),

@@ -265,6 +265,18 @@ def test_a_peer_in_maintenance_is_left() -> None:
     assert [] == desk.hosts.requests
 
 
+def test_a_second_look_for_one_vm_is_the_first_for_another() -> None:
+    """Where one VM's failure is confirmed, another that has just gone down is not failed yet: it was seen once only."""
+    world = with_running("vm1", "vm2")
+    world.guests.turn_off(world.vms["vm1"], ONE)
+    world.advance(5)
+    desk = Desk(world, "ec1")
+    world.at(1.5, lambda: world.guests.turn_off(world.vms["vm2"], ONE))
+    seen = watch(desk, "vm1", "vm2")
+
+    assert [Health.FAILED, Health.HEALTHY] == [seen.verdicts[vm].health for vm in ("vm1", "vm2")]
+
+
 @pytest.mark.defect(54)
 def test_a_hung_ec_vm_is_restarted_after_a_while() -> None:
     """A hung EC-VM is restarted once it has looked so for `hung_after`."""
