@@ -2,16 +2,20 @@
 
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from enum import Enum
-from typing import Any, TextIO
-
-import structlog
-from structlog.typing import FilteringBoundLogger
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ecx_hyperv.deadline import Clock
 
-Log = FilteringBoundLogger
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    Log = FilteringBoundLogger
+else:
+    # For annotations alone structlog is not worth importing: --help and --version do without it.
+    Log = Any
 
 
 class LogFormat(Enum):
@@ -23,6 +27,8 @@ class LogFormat(Enum):
 
 def open_log(clock: Clock, run_id: str, *, form: LogFormat, verbose: bool, stream: TextIO | None = None) -> Log:
     """Return the log of one run; times come from the clock, debug lines only if verbose."""
+    with _without("rich"):
+        import structlog
 
     def stamp(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         return {"time": clock.wall().isoformat(timespec="milliseconds"), "run": run_id, **event}
@@ -35,6 +41,19 @@ def open_log(clock: Clock, run_id: str, *, form: LogFormat, verbose: bool, strea
         cache_logger_on_first_use=False,
     )
     return logger
+
+
+@contextmanager
+def _without(package: str) -> Iterator[None]:
+    # structlog imports rich wherever it finds it, for tracebacks that are never shown here: 70 ms of every run.
+    if package in sys.modules:
+        yield
+        return
+    sys.modules[package] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[package]
 
 
 def _as_text(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:

@@ -113,12 +113,13 @@ def _status(setting: Setting, names: tuple[str, ...], as_json: bool) -> Exit:
     common.guard(setting, _STATUS_S * 1.5, Exit.CANNOT_TELL, "the status is not complete")
     deadline = common.deadline_of(setting, _STATUS_S)
     room = common.open_room(setting, loaded.config, deadline)
+    if not as_json:
+        # Before a host is asked: an upgrade may replace the files meanwhile.
+        from ecx_hyperv.cli.show import show_status
     shown = look(room, found, deadline)
     if as_json:
         click.echo(json.dumps(msgspec.to_builtins(shown), indent=2, ensure_ascii=False))
     else:
-        from ecx_hyperv.cli.show import show_status
-
         show_status(shown)
     if shown.exit is not Exit.DONE:
         setting.log.error(

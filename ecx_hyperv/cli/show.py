@@ -17,7 +17,7 @@ class LiveProgress:
     """A line on the terminal that says what is going on, for each VM."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
+        self._console = Console(stderr=True, emoji=False)
         self._spinner = Spinner("", console=self._console)
         self._shown: dict[str, str] = {}
 
@@ -36,10 +36,10 @@ class LiveProgress:
 
 def show_status(status: Status) -> None:
     """Print a status as tables on stdout."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     if not console.is_terminal:
         # For a pager or a file nothing need be folded.
-        console = Console(highlight=False, width=_WIDE)
+        console = Console(highlight=False, emoji=False, width=_WIDE)
     for table in (_hosts(status), _vms(status), _volumes(status)):
         console.print(table)
     console.print(_plain(f"ECX: {_ecx(status)}"))

@@ -4,6 +4,7 @@ A session that missed a deadline or broke a frame is never used again: what it w
 out, may still be, and its late answer would be taken for the next one's.
 """
 
+import codecs
 import queue
 import secrets
 import threading
@@ -43,6 +44,17 @@ _LAST_WORDS_S = 0.5
 _POLL_S = 0.05
 
 
+def _read(script: str) -> str:
+    return files(__package__).joinpath(script).read_text(encoding="ascii")
+
+
+# All at once, before any host is reached: an upgrade may replace the files while a run is under way.
+codecs.lookup("utf-16-le")
+_AGENT = _read("agent.ps1")
+_BOOTSTRAP_HANDLE = _read("bootstrap_handle.ps1")
+_BOOTSTRAP_INPUT = _read("bootstrap_input.ps1")
+
+
 class Session(Protocol):
     """A way to ask one host."""
 
@@ -74,7 +86,7 @@ class Agent:
         self._frames = Frames(nonce)
         self._inbox: queue.SimpleQueue[Frame | WireError | None] = queue.SimpleQueue()
         self._stderr: deque[bytes] = deque(maxlen=16)
-        script = files(__package__).joinpath(bootstrap).read_text(encoding="ascii").replace("NONCE", nonce)
+        script = bootstrap.replace("NONCE", nonce)
         self._channel = connection.launch(encode_command(powershell, script), deadline)
         self._stderr_drain = self._start(self._drain_stderr)
         self._start(self._drain_stdout)
@@ -174,7 +186,7 @@ class _HandleSession:
     """One PowerShell for the whole session, its stdin held open."""
 
     def __init__(self, connection: Connection, powershell: str, deadline: Deadline) -> None:
-        self._agent = Agent(connection, powershell, "bootstrap_handle.ps1", deadline)
+        self._agent = Agent(connection, powershell, _BOOTSTRAP_HANDLE, deadline)
         self._asked = 0
         try:
             self._agent.send(encode_script(agent_script()), deadline)
@@ -202,7 +214,7 @@ class _InputSession:
 
     def ask(self, request: Request, deadline: Deadline) -> tuple[Hello, Reply]:
         """Carry out a request; raises NoAgent, SessionLost."""
-        agent = Agent(self._connection, self._powershell, "bootstrap_input.ps1", deadline)
+        agent = Agent(self._connection, self._powershell, _BOOTSTRAP_INPUT, deadline)
         agent.send(encode_script(agent_script()) + encode_request(1, _milliseconds(deadline), request), deadline)
         agent.end_input()
         try:
@@ -219,7 +231,7 @@ class _InputSession:
 
 def agent_script() -> str:
     """Return the agent, as it runs on a host."""
-    return files(__package__).joinpath("agent.ps1").read_text(encoding="ascii")
+    return _AGENT
 
 
 def _milliseconds(deadline: Deadline) -> int:

@@ -9,10 +9,7 @@ import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import paramiko
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from typing import TYPE_CHECKING
 
 from ecx_hyperv.config import parse
 from ecx_hyperv.ecx.scripts import find_scripts
@@ -20,6 +17,9 @@ from ecx_hyperv.lab import clpconf
 from ecx_hyperv.lab.ecx import GROUP, ISCSI, PEER_MONITOR
 from ecx_hyperv.lab.linux import make_root, put
 from ecx_hyperv.lab.setting_rows import initiator
+
+if TYPE_CHECKING:
+    import paramiko
 
 NODES = ("ec1", "ec2")
 TARGET = "127.77.0.201"
@@ -129,8 +129,10 @@ def make(
         _make_node(folder, node, hosts, vms, port, timing, stdin)
 
 
-def load_key(path: Path) -> paramiko.PKey:
+def load_key(path: Path) -> "paramiko.PKey":
     """Return a private key of the lab's."""
+    import paramiko
+
     return paramiko.PKey.from_path(path)
 
 
@@ -161,6 +163,8 @@ def _make_node(
     for vm in vms:
         text += f"[[vm]]\nname = {_quoted(vm)}\n"
     (mine / "config.toml").write_text(text, encoding="utf-8")
+    import paramiko
+
     known = paramiko.HostKeys()
     for number, host in enumerate(hosts, 1):
         key = load_key(folder.host_key(host))
@@ -228,6 +232,9 @@ def _make_ssh(folder: Folder) -> None:
 
 
 def _make_key(path: Path) -> None:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     private = Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
     )
