@@ -17,6 +17,24 @@ class Exit(IntEnum):
     CANNOT_TELL = 7
     REFUSED = 8
 
+    @property
+    def means(self) -> str:
+        """Return what the code tells, in words."""
+        return _MEANS[self]
+
+
+_MEANS = {
+    Exit.DONE: "done, or healthy",
+    Exit.NOT_AS_ASKED: "the VM is not as asked: it failed, it does not run",
+    Exit.USAGE: "usage",
+    Exit.CONFIG: "configuration",
+    Exit.UNREACHABLE: "a host cannot be reached",
+    Exit.LOGIN: "login or host key refused",
+    Exit.OUT_OF_TIME: "out of time",
+    Exit.CANNOT_TELL: "cannot tell",
+    Exit.REFUSED: "refused by the cluster or Hyper-V",
+}
+
 
 # A VM that is known to be wrong outweighs one that nobody can see.
 _WORST_FIRST = (

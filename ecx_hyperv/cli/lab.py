@@ -194,6 +194,11 @@ def _with_sets(settings: Settings, sets: tuple[str, ...]) -> Settings:
         raise click.BadParameter(str(error), param_hint="--set") from None
 
 
+def _launch() -> str:
+    # The RPM's modules are where no other Python looks; what this process runs from, the lab runs from.
+    return f"import sys; sys.path[:] = {sys.path!r}; from ecx_hyperv.lab.__main__ import main; main()"
+
+
 def _start(folder: Path, choices: Choices) -> Exit:
     socket_path = Folder(folder).socket
     if socket_path.exists():
@@ -208,7 +213,7 @@ def _start(folder: Path, choices: Choices) -> Exit:
     log = folder / "lab.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "ecx_hyperv.lab", str(folder), msgspec.json.encode(choices).decode()],
+            [sys.executable, "-I", "-c", _launch(), str(folder), msgspec.json.encode(choices).decode()],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
