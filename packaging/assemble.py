@@ -82,7 +82,9 @@ def keep_licences(wheel: Path, folder: Path) -> None:
         found = [
             one
             for one in archive.namelist()
-            if ".dist-info/" in one and Path(one).name.upper().startswith(("LICEN", "COPYING", "NOTICE", "AUTHORS"))
+            if ".dist-info/" in one
+            and not one.endswith("/")
+            and Path(one).name.upper().startswith(("LICEN", "COPYING", "NOTICE", "AUTHORS"))
         ]
         if not found:
             raise wheels.Refused(f"{wheel.name}: brings no licence")
