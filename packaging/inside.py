@@ -8,7 +8,6 @@ import fnmatch
 import json
 import platform
 import re
-import statistics
 import subprocess
 import sys
 import threading
@@ -25,7 +24,7 @@ LAB = "/srv/lab"
 ONE, TWO = "ws2019-host-1", "ws2019-host-2"
 ECX = "/opt/nec/clusterpro"
 COMMANDS = ("vm-start", "vm-unregister", "genw-vm", "genw-remote-node", "ecx-hyperv")
-LIMIT_S = 120
+LIMIT_S = 60
 
 
 class Failed(Exception):
@@ -82,12 +81,10 @@ def prepare() -> None:
     rpm("--install", OLD, expected=1, says="python3.12 is needed by ecx-hyperv")
     must(0, run("/bin/sh", "/system", "python", PATH=path))
     ok("without python3.12 it does not install, and says so")
-    shared = "/usr/lib/x86_64-linux-gnu/librpm.so.9"
     must(0, run("/bin/mkdir", "/newer"))
-    must(0, run("/bin/cp", "/usr/bin/python3.12", "/newer/python.so"))
-    must(1, run("/usr/bin/python3.12", "/wheels.py", "elf", "/newer", PATH=path), "needs GLIBC_2.")
-    must(0, run("/bin/cp", shared, "/newer/python.so"))
-    must(1, run("/usr/bin/python3.12", "/wheels.py", "elf", "/newer", PATH=path), "needs lib")
+    for library, says in {"libzstd.so.1": "needs GLIBC_2.", "librpm.so.9": "needs libcap.so.2, "}.items():
+        must(0, run("/bin/cp", f"/usr/lib/x86_64-linux-gnu/{library}", "/newer/one.so"))
+        must(1, run("/usr/bin/python3.12", "/wheels.py", "elf", "/newer", PATH=path), says)
     ok("the build's check refuses what needs a newer glibc, or another library")
 
 
@@ -142,9 +139,7 @@ def explains_itself() -> None:
         if warned.stderr:
             raise Failed(f"{page}: {warned.stderr}")
     listed = must(0, run("/usr/bin/ecx-hyperv", "--help")).partition("Commands:")[2].partition("Example:")[0]
-    below = {
-        f"ecx-hyperv-{line.split()[0]}.8.gz" for line in listed.splitlines() if line.startswith("  ") and line[2] != " "
-    }
+    below = {f"ecx-hyperv-{name}.8.gz" for name in re.findall(r"(?m)^  ([a-z][a-z-]*)", listed)}
     if missing := (below | {f"{name}.8.gz" for name in COMMANDS}) - set(pages):
         raise Failed(f"no page: {sorted(missing)}")
     ok(f"{len(pages)} man pages, groff has nothing against them")
@@ -160,7 +155,7 @@ def explains_itself() -> None:
     evil.mkdir()
     for module in ("click", "ecx_hyperv", "re", "sitecustomize", "usercustomize"):
         (evil / f"{module}.py").write_text("raise SystemExit('evil')\n", encoding="ascii")
-    odd = {name: "/evil" for name in ("PYTHONPATH", "PYTHONHOME", "HOME", "PATH", "PYTHONSTARTUP", "PYTHONUSERBASE")}
+    odd = dict.fromkeys(("PYTHONPATH", "PYTHONHOME", "HOME", "PATH", "PYTHONSTARTUP", "PYTHONUSERBASE"), "/evil")
     for name in COMMANDS:
         must(0, run("/bin/sh", "-c", f"cd /evil && exec /usr/bin/{name} --help", **odd), "Usage: ")
         must(0, run(f"/usr/bin/{name}", "--version"), f"{name} ")
@@ -248,7 +243,7 @@ def replaces(package: str, node: str, host: str, *options: str) -> None:
     limit = time.monotonic() + LIMIT_S
     while not (running := pids("bin/vm-start")):
         if time.monotonic() > limit:
-            raise Failed("no vm-start began")
+            raise Failed(f"no vm-start began: {lab('show')}{lab('history')}")
         time.sleep(0.1)
     wait(lambda seen: not runs_on(seen, host), "the migration is under way")
     over = threading.Event()
@@ -281,7 +276,8 @@ def replaces(package: str, node: str, host: str, *options: str) -> None:
     if CONFIG.read_text(encoding="utf-8") != text:
         raise Failed("the configuration was changed")
     ok(
-        f"{before} became {release()} under a running vm-start, which migrated the VM; {len(called)} commands meanwhile: 0"
+        f"{before} became {release()} under a running vm-start, which migrated the VM;"
+        f" of {len(called)} commands started meanwhile none failed"
     )
     if shown := [line for line in rpm_verify() if not line.endswith(" /etc/ecx-hyperv/config.toml")]:
         raise Failed(f"rpm --verify: {shown}")
@@ -325,17 +321,17 @@ def measures() -> None:
     """Print how long each command takes to start, beside Python itself."""
     python = ("/usr/bin/python3.12", "-c", "pass")
     cases = [python, *((f"/usr/bin/{name}", option) for name in COMMANDS for option in ("--version", "--help"))]
-    print("start-up in ms, median of 15:", ", ".join(f"{' '.join(one)[9:]} {took(one):.0f}" for one in cases))
+    print("start-up in ms, best of 15:", ", ".join(f"{' '.join(one)[9:]} {took(one):.0f}" for one in cases))
 
 
 def took(command: tuple[str, ...]) -> float:
-    """Return the median time of a command, in ms."""
+    """Return the shortest time of a command, in ms: whatever else the machine does only adds to it."""
     times = []
     for _ in range(15):
         began = time.perf_counter()
         must(0, run(*command))
         times.append((time.perf_counter() - began) * 1000)
-    return statistics.median(times)
+    return min(times)
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """Man pages and bash completion, from the commands themselves, so that neither can drift from them."""
 
 import importlib
+import inspect
 import os
 import re
 import time
@@ -59,7 +60,7 @@ def page(context: "click.Context", others: list[str]) -> str:
 
     command, path = context.command, context.command_path
     day = time.strftime("%Y-%m-%d", time.gmtime(int(os.environ["SOURCE_DATE_EPOCH"])))
-    about = [part.replace("\n", " ") for part in (command.help or "").split("\n\n")]
+    about = _paragraphs(command)
     lines = [
         f'.TH "{path.replace(" ", "-").upper()}" "{SECTION}" "{day}" "ecx-hyperv {__version__}" "ecx-hyperv"',
         *_section("NAME", f"{_text(path.replace(' ', '-'))} \\- {_text(about[0].rstrip('.'))}"),
@@ -84,10 +85,15 @@ def _items(items: Iterable[tuple[str, str]]) -> list[str]:
     return [f".TP\n\\fB{_text(word)}\\fR\n{_text(text)}" for word, text in items]
 
 
+def _paragraphs(command: "click.Command") -> list[str]:
+    return [" ".join(part.split()) for part in inspect.cleandoc(command.help or "").split("\n\n")]
+
+
 def _options(context: "click.Context") -> Iterator[tuple[str, str]]:
     for parameter in context.command.get_params(context):
         record = parameter.get_help_record(context)
-        if record is not None:
+        # An argument is told of in the description.
+        if record is not None and record[1]:
             yield record[0], " ".join(record[1].split())
 
 
@@ -98,7 +104,7 @@ def _commands(context: "click.Context") -> Iterator[tuple[str, str]]:
         for name in context.command.list_commands(context):
             below = context.command.get_command(context, name)
             if below is not None and not below.hidden:
-                yield name, (below.help or "").split("\n\n")[0].replace("\n", " ")
+                yield name, _paragraphs(below)[0]
 
 
 def _variables(context: "click.Context") -> Iterator[tuple[str, str]]:

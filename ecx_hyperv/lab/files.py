@@ -193,7 +193,8 @@ def _make_scripts(scripts: Path, vms: Sequence[str]) -> None:
 
 def _make_commands(folder: Folder) -> None:
     folder.bin.mkdir(exist_ok=True)
-    stand_in = Path(__file__).with_name("standin.py")
+    # A copy: a lab goes on while an upgrade replaces the program's files.
+    stand_in = shutil.copy(Path(__file__).with_name("standin.py"), folder.path)
     for name in COMMANDS:
         path = folder.bin / name
         path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I "{stand_in}" {name} "$@"\n', encoding="utf-8")
