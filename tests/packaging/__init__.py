@@ -1,0 +1,1 @@
+"""What the RPM is made of."""
