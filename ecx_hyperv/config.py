@@ -21,6 +21,9 @@ DEFAULT = Path("/etc/ecx-hyperv/config.toml")
 
 # Wildcards to -Name, and the character that would let a name break out of a quoted one.
 _FORBIDDEN = frozenset("*?[]`")
+# TABLE.KEY of an earlier version, and what the key is called now: after an upgrade the same file must go on to load, or
+# nothing would start a VM.
+RENAMED: Mapping[str, str] = {}
 # What means the same to cmd.exe and to PowerShell as the login shell.
 _COMMAND_SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=:.\\~-")
 
@@ -208,14 +211,17 @@ def last_good(path: Path) -> Path:
     return path.with_name(f"{path.stem}.last{path.suffix}")
 
 
-def parse(text: str, file: str) -> Config:
-    """Turn the text of a configuration file into a Config; raises ConfigError with every mistake in it."""
+def parse(text: str, file: str, renamed: Mapping[str, str] = RENAMED) -> Config:
+    """Turn the text of a configuration file into a Config; raises ConfigError with every mistake in it.
+
+    A key by an earlier version's name counts as the key that it is now called; both at once are a mistake.
+    """
     try:
         table = tomllib.loads(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError) as error:
         # TOMLDecodeError; or a number, or a nesting, beyond what Python reads.
         raise ConfigError([Mistake(file, "", "valid TOML", str(error))]) from None
-    mistakes: list[Mistake] = []
+    mistakes = [Mistake(file, *wrong) for wrong in _rename(table, renamed)]
     config = _convert(table, Config, "", file, mistakes)
     mistakes += [Mistake(file, *wrong) for wrong in _doubles(table)]
     if mistakes or config is None:
@@ -315,6 +321,18 @@ def _doubles(table: Mapping[str, Any]) -> _Wrong:
         yield from _unique("node", key, [one.get(key) for one in nodes])
     yield from _unique("vm", "name", [one.get("name") for one in vms])
     yield from _unique("vm", "resource", [one.get("resource", f"exec-{one.get('name', id(one))}") for one in vms])
+
+
+def _rename(table: Mapping[str, Any], renamed: Mapping[str, str]) -> _Wrong:
+    for path, new in renamed.items():
+        where, _, old = path.partition(".")
+        found = table.get(where)
+        for one in found if isinstance(found, list) else [found]:
+            if isinstance(one, dict) and old in one:
+                value = one.pop(old)
+                if new in one:
+                    yield path, f"{new} alone, which is its new name", f"{old} and {new}"
+                one.setdefault(new, value)
 
 
 def _tables(table: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
