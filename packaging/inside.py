@@ -12,56 +12,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-TREE = Path(sys.argv[1]).resolve()
+from tree import LAB, LIMIT_S, TREE, Failed, lab, must, rpm, run, wait, world
+
 OLD, NEXT = "/old.rpm", "/next.rpm"
 CONFIG = TREE / "etc/ecx-hyperv/config.toml"
 SCRIPTS = "/usr/share/ecx-hyperv/ecx"
-LAB = "/srv/lab"
 ONE, TWO = "ws2019-host-1", "ws2019-host-2"
 ECX = "/opt/nec/clusterpro"
+PATH = "/usr/bin:/usr/sbin:/bin"
 COMMANDS = ("vm-start", "vm-unregister", "genw-vm", "genw-remote-node", "ecx-hyperv")
-LIMIT_S = 60
-
-
-class Failed(Exception):
-    """Something is not as it must be."""
-
-
-def run(*command: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in the tree, with this environment and no other."""
-    return subprocess.run(
-        ["/usr/sbin/chroot", str(TREE), *command],
-        input=stdin,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_S,
-        check=False,
-    )
-
-
-def start(*command: str) -> subprocess.Popen[str]:
-    """Start a command in the tree."""
-    arguments = ["/usr/sbin/chroot", str(TREE), *command]
-    return subprocess.Popen(arguments, env={}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def must(expected: int, done: subprocess.CompletedProcess[str], says: str = "") -> str:
-    """Return what a command printed; fail unless it ended so, and said that."""
-    text = done.stdout + done.stderr
-    if done.returncode != expected or says not in text:
-        raise Failed(f"{done.args[2:]}: {done.returncode}, expected {expected} and {says!r}:\n{text[-3000:]}")
-    return text
-
-
-def rpm(*arguments: str, expected: int = 0, says: str = "") -> str:
-    """Run the tree's rpm."""
-    path = "/usr/bin:/usr/sbin:/bin:/sbin"
-    return must(expected, run("/usr/bin/rpm", "--force-debian", *arguments, PATH=path), says)
 
 
 def ok(text: str) -> None:
@@ -73,18 +34,16 @@ def prepare() -> None:
     """Make the tree a machine with a loopback, and its rpm know what is there."""
     subprocess.run(["mount", "-t", "proc", "proc", TREE / "proc"], check=True)
     subprocess.run(["mount", "--bind", "/dev", TREE / "dev"], check=True)
-    for name in ("lo up", "lo"):
-        verb = ["link", "set", *name.split()] if "up" in name else ["address", "add", "127.77.0.1/32", "dev", name]
-        must(0, run("/usr/sbin/ip", *verb))
-    path = "/usr/bin:/usr/sbin:/bin"
-    must(0, run("/bin/sh", "/system", PATH=path))
+    must(0, run("/usr/sbin/ip", "link", "set", "lo", "up"))
+    must(0, run("/usr/sbin/ip", "address", "add", "127.77.0.1/32", "dev", "lo"))
+    must(0, run("/bin/sh", "/system", PATH=PATH))
     rpm("--install", OLD, expected=1, says="python3.12 is needed by ecx-hyperv")
-    must(0, run("/bin/sh", "/system", "python", PATH=path))
+    must(0, run("/bin/sh", "/system", "python", PATH=PATH))
     ok("without python3.12 it does not install, and says so")
     must(0, run("/bin/mkdir", "/newer"))
     for library, says in {"libzstd.so.1": "needs GLIBC_2.", "librpm.so.9": "needs libcap.so.2, "}.items():
         must(0, run("/bin/cp", f"/usr/lib/x86_64-linux-gnu/{library}", "/newer/one.so"))
-        must(1, run("/usr/bin/python3.12", "/wheels.py", "elf", "/newer", PATH=path), says)
+        must(1, run("/usr/bin/python3.12", "/wheels.py", "elf", "/newer", PATH=PATH), says)
     ok("the build's check refuses what needs a newer glibc, or another library")
 
 
@@ -162,29 +121,36 @@ def explains_itself() -> None:
     ok("every command runs with odd PYTHONPATH, PYTHONHOME, HOME, PATH and folder, and with no environment at all")
 
 
+def survives_damage() -> None:
+    """With a part of it gone a command says so in a line, and the monitor does not fail a VM for it."""
+    part = next((TREE / "usr/lib/ecx-hyperv").glob("*/site-packages/click"))
+    away = part.rename(part.with_name("away"))
+    for name in COMMANDS:
+        done = run(f"/usr/bin/{name}", "vm1")
+        said = must(0 if name == "genw-vm" else 7, done, "the program is damaged: No module named 'click'")
+        if len(said.splitlines()) != 1:
+            raise Failed(said)
+    away.rename(part)
+    ok("damaged, a command says so in one line, and genw-vm fails no VM")
+
+
+def rebuilds() -> None:
+    """The source RPM alone, without network, gives the same files."""
+    built = run("/usr/bin/rpmbuild", "--rebuild", "--nodeps", "--define", "_topdir /rebuilt", "/old.src.rpm", PATH=PATH)
+    must(0, built)
+    query = "[%{FILENAMES} %{FILEDIGESTS} %{FILEMODES:perms} %{FILEUSERNAME}\n]"
+    again = next((TREE / "rebuilt/RPMS/x86_64").glob("*.rpm")).name
+    one, two = (
+        rpm("--query", "--package", path, "--queryformat", query) for path in (OLD, f"/rebuilt/RPMS/x86_64/{again}")
+    )
+    if one != two:
+        raise Failed("the source RPM does not give the files of the RPM")
+    ok("the source RPM alone, without network, gives the same files")
+
+
 def is_ours(page: str) -> bool:
     """Tell whether a man page is of one of the commands."""
     return page.startswith(COMMANDS)
-
-
-def lab(*arguments: str) -> str:
-    """Drive the lab, which runs from the RPM too."""
-    return must(0, run("/usr/bin/ecx-hyperv", "lab", *arguments, "--folder", LAB))
-
-
-def world() -> dict[str, Any]:
-    """Return the lab's world."""
-    shown: dict[str, Any] = json.loads(lab("show"))
-    return shown
-
-
-def wait(until: Callable[[dict[str, Any]], bool], what: str) -> None:
-    """Wait until something is so in the lab."""
-    limit = time.monotonic() + LIMIT_S
-    while not until(world()):
-        if time.monotonic() > limit:
-            raise Failed(f"not so within {LIMIT_S} s: {what}\n{lab('history')}")
-        time.sleep(0.2)
 
 
 def runs_on(seen: dict[str, Any], host: str) -> bool:
@@ -339,11 +305,13 @@ def main() -> None:
     tree = (TREE / "etc/os-release").read_text(encoding="utf-8").split('PRETTY_NAME="')[1].split('"')[0]
     host = platform.freedesktop_os_release()["PRETTY_NAME"]
     prepare()
+    rebuilds()
     python = must(0, run("/usr/bin/python3.12", "--version")).strip()
     version = rpm("--version").strip()
     print(f"on: a tree of {tree}, {python}, {version}; kernel {platform.release()} of {host}; not on Enterprise Linux")
     installs()
     explains_itself()
+    survives_damage()
     measures()
     set_up()
     works()

@@ -1,0 +1,64 @@
+"""The tree that the RPM is tested in, and the lab in it."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+TREE = Path(sys.argv[1]).resolve()
+LAB = "/srv/lab"
+LIMIT_S = 60
+
+
+class Failed(Exception):
+    """Something is not as it must be."""
+
+
+def run(*command: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in the tree, with this environment and no other."""
+    return subprocess.run(
+        ["/usr/sbin/chroot", str(TREE), *command],
+        input=stdin,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+
+
+def must(expected: int, done: subprocess.CompletedProcess[str], says: str = "") -> str:
+    """Return what a command printed; fail unless it ended so, and said that."""
+    text = done.stdout + done.stderr
+    if done.returncode != expected or says not in text:
+        raise Failed(f"{done.args[2:]}: {done.returncode}, expected {expected} and {says!r}:\n{text[-3000:]}")
+    return text
+
+
+def rpm(*arguments: str, expected: int = 0, says: str = "") -> str:
+    """Run the tree's rpm."""
+    path = "/usr/bin:/usr/sbin:/bin:/sbin"
+    return must(expected, run("/usr/bin/rpm", "--force-debian", *arguments, PATH=path), says)
+
+
+def lab(*arguments: str) -> str:
+    """Drive the lab, which runs from the RPM too."""
+    return must(0, run("/usr/bin/ecx-hyperv", "lab", *arguments, "--folder", LAB))
+
+
+def world() -> dict[str, Any]:
+    """Return the lab's world."""
+    shown: dict[str, Any] = json.loads(lab("show"))
+    return shown
+
+
+def wait(until: Callable[[dict[str, Any]], bool], what: str) -> None:
+    """Wait until something is so in the lab."""
+    limit = time.monotonic() + LIMIT_S
+    while not until(world()):
+        if time.monotonic() > limit:
+            raise Failed(f"not so within {LIMIT_S} s: {what}\n{lab('history')}")
+        time.sleep(0.2)
