@@ -83,7 +83,7 @@ class Trial:
             deadman.join(self.deadman_s + self.request_s)
 
     def _start(self, connection: Connection, way: StdinWay, deadline: Deadline) -> Agent:
-        return Agent(connection, self.powershell, f"bootstrap_{way.value}.ps1", deadline)
+        return Agent(connection, self.powershell, way, deadline)
 
     def _by_handle(self, connection: Connection, tried: Tried, deadline: Deadline) -> Agent | None:
         began = deadline.clock.monotonic()

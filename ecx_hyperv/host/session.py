@@ -51,8 +51,7 @@ def _read(script: str) -> str:
 # All at once, before any host is reached: an upgrade may replace the files while a run is under way.
 codecs.lookup("utf-16-le")
 _AGENT = _read("agent.ps1")
-_BOOTSTRAP_HANDLE = _read("bootstrap_handle.ps1")
-_BOOTSTRAP_INPUT = _read("bootstrap_input.ps1")
+_BOOTSTRAPS = {way: _read(f"bootstrap_{way.value}.ps1") for way in StdinWay}
 
 
 class Session(Protocol):
@@ -79,14 +78,14 @@ def open_session(connection: Connection, powershell: str, way: StdinWay, deadlin
 class Agent:
     """One powershell.exe: its channel, and the threads that drain it."""
 
-    def __init__(self, connection: Connection, powershell: str, bootstrap: str, deadline: Deadline) -> None:
+    def __init__(self, connection: Connection, powershell: str, way: StdinWay, deadline: Deadline) -> None:
         nonce = secrets.token_hex(16)
         self.host = connection.target.address
         self.connection = connection
         self._frames = Frames(nonce)
         self._inbox: queue.SimpleQueue[Frame | WireError | None] = queue.SimpleQueue()
         self._stderr: deque[bytes] = deque(maxlen=16)
-        script = bootstrap.replace("NONCE", nonce)
+        script = _BOOTSTRAPS[way].replace("NONCE", nonce)
         self._channel = connection.launch(encode_command(powershell, script), deadline)
         self._stderr_drain = self._start(self._drain_stderr)
         self._start(self._drain_stdout)
@@ -186,7 +185,7 @@ class _HandleSession:
     """One PowerShell for the whole session, its stdin held open."""
 
     def __init__(self, connection: Connection, powershell: str, deadline: Deadline) -> None:
-        self._agent = Agent(connection, powershell, _BOOTSTRAP_HANDLE, deadline)
+        self._agent = Agent(connection, powershell, StdinWay.HANDLE, deadline)
         self._asked = 0
         try:
             self._agent.send(encode_script(agent_script()), deadline)
@@ -214,7 +213,7 @@ class _InputSession:
 
     def ask(self, request: Request, deadline: Deadline) -> tuple[Hello, Reply]:
         """Carry out a request; raises NoAgent, SessionLost."""
-        agent = Agent(self._connection, self._powershell, _BOOTSTRAP_INPUT, deadline)
+        agent = Agent(self._connection, self._powershell, StdinWay.INPUT, deadline)
         agent.send(encode_script(agent_script()) + encode_request(1, _milliseconds(deadline), request), deadline)
         agent.end_input()
         try:

@@ -59,6 +59,8 @@ def _acts_of_start(seen: Seen, tried: Tried, do: Do) -> Iterator[str]:
         yield "something is done although the own cluster service does not answer"
     if do in _STARTS:
         yield from _starts(seen, do)
+    elif do in (Do.MIGRATE_LIVE, Do.MIGRATE_QUICK) and tried.was_home:
+        yield "a VM is fetched back that somebody else moved away during the run"
     elif do is Do.MIGRATE_QUICK:
         yield from _quick(seen, tried)
     elif do is Do.MIGRATE_LIVE:
@@ -189,6 +191,8 @@ def _acts_of_stop(seen: Seen, asked: unregister.Asked, tried: unregister.Tried, 
         Do.STOP_VM_PEER: seen.on_peer,
         Do.TURN_OFF_PEER: seen.on_peer,
     }
+    if do in (Do.STOP_VM, Do.STOP_VM_PEER) and tried.hurry:
+        yield "a guest is given grace when there is no time left for it"
     vm = on_side.get(do)
     if vm is not None and not vm.is_live:
         yield "a guest is stopped where it does not run"

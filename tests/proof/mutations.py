@@ -63,7 +63,10 @@ MUTATIONS = (
     ),
     Mutation("one look is enough beside another failure", "run/watch.py", "first.health is Health.FAILED", "True"),
     Mutation(
-        "a VM in transition fails at once", _MONITOR, "if Span.IN_TRANSITION not in watched.over", "if not watched.over"
+        "a VM in transition fails at once",
+        _MONITOR,
+        "return Verdict(Health.HEALTHY, what)",
+        "return Verdict(Health.FAILED, what)",
     ),
     Mutation(
         "a stop does not look for the owner",
