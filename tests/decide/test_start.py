@@ -199,7 +199,11 @@ def test_the_peer_is_looked_at_before_anything_is_done_to_its_vm() -> None:
 
 
 @pytest.mark.parametrize(
-    ("on_peer", "expected"), [(OFF, Do.MIGRATE_QUICK), (ABSENT, Do.MIGRATE_QUICK), (RUNNING, None), (UNREADABLE, None)]
+    ("on_peer", "expected"),
+    [
+        *((OFF, Do.MIGRATE_QUICK), (ABSENT, Do.MIGRATE_QUICK), (vm("OffCritical"), Do.MIGRATE_QUICK)),
+        *((RUNNING, None), (vm("PausedCritical"), None), (UNREADABLE, None)),
+    ],
 )
 def test_an_isolated_host_that_answers_decides(on_peer: Any, expected: Do | None) -> None:
     """Of an isolated host that answers, only one that does not run the VM lets it go."""
@@ -222,6 +226,15 @@ def test_an_isolated_host_that_shows_life_keeps_its_vm(over: tuple[Timer, ...]) 
     step = decide(at_peer(peer=Contact.TROUBLED, peer_node=NodeKind.ISOLATED, on_peer=UNREADABLE), tried(*over))
 
     assert Wait("HOST-2 is isolated and cannot be asked, but is alive: it may still run web1") == step
+
+
+@pytest.mark.parametrize("node", [kind for kind in NodeKind if kind not in (NodeKind.UP, NodeKind.PAUSED)])
+@pytest.mark.parametrize("on_own", ["Off", "Paused"])
+def test_a_host_that_is_no_full_member_is_looked_at_before_a_start(node: NodeKind, on_own: str) -> None:
+    """The cluster does not know what still runs on a host that is out of it: it is asked before a start."""
+    seen = at_home(on_own=vm(on_own), peer=Contact.UNASKED, peer_node=node)
+
+    assert isinstance(decide(seen, Tried()), Look)
 
 
 @pytest.mark.parametrize("node", [NodeKind.DOWN, NodeKind.QUARANTINED])

@@ -24,8 +24,6 @@ OF_MONITOR: tuple[Source, ...] = (monitor, facts, forbidden.in_monitor)
 _WORDS = Counter(VM_STATES.values())
 _WORDS[VmKind.ODD] += 1
 YES_NO = (Option(False), Option(True))
-# Coverage of decide/ is for its own tests to give; measured here too, it would double the time.
-pytestmark = pytest.mark.no_cover
 
 
 def vm_domain(side: str, *sources: Source, answers: bool = True) -> Domain:

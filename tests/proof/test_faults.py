@@ -19,7 +19,6 @@ from tests.proof.facts import Case, build
 from tests.proof.faults import ERRORS, OF_THE_CALL, OF_THE_WAY, Fault, Killed, Spot
 from tests.proof.worlds import WORLDS, Named
 
-pytestmark = pytest.mark.no_cover
 # What a person or WSFC does between a look and the step that it led to, that step cannot know.
 _BY_OTHERS = frozenset(
     {

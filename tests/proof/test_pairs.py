@@ -15,7 +15,6 @@ from ecx_hyperv.lab.virtual import Proceed
 from tests.proof.counts import Record, Tally
 from tests.proof.facts import FACTS, Case, build, fingerprint, state_of
 
-pytestmark = pytest.mark.no_cover
 # Why a stop is asked for is asked of no other program; a guest that dies whenever it has started is never at its goal.
 _ONLY_STOP = {"factor"}
 _RESTLESS = {"guest": "doomed"}

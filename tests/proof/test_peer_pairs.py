@@ -14,7 +14,6 @@ from ecx_hyperv.lab.world import Plane, World
 from tests.proof.counts import Record, Tally
 from tests.proof.facts import FACTS, TIMING, Case, Setter, build
 
-pytestmark = pytest.mark.no_cover
 _LOOKS = 14
 _GAP_S = 30.0
 _TIMING = replace(TIMING, hung_after=100, cool_down=90)

@@ -7,7 +7,6 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.proof.counts import Record, Tally
 from tests.proof.machine import Stories, play, told
 
-pytestmark = pytest.mark.no_cover
 # As many as a few seconds hold; `scripts/soak` plays as many as it is asked to.
 _PARTS = 4
 _SETTINGS = settings(
