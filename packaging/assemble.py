@@ -1,4 +1,4 @@
-"""Lays the program out below a build root, as the RPM installs it. Needs Python 3.12 and nothing else.
+"""Lays the program out below a build root, as the RPM installs it, for the Python that runs this; needs nothing else.
 
 assemble.py --wheels FOLDER --source CHECKOUT --root BUILDROOT --release VERSION-RELEASE
 
@@ -22,10 +22,11 @@ import wheels
 HOME = Path("/usr/lib/ecx-hyperv")
 SCRIPTS = Path("/usr/share/ecx-hyperv/ecx")
 LICENCES = Path("/usr/share/licenses/ecx-hyperv")
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 # -I: whatever PYTHONPATH, HOME or the folder it is called in hold. -S: nor what is installed for this Python.
 LAUNCHER = """\
-#!/usr/bin/python3.12 -IS
+#!/usr/bin/python{python} -IS
 import sys
 
 sys.path.insert(0, "{site}")
@@ -49,19 +50,16 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--release", required=True)
     given = parser.parse_args()
-    if sys.version_info[:2] != wheels.PYTHON:
-        sys.exit(f"assemble.py: needs Python 3.12, this is {sys.version.split()[0]}")
 
     home = HOME / given.release
     site = given.root / home.relative_to("/") / "site-packages"
     site.mkdir(parents=True)
-    for wheel in wheels.check(given.source / "packaging/requirements.lock", given.wheels):
+    for wheel in wheels.check(PYTHON, given.source / "packaging/requirements.lock", given.wheels):
         unpack(wheel, site)
         keep_licences(wheel, given.root / LICENCES.relative_to("/"))
     shutil.copytree(given.source / "ecx_hyperv", site / "ecx_hyperv")
     shutil.copytree(given.source / "scripts/ecx", given.root / SCRIPTS.relative_to("/"))
-    for path in site.rglob("*.so*"):
-        wheels.check_elf(path)
+    wheels.check_objects(site)
     set_modes(site)
     compile_all(site, home / "site-packages")
 
@@ -138,7 +136,8 @@ def write_launchers(root: Path, home: Path, entries: dict[str, str]) -> None:
         module, function = entry.split(":")
         launcher = launchers / name
         blind = BLIND.get(name, CANNOT_TELL)
-        text = LAUNCHER.format(name=name, site=home / "site-packages", module=module, function=function, blind=blind)
+        site = home / "site-packages"
+        text = LAUNCHER.format(python=PYTHON, name=name, site=site, module=module, function=function, blind=blind)
         launcher.write_text(text, encoding="ascii")
         launcher.chmod(0o755)
         (commands / name).symlink_to(os.path.relpath(HOME / "current/bin" / name, "/usr/bin"))

@@ -9,12 +9,18 @@ from pathlib import Path
 from typing import Any
 
 TREE = Path(sys.argv[1]).resolve()
+PYTHON = sys.argv[2]
 LAB = "/srv/lab"
 LIMIT_S = 60
 
 
 class Failed(Exception):
     """Something is not as it must be."""
+
+
+def ok(text: str) -> None:
+    """Tell what has been shown."""
+    print(f"ok: {text}", flush=True)
 
 
 def run(*command: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:

@@ -1,27 +1,32 @@
 """The wheels that the RPM brings: the lock file that names them, and the checks that let them in.
 
-wheels.py lock FOLDER           writes a lock file of the wheels in a folder to stdout
-wheels.py check LOCK FOLDER     fails unless the folder holds exactly the locked wheels, all for the oldest target
-wheels.py elf FOLDER            fails unless every shared object under a folder runs on the oldest target
+wheels.py lock FOLDER...                writes a lock file of the wheels in folders, one for each Python, to stdout
+wheels.py check PYTHON LOCK FOLDER      fails unless the folder holds exactly the wheels locked for that Python (3.12)
+wheels.py elf FOLDER                    fails unless all shared objects, those in wheels too, run on the oldest target
+wheels.py list FOLDER                   prints what the wheels install, byte code too, for whichever Python
+wheels.py same FOLDER FOLDER            fails unless the wheels for one Python install what those for the other do
 """
 
 import hashlib
 import re
 import subprocess
 import sys
+import tempfile
+import zipfile
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 # Enterprise Linux 8: its glibc, and what its libgcc offers.
 GLIBC = (2, 28)
 NEWEST = {"GLIBC": GLIBC, "GCC": (7, 0, 0)}
 LIBRARIES = {"libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1", "libgcc_s.so.1"}
 LOADER = "ld-linux-x86-64.so.2"
-PYTHON = (3, 12)
 
-_LOCKED = re.compile(r"(?P<name>[a-z0-9-]+)==(?P<version>[^\s]+) --hash=sha256:(?P<digest>[0-9a-f]{64})")
+_LOCKED = re.compile(r"(?P<name>[a-z0-9-]+)==(?P<version>[^\s]+)(?P<hashes>( --hash=sha256:[0-9a-f]{64})+)")
 _MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)_x86_64")
 _OLD_NAMES = {"manylinux2014_x86_64": (2, 17), "manylinux2010_x86_64": (2, 12), "manylinux1_x86_64": (2, 5)}
+# All that may differ between what two Pythons are given: the tag in the names of compiled files.
+_TAG = re.compile(r"\.cpython-3\d+(?=[-.])")
 
 
 class Refused(Exception):
@@ -30,21 +35,24 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """A line of the lock file."""
+    """A line of the lock file; several digests where each Python has a wheel of its own."""
 
     name: str
     version: str
-    digest: str
+    digests: tuple[str, ...]
 
 
 def read_lock(path: Path) -> list[Locked]:
     """Return the lines of a lock file; raises Refused for one that it does not understand."""
     lines = [line for line in path.read_text(encoding="ascii").splitlines() if line and not line.startswith("#")]
-    found = [_LOCKED.fullmatch(line) for line in lines]
-    for line, match in zip(lines, found, strict=True):
+    found = []
+    for line in lines:
+        match = _LOCKED.fullmatch(line)
         if match is None:
-            raise Refused(f"{path}: not NAME==VERSION --hash=sha256:DIGEST: {line}")
-    return [Locked(**match.groupdict()) for match in found if match is not None]
+            raise Refused(f"{path}: not NAME==VERSION --hash=sha256:DIGEST...: {line}")
+        digests = tuple(one.removeprefix("--hash=sha256:") for one in match["hashes"].split())
+        found.append(Locked(match["name"], match["version"], digests))
+    return found
 
 
 def digest_of(wheel: Path) -> str:
@@ -52,36 +60,54 @@ def digest_of(wheel: Path) -> str:
     return hashlib.sha256(wheel.read_bytes()).hexdigest()
 
 
-def lock(folder: Path) -> str:
-    """Return a lock file of the wheels in a folder."""
+def lock(*folders: Path) -> str:
+    """Return a lock file of the wheels in folders; raises Refused unless each has the same names and versions."""
+    sets = [{(_name_of(path), path.name.split("-")[1]): path for path in folder.glob("*.whl")} for folder in folders]
+    if odd := sorted({f"{name} {version}" for one in sets for name, version in one.keys() ^ sets[0].keys()}):
+        raise Refused(f"not for every Python: {', '.join(odd)}")
     lines = ["# Everything that the RPM brings. Written by packaging/lock; nothing else names a version."]
-    for wheel in sorted(folder.glob("*.whl"), key=_name_of):
-        check_tags(wheel.name)
-        lines.append(f"{_name_of(wheel)}=={wheel.name.split('-')[1]} --hash=sha256:{digest_of(wheel)}")
+    for name, version in sorted(sets[0]):
+        digests = dict.fromkeys(digest_of(one[name, version]) for one in sets)
+        lines.append(" ".join([f"{name}=={version}", *(f"--hash=sha256:{digest}" for digest in digests)]))
     return "\n".join(lines) + "\n"
 
 
-def check(lock_file: Path, folder: Path) -> list[Path]:
-    """Return the wheels, in the lock's order; raises Refused unless they are exactly the locked ones."""
-    locked = {one.digest: one for one in read_lock(lock_file)}
-    found = {digest_of(path): path for path in folder.iterdir()}
-    if wrong := sorted([found[digest].name for digest in found.keys() - locked.keys()]):
+def check(python: str, lock_file: Path, folder: Path) -> list[Path]:
+    """Return the wheels, in the lock's order; raises Refused unless they are exactly those locked for this Python."""
+    locked = read_lock(lock_file)
+    line_of = {digest: one for one in locked for digest in one.digests}
+    paths = sorted(folder.iterdir())
+    if wrong := [path.name for path in paths if digest_of(path) not in line_of]:
         raise Refused(f"not in {lock_file}, or not with this content: {', '.join(wrong)}")
-    if missing := sorted([locked[digest].name for digest in locked.keys() - found.keys()]):
+    for path in paths:
+        check_tags(path.name, python)
+    found = {line_of[digest_of(path)].name: path for path in paths}
+    if missing := [one.name for one in locked if one.name not in found]:
         raise Refused(f"locked, but not there: {', '.join(missing)}")
-    for path in found.values():
-        check_tags(path.name)
-    return [found[digest] for digest in locked]
+    return [found[one.name] for one in locked]
 
 
-def check_tags(wheel: str) -> None:
-    """Raise Refused unless a wheel's name says that it runs on Python 3.12, x86_64, and the oldest glibc."""
+def check_tags(wheel: str, python: str) -> None:
+    """Raise Refused unless a wheel's name says that it runs on this Python, x86_64, and the oldest glibc."""
     *_, pythons, abis, platforms = wheel.removesuffix(".whl").split("-")
-    if not any(_fits_python(python, abi) for python in pythons.split(".") for abi in abis.split(".")):
-        raise Refused(f"{wheel}: not for Python {PYTHON[0]}.{PYTHON[1]}")
+    if not any(_fits(python, tag, abi) for tag in pythons.split(".") for abi in abis.split(".")):
+        raise Refused(f"{wheel}: not for Python {python}")
     needs = [_glibc_of(platform) for platform in platforms.split(".")]
     if not any(need is not None and need <= GLIBC for need in needs):
         raise Refused(f"{wheel}: not for x86_64 with glibc {GLIBC[0]}.{GLIBC[1]}")
+
+
+def check_objects(folder: Path) -> int:
+    """Return how many shared objects a folder holds, those in wheels too; raises Refused as check_elf does."""
+    objects = sorted(folder.rglob("*.so*"))
+    for path in objects:
+        check_elf(path)
+    count = len(objects)
+    for wheel in sorted(folder.rglob("*.whl")):
+        with tempfile.TemporaryDirectory() as unpacked:
+            zipfile.ZipFile(wheel).extractall(unpacked)
+            count += check_objects(Path(unpacked))
+    return count
 
 
 def check_elf(path: Path) -> None:
@@ -96,12 +122,36 @@ def check_elf(path: Path) -> None:
             raise Refused(f"{path}: needs {library}_{version}")
 
 
-def _fits_python(python: str, abi: str) -> bool:
+def installed(folder: Path) -> set[str]:
+    """Return what the wheels in a folder install, with a byte code file for each module, for whichever Python."""
+    names: set[str] = set()
+    for wheel in folder.glob("*.whl"):
+        with zipfile.ZipFile(wheel) as archive:
+            names |= {name for name in archive.namelist() if not name.endswith("/")}
+    modules = [PurePosixPath(name) for name in names if name.endswith(".py")]
+    return {neutral(name) for name in names} | {str(one.parent / f"__pycache__/{one.stem}.pyc") for one in modules}
+
+
+def neutral(name: str) -> str:
+    """Return a file's name without what says for which Python it was compiled."""
+    return _TAG.sub("", name)
+
+
+def check_same(one: Path, other: Path) -> int:
+    """Return how many files the wheels in a folder install; raises Refused if those in the other install others."""
+    if odd := sorted(installed(one) ^ installed(other)):
+        raise Refused(f"only in one of {one} and {other}: {', '.join(odd)}")
+    return len(installed(one))
+
+
+def _fits(python: str, tag: str, abi: str) -> bool:
+    major, minor = _numbers(python)
+    exact = f"cp{major}{minor}"
     if abi == "none":
-        return python in {"py3", "py312", "cp312"}
+        return tag in {f"py{major}", f"py{major}{minor}", exact}
     if abi == "abi3":
-        return python.startswith("cp3") and int(python.removeprefix("cp3")) <= PYTHON[1]
-    return (python, abi) == ("cp312", "cp312")
+        return tag.startswith(f"cp{major}") and int(tag.removeprefix(f"cp{major}")) <= minor
+    return (tag, abi) == (exact, exact)
 
 
 def _glibc_of(platform: str) -> tuple[int, ...] | None:
@@ -119,17 +169,20 @@ def _name_of(wheel: Path) -> str:
     return re.sub(r"[-_.]+", "-", wheel.name.split("-")[0]).lower()
 
 
-def main(what: str, *paths: str) -> None:
+def main(what: str, *given: str) -> None:
     """Do what the command line says."""
     if what == "lock":
-        sys.stdout.write(lock(Path(paths[0])))
+        sys.stdout.write(lock(*map(Path, given)))
     elif what == "check":
-        check(Path(paths[0]), Path(paths[1]))
+        print(f"{len(check(given[0], Path(given[1]), Path(given[2])))} wheels")
     elif what == "elf":
-        for path in sorted(Path(paths[0]).rglob("*.so*")):
-            check_elf(path)
+        print(f"{check_objects(Path(given[0]))} shared objects")
+    elif what == "list":
+        print("\n".join(sorted(installed(Path(given[0])))))
+    elif what == "same":
+        print(f"{check_same(Path(given[0]), Path(given[1]))} files")
     else:
-        raise Refused(f"no {what!r}: lock, check or elf")
+        raise Refused(f"no {what!r}: lock, check, elf, list or same")
 
 
 if __name__ == "__main__":
