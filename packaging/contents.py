@@ -63,9 +63,7 @@ def is_what_users_get() -> None:
     tag = f".cpython-{PYTHON.removeprefix('python').replace('.', '')}"
     if strangers := [path for path in paths if wheels.neutral(path) not in {path, path.replace(tag, "")}]:
         raise Failed(f"not for {PYTHON}: {strangers[:9]}")
-    ok(
-        f"{len(of_libraries)} files of libraries, as in the RPM for users but for the version in compiled ones' names"
-    )
+    ok(f"{len(of_libraries)} files of libraries, as in the RPM for users but for the version in compiled ones' names")
 
 
 def mode(line: str) -> int:
