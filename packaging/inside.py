@@ -22,7 +22,7 @@ SCRIPTS = "/usr/share/ecx-hyperv/ecx"
 ONE, TWO = "ws2019-host-1", "ws2019-host-2"
 ECX = "/opt/nec/clusterpro"
 # One second, not ten: that a PowerShell outlives more is for real hosts to show.
-CHECK = ("/usr/bin/ecx-hyperv", "check", "--json", "--idle", "1")
+CHECK = ("/usr/bin/ecx-hyperv", "check", "--peer", "--json", "--idle", "1")
 
 
 def prepare() -> None:
