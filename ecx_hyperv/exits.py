@@ -25,7 +25,7 @@ class Exit(IntEnum):
 
 _MEANS = {
     Exit.DONE: "done, or healthy",
-    Exit.NOT_AS_ASKED: "the VM is not as asked: it failed, it does not run; `check`: something is wrong",
+    Exit.NOT_AS_ASKED: "not as asked: the VM failed or does not run; check: something is wrong",
     Exit.USAGE: "usage",
     Exit.CONFIG: "configuration",
     Exit.UNREACHABLE: "a host cannot be reached",
