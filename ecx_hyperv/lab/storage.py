@@ -61,6 +61,8 @@ class Storage:
         """Make a host the owner of a volume; returns the Win32 code of why not, or 0."""
         if host in (volume.owner, volume.moving_to):
             return 0
+        if volume.state.endswith("Pending"):
+            return 5023
         if volume.failures > 0:
             volume.failures -= 1
             return 5050

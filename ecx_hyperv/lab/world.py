@@ -355,6 +355,8 @@ class World:
 
     def shut_down_ec_vm(self, ec_vm: EcVm) -> None:
         """Shut an EC-VM's OS down; ECX on it sees to its group first, if anyone listens."""
+        if ec_vm.guest.state != "Running":
+            return
         self.record("EC-VM shuts down", ec_vm.name)
         for call in self.on_shutdown:
             call(ec_vm)

@@ -27,6 +27,15 @@ FOUND = {
         ("ws2019-host-2's sshd says nothing", 0.0),
         ("ec1 and ec2 are cut apart: all", 200.0),
     ],
+    "a stop takes the volume offline while the other EC-VM takes over": [
+        ("ec1 and ec2 are cut apart: all", 15.0),
+        ("ec2 is shut down", 90.0),
+    ],
+    "both hosts are shut down, one whose guest cannot leave": [
+        ("ws2019-host-1 is shut down", 40.0),
+        ("ec1 is shut down", 0.0),
+        ("ws2019-host-2 is shut down", 40.0),
+    ],
     "a guest whose cluster service crashed is cut off with its host": [
         ("ws2019-host-2's cluster service crashes", 0.0),
         ("ws2019-host-2 is cut off", 200.0),
