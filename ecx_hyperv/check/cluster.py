@@ -14,7 +14,6 @@ from ecx_hyperv.check.outcome import (
     judged,
     ok,
     on_host,
-    quoted,
     warning,
     words,
     wrong,
@@ -22,11 +21,11 @@ from ecx_hyperv.check.outcome import (
 from ecx_hyperv.check.rows import Cluster, Network, Volume
 from ecx_hyperv.check.scene import Scene
 from ecx_hyperv.decide.facts import Side
+from ecx_hyperv.setup.host import QUARANTINE, RESILIENCY_S
+from ecx_hyperv.setup.quoting import literal
 
 _T = TypeVar("_T")
 
-# What solution.md sets: longer than any failover, more often than any host fails.
-_LONG = 9999
 _CARRIES = ("Cluster", "ClusterAndClient", "1", "3")
 
 
@@ -62,18 +61,18 @@ def _first(scene: Scene, part: Callable[[HostFacts], _T | Untold]) -> _T | Untol
 
 
 def _resiliency(host: str, said: Cluster) -> Finding:
-    return _setting("resiliency", host, "ResiliencyDefaultPeriod", said.resiliency)
+    return _setting("resiliency", host, "ResiliencyDefaultPeriod", said.resiliency, RESILIENCY_S)
 
 
 def _quarantine(host: str, said: Cluster) -> Finding:
-    return _setting("quarantine", host, "QuarantineThreshold", said.quarantine)
+    return _setting("quarantine", host, "QuarantineThreshold", said.quarantine, QUARANTINE)
 
 
-def _setting(name: str, host: str, key: str, value: int | None) -> Finding:
+def _setting(name: str, host: str, key: str, value: int | None, wanted: int) -> Finding:
     if value is None:
         return cannot_tell(name, "cluster", Untold(why=f"the cluster shows no {key}; it is older than Windows 2016?"))
-    remedy = on_host(host, f"(Get-Cluster).{key} = {_LONG}")
-    return is_so(name, "cluster", f"{key} {value}", so=value >= _LONG, expected=str(_LONG), remedy=remedy)
+    remedy = on_host(host, f"(Get-Cluster).{key} = {wanted}")
+    return is_so(name, "cluster", f"{key} {value}", so=value >= wanted, expected=str(wanted), remedy=remedy)
 
 
 def _storage(scene: Scene, networks: tuple[Network, ...]) -> Network | None:
@@ -93,7 +92,7 @@ def _networks(scene: Scene, host: str, networks: tuple[Network, ...]) -> Finding
     carrying = [one.name for one in networks if one.role in _CARRIES]
     seen = f"heartbeats on {', '.join(carrying) or 'none'}"
     if storage is not None and storage.role in _CARRIES:
-        line = f"(Get-ClusterNetwork -Name {quoted(storage.name)}).Role = 0"
+        line = f"(Get-ClusterNetwork -Name {literal(storage.name)}).Role = 0"
         return wrong("cluster-networks", "cluster", seen, f"not on {storage.name}", on_host(host, line))
     if len(carrying) < 2:
         remedy = words(
@@ -146,7 +145,7 @@ def _quorum(scene: Scene, host: str, said: tuple[str, str]) -> Finding:
     if name.casefold() in {volume.casefold() for volume in _configured(scene)}:
         remedy = words(f"ecx-hyperv setup host --witness DISK, one that the EC-VMs do not serve; its script on {host}")
         return wrong("quorum", "cluster", f"{name}, the mirrored disk itself", "a disk on a third machine", remedy)
-    remedy = on_host(host, f"Start-ClusterResource -Name {quoted(name)}")
+    remedy = on_host(host, f"Start-ClusterResource -Name {literal(name)}")
     return is_so("quorum", "cluster", f"{name} {state}", so=state == "Online", expected="Online", remedy=remedy)
 
 
@@ -175,7 +174,7 @@ def _volumes(scene: Scene, host: str) -> Iterator[Finding]:
 
 
 def _volume(host: str, found: Volume) -> Finding:
-    remedy = on_host(host, f"Start-ClusterResource -Name {quoted(found.name)}")
+    remedy = on_host(host, f"Start-ClusterResource -Name {literal(found.name)}")
     return is_so("csv", found.name, found.state, so=found.state == "Online", expected="Online", remedy=remedy)
 
 

@@ -73,11 +73,6 @@ def here(line: str) -> Remedy:
     return Remedy(run=line, where=Where.EC_VM)
 
 
-def quoted(text: str) -> str:
-    """Return a text as PowerShell takes it literally."""
-    return "'" + text.replace("'", "''") + "'"
-
-
 def ok(name: str, place: str, seen: str) -> Finding:
     """All is as it should be."""
     return Finding(name=name, place=place, outcome=Outcome.OK, seen=seen)

@@ -15,7 +15,6 @@ from ecx_hyperv.check.outcome import (
     judged,
     ok,
     on_host,
-    quoted,
     words,
     wrong,
 )
@@ -23,6 +22,7 @@ from ecx_hyperv.check.rows import GroupSettings, Services, VmSettings
 from ecx_hyperv.check.scene import Scene
 from ecx_hyperv.config import Vm
 from ecx_hyperv.decide.facts import Side
+from ecx_hyperv.setup.quoting import literal
 
 _T = TypeVar("_T")
 
@@ -56,7 +56,7 @@ def judge_ec_guest(scene: Scene, side: Side) -> Iterator[Finding]:
 
 
 def _delay(name: str, host: str, delay: int) -> Finding:
-    remedy = on_host(host, f"Set-VM -Name {quoted(name)} -AutomaticStartDelay 5")
+    remedy = on_host(host, f"Set-VM -Name {literal(name)} -AutomaticStartDelay 5")
     return is_so(
         "ec-vm-start-delay",
         name,
@@ -120,7 +120,7 @@ def _group(scene: Scene, vm: Vm) -> Iterator[Finding]:
     host = scene.place(side)
     found = next((one for one in groups if one.name.casefold() == vm.name.casefold()), None)
     if found is None:
-        line = f"Add-ClusterVirtualMachineRole -VMName {quoted(vm.name)}"
+        line = f"Add-ClusterVirtualMachineRole -VMName {literal(vm.name)}"
         yield wrong("vm-clustered", vm.name, "no group of that name", "a role of the cluster", on_host(host, line))
         for name in _OF_GROUP[1:]:
             yield cannot_tell(name, vm.name, Untold(why="see vm-clustered"))
@@ -139,7 +139,7 @@ def _failover(host: str, vm: str, group: GroupSettings) -> Iterator[Finding]:
 
 def _limits(host: str, vm: str, group: GroupSettings) -> Finding:
     lines = [
-        f"(Get-ClusterGroup -Name {quoted(vm)}).{key} = 0"
+        f"(Get-ClusterGroup -Name {literal(vm)}).{key} = 0"
         for key, value in (("FailoverThreshold", group.threshold), ("FailoverPeriod", group.period))
         if value != 0
     ]
@@ -160,7 +160,7 @@ def _failback(host: str, vm: str, failback: int) -> Finding:
         "prevented" if failback == 0 else "allowed",
         so=failback == 0,
         expected="prevented",
-        remedy=on_host(host, f"(Get-ClusterGroup -Name {quoted(vm)}).AutoFailbackType = 0"),
+        remedy=on_host(host, f"(Get-ClusterGroup -Name {literal(vm)}).AutoFailbackType = 0"),
     )
 
 
@@ -212,7 +212,7 @@ def _critical(scene: Scene, vm: str, host: str, settings: VmSettings) -> Finding
         expected=f"Pause, for longer than a failover takes ([timing] critical, {scene.config.timing.critical:g} s)",
         remedy=on_host(
             host,
-            f"Set-VM -Name {quoted(vm)} -AutomaticCriticalErrorAction Pause"
+            f"Set-VM -Name {literal(vm)} -AutomaticCriticalErrorAction Pause"
             f" -AutomaticCriticalErrorActionTimeout {minutes}",
         ),
     )
@@ -221,7 +221,7 @@ def _critical(scene: Scene, vm: str, host: str, settings: VmSettings) -> Finding
 def _action(check: str, vm: str, host: str, parameter: str, seen: str, wanted: str) -> Finding:
     if not seen:
         return cannot_tell(check, vm, NOT_SHOWN)
-    remedy = on_host(host, f"Set-VM -Name {quoted(vm)} -{parameter} {wanted}")
+    remedy = on_host(host, f"Set-VM -Name {literal(vm)} -{parameter} {wanted}")
     return is_so(check, vm, seen, so=seen == wanted, expected=wanted, remedy=remedy)
 
 
@@ -234,7 +234,7 @@ def _stop_action(check: str, vm: str, host: str, settings: VmSettings, outcome: 
         settings.stop_action,
         so=settings.stop_action == "ShutDown",
         expected="ShutDown; Hyper-V changes it only while the VM is off",
-        remedy=on_host(host, f"Set-VM -Name {quoted(vm)} -AutomaticStopAction ShutDown"),
+        remedy=on_host(host, f"Set-VM -Name {literal(vm)} -AutomaticStopAction ShutDown"),
         outcome=outcome,
     )
 
@@ -256,6 +256,6 @@ def _service(check: str, vm: str, host: str, services: Services) -> Finding:
 
 def _enable(host: str, vm: str, id_: str) -> Remedy:
     line = (
-        f"Get-VMIntegrationService -VMName {quoted(vm)} | Where-Object Id -like '*{id_}' | Enable-VMIntegrationService"
+        f"Get-VMIntegrationService -VMName {literal(vm)} | Where-Object Id -like '*{id_}' | Enable-VMIntegrationService"
     )
     return on_host(host, line)

@@ -26,6 +26,11 @@ def check_text(text: str, what: str) -> str:
     return text
 
 
+def literal(text: str) -> str:
+    """Return a text as PowerShell takes it literally, whatever quotes it holds."""
+    return "'" + _QUOTES.sub(lambda match: match[0] * 2, text) + "'"
+
+
 def powershell(value: Value) -> str:
     """Return a value as a literal of PowerShell; a text always as one that nothing in it can end or expand."""
     if isinstance(value, bool):
@@ -33,7 +38,7 @@ def powershell(value: Value) -> str:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, str):
-        return "'" + _QUOTES.sub(lambda match: match[0] * 2, check_text(value, "a value")) + "'"
+        return literal(check_text(value, "a value"))
     if isinstance(value, Mapping):
         return "@{ " + "; ".join(f"{key} = {powershell(one)}" for key, one in value.items()) + " }"
     return "@(" + ", ".join(powershell(one) for one in value) + ")"

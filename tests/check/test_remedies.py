@@ -5,11 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from ecx_hyperv.check.catalogue import CATALOGUE
-from ecx_hyperv.check.outcome import Finding, Outcome, Where, quoted
+from ecx_hyperv.check.outcome import Finding, Outcome, Where
 from ecx_hyperv.lab import remedies
 from ecx_hyperv.lab.allowed import documented
 from ecx_hyperv.lab.settings import Settings
 from ecx_hyperv.lab.world import World
+from ecx_hyperv.setup.quoting import literal
 from tests.check.support import SetUp, set_up
 from tests.wire.grammar import broken, commands
 
@@ -90,9 +91,15 @@ def test_everything_that_is_not_ok_says_what_to_do(findings: list[Finding]) -> N
 @pytest.mark.parametrize("text", [ODD, "plain", "it's", "''"])
 def test_a_name_is_one_word(text: str) -> None:
     """A name in quotes is one literal, whatever it holds."""
-    line = f"Set-VM -Name {quoted(text)} -AutomaticStopAction ShutDown"
+    line = f"Set-VM -Name {literal(text)} -AutomaticStopAction ShutDown"
     assert [] == broken(line)
     assert ["Set-VM"] == [one.name for one in commands(line)]
+
+
+@pytest.mark.parametrize("quote", ["'", "\u2018", "\u2019", "\u201a", "\u201b"])
+def test_no_quote_in_a_name_ends_it(quote: str) -> None:
+    """A name with any of the quotes that PowerShell knows must not run on as a command where a remedy is pasted."""
+    assert f"'web{quote}{quote}; Remove-VM x'" == literal(f"web{quote}; Remove-VM x")
 
 
 @pytest.mark.parametrize(
