@@ -2,8 +2,6 @@
 
 import contextlib
 import ipaddress
-import os
-import tempfile
 import tomllib
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,6 +13,7 @@ from typing import Annotated, Any, TypeVar, get_args
 import msgspec
 from msgspec import Meta, Struct
 
+from ecx_hyperv import atomic
 from ecx_hyperv.errors import ConfigError, Mistake
 
 DEFAULT = Path("/etc/ecx-hyperv/config.toml")
@@ -243,15 +242,7 @@ def _read(path: Path) -> tuple[Config, str]:
 def _keep(last: Path, text: str) -> None:
     if last.exists() and last.read_bytes() == text.encode():
         return
-    descriptor, name = tempfile.mkstemp(dir=last.parent, prefix=f".{last.name}.")
-    try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(name, 0o640)
-        os.replace(name, last)
-    except OSError:
-        os.unlink(name)
-        raise
+    atomic.replace(last, text.encode(), 0o640)
 
 
 _S = TypeVar("_S", bound=Section)

@@ -9,6 +9,7 @@ from ecx_hyperv.config import Config
 from ecx_hyperv.ecx.clpconf import ClpConf, Monitor, Resource
 from ecx_hyperv.ecx.environment import Pair
 from ecx_hyperv.ecx.expected import Deviation, Expected, Section, compare, expected, find, names_in
+from ecx_hyperv.ecx.scripts import are_elsewhere
 from ecx_hyperv.errors import UsageError
 from ecx_hyperv.host.observe import is_same_address
 
@@ -148,14 +149,8 @@ def read_scripts(root: Path, source: Path | None, conf: ClpConf | Untold, config
     return {
         one.name: _is_same(source / one.scripts.value, _folder(root, conf, one))
         for one in wanted
-        if one.scripts is not None and not _is_elsewhere(find(conf, one))
+        if one.scripts is not None and not are_elsewhere(find(conf, one))
     }
-
-
-def _is_elsewhere(found: Resource | Monitor | None) -> bool:
-    """Tell whether scripts are set by an absolute path: then they are the user's own affair."""
-    paths = ("parameters/act/path", "parameters/path")
-    return found is not None and any(found.parameters.get(path, "").startswith("/") for path in paths)
 
 
 def _is_same(source: Path, placed: Path) -> bool:

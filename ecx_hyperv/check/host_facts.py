@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from ecx_hyperv.check.outcome import Untold, words
 from ecx_hyperv.check.rows import Cluster, GroupSettings, Network, Service, Services, Session, VmSettings, Volume
 from ecx_hyperv.host import cmdlets, setting_calls
-from ecx_hyperv.host.wire import Call, Hello, RemoteError, Reply, Request, Result, texts
+from ecx_hyperv.host.wire import Call, Hello, RemoteError, Reply, Request, Result, text, texts
 
 _T = TypeVar("_T")
 
@@ -89,26 +89,26 @@ def read(calls: Mapping[str, Call], hello: Hello, reply: Reply) -> HostFacts:
     read = _Reader(calls, results)
     return HostFacts(
         hello=hello,
-        nodes=read.rows("nodes", lambda row: (_text(row, "Name"), _text(row, "State"), _flags(row))),
+        nodes=read.rows("nodes", lambda row: (text(row, "Name"), text(row, "State"), _flags(row))),
         cluster=read.one("cluster", _cluster),
         groups=read.rows("groups", _group),
         configurations=read.all("configurations", _configurations),
-        volumes=read.rows("volumes", lambda row: Volume(_text(row, "Name"), _text(row, "Id"), _text(row, "State"))),
+        volumes=read.rows("volumes", lambda row: Volume(text(row, "Name"), text(row, "Id"), text(row, "State"))),
         volume_access=read.rows(
-            "volume_access", lambda row: (_text(row, "Name"), _text(row, "Node"), _text(row, "StateInfo"))
+            "volume_access", lambda row: (text(row, "Name"), text(row, "Node"), text(row, "StateInfo"))
         ),
         networks=read.rows("networks", _network),
         barred=read.all("barred", _barred),
-        quorum=read.one("quorum", lambda row: (_text(row, "QuorumResource.Name"), _text(row, "QuorumResource.State"))),
+        quorum=read.one("quorum", lambda row: (text(row, "QuorumResource.Name"), text(row, "QuorumResource.State"))),
         migration=read.one("migration", _migration),
-        portals=read.rows("portals", lambda row: _text(row, "TargetPortalAddress")),
-        connections=read.rows("connections", lambda row: _text(row, "TargetAddress")),
+        portals=read.rows("portals", lambda row: text(row, "TargetPortalAddress")),
+        connections=read.rows("connections", lambda row: text(row, "TargetAddress")),
         sessions=read.rows("sessions", _session),
         services=read.rows(
-            "services", lambda row: Service(_text(row, "Name"), _text(row, "Status"), _text(row, "StartType"))
+            "services", lambda row: Service(text(row, "Name"), text(row, "Status"), text(row, "StartType"))
         ),
         sshd_config=read.all("sshd_config", _lines),
-        keys_sddl=read.one("keys_sddl", lambda row: _text(row, "Sddl") or NOT_SHOWN),
+        keys_sddl=read.one("keys_sddl", lambda row: text(row, "Sddl") or NOT_SHOWN),
         vms={key: read.maybe(f"vm {key}", _vm) for key in read.names("vm ")},
         services_of={key: read.maybe(f"services {key}", _services) for key in read.names("services ")},
         volumes_of={key: read.all(f"volumes {key}", _volumes) for key in read.names("volumes ")},
@@ -184,25 +184,25 @@ def _is_unknown(error: RemoteError | None) -> bool:
 
 
 def _cluster(row: Mapping[str, Any]) -> Cluster:
-    return Cluster(_text(row, "Name"), _number(row, "ResiliencyDefaultPeriod"), _number(row, "QuarantineThreshold"))
+    return Cluster(text(row, "Name"), _number(row, "ResiliencyDefaultPeriod"), _number(row, "QuarantineThreshold"))
 
 
 def _group(row: Mapping[str, Any]) -> GroupSettings:
     numbers = (_number(row, key) for key in ("FailoverThreshold", "FailoverPeriod", "AutoFailbackType"))
-    return GroupSettings(_text(row, "Name"), *numbers)
+    return GroupSettings(text(row, "Name"), *numbers)
 
 
 def _configurations(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
     """Return the state of each VM's configuration resource, by its group."""
     return {
-        (_text(row, "OwnerGroup.Name") or _text(row, "OwnerGroup")).casefold(): _text(row, "State")
+        (text(row, "OwnerGroup.Name") or text(row, "OwnerGroup")).casefold(): text(row, "State")
         for row in rows
-        if (_text(row, "ResourceType.Name") or _text(row, "ResourceType")) == "Virtual Machine Configuration"
+        if (text(row, "ResourceType.Name") or text(row, "ResourceType")) == "Virtual Machine Configuration"
     }
 
 
 def _network(row: Mapping[str, Any]) -> Network:
-    return Network(*(_text(row, key) for key in ("Name", "Id", "Role", "State", "Address", "AddressMask")))
+    return Network(*(text(row, key) for key in ("Name", "Id", "Role", "State", "Address", "AddressMask")))
 
 
 def _barred(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -218,8 +218,8 @@ def _migration(row: Mapping[str, Any]) -> tuple[bool, int] | Untold:
 def _session(row: Mapping[str, Any]) -> Session:
     connected, persistent = row.get("IsConnected"), row.get("IsPersistent")
     return Session(
-        _text(row, "TargetNodeAddress"),
-        _text(row, "InitiatorNodeAddress"),
+        text(row, "TargetNodeAddress"),
+        text(row, "InitiatorNodeAddress"),
         connected if isinstance(connected, bool) else None,
         persistent if isinstance(persistent, bool) else None,
     )
@@ -234,10 +234,10 @@ def _vm(rows: Sequence[Mapping[str, Any]]) -> VmSettings:
     row = rows[0]
     return VmSettings(
         is_clustered=clustered if isinstance(clustered := row.get("IsClustered"), bool) else None,
-        start_action=_text(row, "AutomaticStartAction"),
+        start_action=text(row, "AutomaticStartAction"),
         start_delay=_number(row, "AutomaticStartDelay"),
-        stop_action=_text(row, "AutomaticStopAction"),
-        critical_action=_text(row, "AutomaticCriticalErrorAction"),
+        stop_action=text(row, "AutomaticStopAction"),
+        critical_action=text(row, "AutomaticCriticalErrorAction"),
         critical_minutes=_number(row, "AutomaticCriticalErrorActionTimeout"),
         memory=_number(row, "MemoryStartup"),
         disks=_paths(row.get("HardDrives.Path")),
@@ -245,7 +245,7 @@ def _vm(rows: Sequence[Mapping[str, Any]]) -> VmSettings:
 
 
 def _services(rows: Sequence[Mapping[str, Any]]) -> Services:
-    enabled = {_text(row, "Id").upper()[-36:]: row.get("Enabled") is True for row in rows}
+    enabled = {text(row, "Id").upper()[-36:]: row.get("Enabled") is True for row in rows}
     return Services(enabled.get(_HEARTBEAT), enabled.get(_SHUTDOWN))
 
 
@@ -262,11 +262,6 @@ def _paths(value: object) -> tuple[str, ...] | None:
 
 def _flags(row: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(texts(row.get("StatusInformation"))) - {"Normal", "0"}
-
-
-def _text(row: Mapping[str, Any], key: str) -> str:
-    value = row.get(key)
-    return value if isinstance(value, str) else "" if value is None or isinstance(value, list) else str(value)
 
 
 def _number(row: Mapping[str, Any], key: str) -> int | None:

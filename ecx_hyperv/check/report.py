@@ -1,13 +1,12 @@
 """The report for a support case: what is configured, what the checks found, what was logged last; no secret in it."""
 
-import os
 import platform
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from ecx_hyperv import atomic
 from ecx_hyperv.check.outcome import Finding, Outcome
 from ecx_hyperv.errors import LocalError
 
@@ -36,14 +35,7 @@ def redact(text: str) -> str:
 def write(path: Path, text: str) -> None:
     """Write a report for its owner's eyes only, whole or not at all; raises LocalError."""
     try:
-        descriptor, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
-        try:
-            with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(text)
-            os.replace(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
+        atomic.replace(path, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise LocalError(
             f"the report {path} cannot be written", seen=error.strerror or str(error), remedy="name another file"

@@ -1,14 +1,13 @@
 """Small files that must be whole or not there: read, written and named so that any VM's name will do."""
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
 
+from ecx_hyperv import atomic
 from ecx_hyperv.errors import LocalError
 
 _T = TypeVar("_T", bound=Struct)
@@ -34,16 +33,7 @@ def write(path: Path, content: Struct) -> None:
     """Write a JSON file, whole or not at all; raises LocalError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with open(descriptor, "wb") as file:
-                file.write(msgspec.json.encode(content))
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
+        atomic.replace(path, msgspec.json.encode(content))
     except OSError as error:
         raise _broken(path, error) from None
 

@@ -2,9 +2,16 @@
 
 from pathlib import Path
 
+from ecx_hyperv.ecx.clpconf import Monitor, Resource
 from ecx_hyperv.errors import LocalError
 
 INSTALLED = Path("/usr/share/ecx-hyperv/ecx")
+
+
+def are_elsewhere(there: Resource | Monitor | None) -> bool:
+    """Tell whether ECX is set to scripts by an absolute path: then they are the user's own affair."""
+    paths = ("parameters/act/path", "parameters/path")
+    return there is not None and any(there.parameters.get(path, "").startswith("/") for path in paths)
 
 
 def find_scripts() -> Path:

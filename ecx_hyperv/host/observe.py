@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ecx_hyperv.host import cmdlets
-from ecx_hyperv.host.wire import Call, Hello, RemoteError, Result, texts
+from ecx_hyperv.host.wire import Call, Hello, RemoteError, Result, text, texts
 
 _T = TypeVar("_T")
 
@@ -128,7 +128,7 @@ def read(hello: Hello, results: Sequence[Result], wanted: Wanted) -> HostView:
         cluster["resources"] = _rows(left, _resource)
         cluster["shared_volumes"] = _rows(left, _volume)
     vms = {name.casefold(): _one_vm(_next(left), name) for name in wanted.vms}
-    iscsi = _rows(left, lambda row: _text(row, "TargetAddress")) if wanted.iscsi else ()
+    iscsi = _rows(left, lambda row: text(row, "TargetAddress")) if wanted.iscsi else ()
     volumes = {name.casefold(): _values(_rows(left, lambda row: texts(row.get("Value")))) for name in wanted.volumes_of}
     return HostView(host=hello.host, vms=vms, iscsi=iscsi, volumes_of=volumes, **cluster)
 
@@ -160,14 +160,14 @@ def _rows(results: Iterator[Result], make: Callable[[Mapping[str, Any]], _T]) ->
 
 
 def _node(row: Mapping[str, Any]) -> NodeRow:
-    return NodeRow(_text(row, "Name"), _text(row, "State"), _flags(row, "StatusInformation"))
+    return NodeRow(text(row, "Name"), text(row, "State"), _flags(row, "StatusInformation"))
 
 
 def _group(row: Mapping[str, Any]) -> GroupRow:
     return GroupRow(
-        name=_text(row, "Name"),
-        type=_text(row, "GroupType"),
-        state=_text(row, "State"),
+        name=text(row, "Name"),
+        type=text(row, "GroupType"),
+        state=text(row, "State"),
         flags=_flags(row, "StatusInformation"),
         owner=_name(row, "OwnerNode"),
     )
@@ -175,24 +175,24 @@ def _group(row: Mapping[str, Any]) -> GroupRow:
 
 def _resource(row: Mapping[str, Any]) -> ResourceRow:
     return ResourceRow(
-        name=_text(row, "Name"),
+        name=text(row, "Name"),
         group=_name(row, "OwnerGroup"),
         type=_name(row, "ResourceType"),
-        state=_text(row, "State"),
+        state=text(row, "State"),
         flags=_flags(row, "StatusInformation"),
         code=_code(row.get("LastOperationStatusCode")),
     )
 
 
 def _volume(row: Mapping[str, Any]) -> VolumeRow:
-    return VolumeRow(_text(row, "Name"), _text(row, "Id"), _text(row, "State"), _name(row, "OwnerNode"))
+    return VolumeRow(text(row, "Name"), text(row, "Id"), text(row, "State"), _name(row, "OwnerNode"))
 
 
 def _one_vm(result: Result, name: str) -> VmRow | RemoteError | None:
     if not result.ok:
         error = result.error or RemoteError(message="failed without a reason")
         return None if _says_unknown(error, name) else error
-    vms = [_vm(row, name) for row in result.value if _text(row, "Name").casefold() in (name.casefold(), "")]
+    vms = [_vm(row, name) for row in result.value if text(row, "Name").casefold() in (name.casefold(), "")]
     if not vms:
         # A name that it does not know is an error; a login that may not see the VM may get just nothing.
         return RemoteError(message=f"Get-VM neither shows {name} nor says that there is none", id="NoResult")
@@ -219,10 +219,10 @@ def _vm(row: Mapping[str, Any], name: str) -> VmRow:
     statuses = ("OperationalStatus", "PrimaryOperationalStatus", "SecondaryOperationalStatus")
     uptime = row.get("Uptime.TotalSeconds")
     return VmRow(
-        name=_text(row, "Name") or name,
-        state=_text(row, "State"),
+        name=text(row, "Name") or name,
+        state=text(row, "State"),
         operational=frozenset(word for status in statuses for word in texts(row.get(status))),
-        heartbeat=_text(row, "Heartbeat") or None,
+        heartbeat=text(row, "Heartbeat") or None,
         uptime=float(uptime) if isinstance(uptime, int | float) else 0.0,
     )
 
@@ -231,13 +231,8 @@ def _values(rows: tuple[list[str], ...] | RemoteError) -> tuple[str, ...] | Remo
     return rows if isinstance(rows, RemoteError) else tuple(word for row in rows for word in row)
 
 
-def _text(row: Mapping[str, Any], key: str) -> str:
-    value = row.get(key)
-    return value if isinstance(value, str) else "" if value is None or isinstance(value, list) else str(value)
-
-
 def _name(row: Mapping[str, Any], key: str) -> str:
-    return _text(row, f"{key}.Name") or _text(row, key)
+    return text(row, f"{key}.Name") or text(row, key)
 
 
 def _flags(row: Mapping[str, Any], key: str) -> frozenset[str]:

@@ -220,6 +220,12 @@ def encode_command(powershell: str, bootstrap: str) -> str:
     return f"{powershell} {switches} {base64.b64encode(bootstrap.encode('utf-16-le')).decode('ascii')}"
 
 
+def text(row: Mapping[str, Any], key: str) -> str:
+    """Return what a row holds under a key as a word; empty, if it holds none or several."""
+    value = row.get(key)
+    return value if isinstance(value, str) else "" if value is None or isinstance(value, list) else str(value)
+
+
 def texts(value: object) -> list[str]:
     """Return a value that should be one or several words as words; a flags enum comes as `A, B`, or as a number."""
     if isinstance(value, list):

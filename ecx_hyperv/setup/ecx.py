@@ -22,6 +22,7 @@ from ecx_hyperv.ecx.expected import (
     names_in,
     resource_name,
 )
+from ecx_hyperv.ecx.scripts import are_elsewhere
 from ecx_hyperv.errors import LocalError, UsageError
 from ecx_hyperv.setup.files import Writer
 from ecx_hyperv.setup.quoting import shell_line
@@ -181,7 +182,7 @@ def place_scripts(
     A resource or monitor that is set to scripts elsewhere, by an absolute path, is left alone.
     """
     for one in wanted:
-        if one.scripts is None or _is_elsewhere(find(conf, one) if conf else None):
+        if one.scripts is None or are_elsewhere(find(conf, one) if conf else None):
             continue
         place = to / "scripts" / (group if one.section is Section.RESOURCE else "monitor.s") / check_name(one.name)
         for name in _files_of(one.scripts):
@@ -232,13 +233,6 @@ def _words(edit: Edit, tool: Tool) -> tuple[str, ...]:
     # Without nocheck it refuses a path that its own defaults do not have, relation/name for one.
     path = f"{edit.section.value}/{edit.type}@{edit.name}/{edit.path}"
     return (command, "mod", "-t", path, "--set", edit.value, "--nocheck")
-
-
-def _is_elsewhere(there: Resource | Monitor | None) -> bool:
-    if there is None:
-        return False
-    paths = (there.parameters.get(key, "") for key in ("parameters/act/path", "parameters/path"))
-    return any(path.startswith("/") for path in paths)
 
 
 def _files_of(scripts: Scripts) -> tuple[str, ...]:

@@ -1,11 +1,10 @@
 """Files that set-up makes: written whole or not at all, left alone when they are right, only told of in a dry run."""
 
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ecx_hyperv import atomic
 from ecx_hyperv.errors import LocalError
 
 Say = Callable[[str], None]
@@ -31,7 +30,7 @@ class Writer:
                 return
             # sshd and ssh refuse a key in a folder that others may write.
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o755 if mode & 0o077 else 0o700)
-            _replace(path, content, mode)
+            atomic.replace(path, content, mode)
         except OSError as error:
             raise LocalError(
                 f"{path} cannot be written",
@@ -39,17 +38,3 @@ class Writer:
                 remedy="run as root, or name another place",
             ) from None
         self.say(f"written: {path}")
-
-
-def _replace(path: Path, content: bytes, mode: int) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with open(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise

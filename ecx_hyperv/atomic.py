@@ -1,0 +1,21 @@
+"""Files that are replaced whole or not at all, so that no reader and no power cut ever sees a part of one."""
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def replace(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Have a file of an existing folder hold exactly this; raises OSError."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with open(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    # Ctrl-C, too, must leave nothing behind; it goes on to whoever it is meant for.
+    except BaseException:
+        os.unlink(name)
+        raise
