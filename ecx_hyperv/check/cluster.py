@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from ecx_hyperv.check.catalogue import Area, names_of
+from ecx_hyperv.check.context import Scene
 from ecx_hyperv.check.host_facts import HostFacts
 from ecx_hyperv.check.outcome import (
     Finding,
@@ -19,10 +20,9 @@ from ecx_hyperv.check.outcome import (
     wrong,
 )
 from ecx_hyperv.check.rows import Cluster, Network, Volume
-from ecx_hyperv.check.scene import Scene
 from ecx_hyperv.decide.facts import Side
+from ecx_hyperv.desired.quoting import literal
 from ecx_hyperv.setup.host import QUARANTINE, RESILIENCY_S
-from ecx_hyperv.setup.quoting import literal
 
 _T = TypeVar("_T")
 

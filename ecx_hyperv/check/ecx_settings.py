@@ -6,10 +6,10 @@ from pathlib import Path
 
 from ecx_hyperv.check.outcome import Finding, Remedy, Untold, cannot_tell, here, is_so, ok, words, wrong
 from ecx_hyperv.config import Config
-from ecx_hyperv.ecx.clpconf import ClpConf, Monitor, Resource
+from ecx_hyperv.desired.clpconf import ClpConf, Monitor, Resource
+from ecx_hyperv.desired.ecx import Deviation, Expected, Section, compare, expected, find, names_in
+from ecx_hyperv.desired.scripts import are_elsewhere
 from ecx_hyperv.ecx.environment import Pair
-from ecx_hyperv.ecx.expected import Deviation, Expected, Section, compare, expected, find, names_in
-from ecx_hyperv.ecx.scripts import are_elsewhere
 from ecx_hyperv.errors import UsageError
 from ecx_hyperv.host.observe import is_same_address
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
+from ecx_hyperv.check.context import Scene
 from ecx_hyperv.check.ec_vm import serve
 from ecx_hyperv.check.host_facts import MODULES, HostFacts
 from ecx_hyperv.check.outcome import Finding, Outcome, Untold, cannot_tell, is_so, judged, ok, on_host, words, wrong
 from ecx_hyperv.check.rows import Session, VmSettings
-from ecx_hyperv.check.scene import Scene
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.host.observe import is_same_address, is_same_host
 

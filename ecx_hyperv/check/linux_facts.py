@@ -11,11 +11,12 @@ from ecx_hyperv.check import target
 from ecx_hyperv.check.outcome import Untold, here, words
 from ecx_hyperv.config import Config
 from ecx_hyperv.deadline import Deadline
-from ecx_hyperv.ecx import clpconf, clpstat
-from ecx_hyperv.ecx.clpconf import ClpConf
+from ecx_hyperv.desired import clpconf
+from ecx_hyperv.desired.clpconf import ClpConf
+from ecx_hyperv.desired.ecx import Disk, names_in
+from ecx_hyperv.ecx import clpstat
 from ecx_hyperv.ecx.commands import Runner, find
 from ecx_hyperv.ecx.environment import local_addresses
-from ecx_hyperv.ecx.expected import Disk, names_in
 from ecx_hyperv.errors import EcxHypervError, LocalError
 
 _T = TypeVar("_T")

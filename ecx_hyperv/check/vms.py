@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from ecx_hyperv.check.catalogue import Area, names_of
+from ecx_hyperv.check.context import Scene
 from ecx_hyperv.check.host_facts import NOT_SHOWN, HostFacts
 from ecx_hyperv.check.outcome import (
     Finding,
@@ -19,10 +20,9 @@ from ecx_hyperv.check.outcome import (
     wrong,
 )
 from ecx_hyperv.check.rows import GroupSettings, Services, VmSettings
-from ecx_hyperv.check.scene import Scene
 from ecx_hyperv.config import Vm
 from ecx_hyperv.decide.facts import Side
-from ecx_hyperv.setup.quoting import literal
+from ecx_hyperv.desired.quoting import literal
 
 _T = TypeVar("_T")
 

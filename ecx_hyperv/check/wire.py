@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ecx_hyperv.check.host_facts import HostFacts
 from ecx_hyperv.check.outcome import Finding, Remedy, Untold, cannot_tell, here, is_so, ok, warning, words, wrong
-from ecx_hyperv.check.trials import REPLY_BYTES, Tried
+from ecx_hyperv.check.probes import REPLY_BYTES, Tried
 from ecx_hyperv.config import StdinWay
 
 # PowerShell and all modules must be there well before a monitor's limit of 90 s.

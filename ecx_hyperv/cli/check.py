@@ -14,7 +14,7 @@ from ecx_hyperv.exits import Exit
 
 if TYPE_CHECKING:
     from ecx_hyperv.check.outcome import Finding
-    from ecx_hyperv.check.survey import Surveyor
+    from ecx_hyperv.check.run import Surveyor
     from ecx_hyperv.config import Config
     from ecx_hyperv.deadline import Deadline
 
@@ -72,7 +72,7 @@ def _check(
 ) -> Exit:
     from ecx_hyperv.check.catalogue import choose
     from ecx_hyperv.check.outcome import exit_of
-    from ecx_hyperv.check.survey import ask_peer, ordered
+    from ecx_hyperv.check.run import ask_peer, ordered
 
     wanted = choose(names)
     config = common.load_config(setting)
@@ -97,12 +97,12 @@ def _check(
 
 def _surveyor(setting: Setting, config: "Config", deadline: "Deadline", idle: float) -> "Surveyor":
     from ecx_hyperv.check.linux_facts import System
-    from ecx_hyperv.check.survey import Surveyor
-    from ecx_hyperv.check.trials import Trial
+    from ecx_hyperv.check.probes import Trial
+    from ecx_hyperv.check.run import Surveyor
     from ecx_hyperv.decide.facts import Side
+    from ecx_hyperv.desired.scripts import find_scripts
     from ecx_hyperv.ecx import commands
     from ecx_hyperv.ecx.maintenance import Maintenance
-    from ecx_hyperv.ecx.scripts import find_scripts
     from ecx_hyperv.errors import LocalError
     from ecx_hyperv.host.ssh import connect
 
@@ -133,7 +133,7 @@ def _surveyor(setting: Setting, config: "Config", deadline: "Deadline", idle: fl
 def _print_json(findings: "list[Finding]", surveyor: "Surveyor", code: Exit) -> None:
     import msgspec
 
-    from ecx_hyperv.check.survey import Answers, digest
+    from ecx_hyperv.check.run import Answers, digest
 
     answers = Answers(
         node=surveyor.pair.own.name,

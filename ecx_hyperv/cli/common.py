@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ecx_hyperv.decide.facts import Side
     from ecx_hyperv.host.link import SshHosts
     from ecx_hyperv.host.ssh import Target
-    from ecx_hyperv.run.room import Progress, Room
+    from ecx_hyperv.run.context import Progress, Room
 
 P = ParamSpec("P")
 
@@ -192,7 +192,7 @@ def open_room(
     """Put together all that a run is handed."""
     from ecx_hyperv.ecx.locks import FileLocks
     from ecx_hyperv.ecx.maintenance import Maintenance
-    from ecx_hyperv.run.room import NoProgress, Room
+    from ecx_hyperv.run.context import NoProgress, Room
 
     pair = which_pair(setting, config)
     alerts = alert_of(setting, deadline)

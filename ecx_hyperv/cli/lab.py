@@ -14,9 +14,9 @@ from ecx_hyperv.cli import common
 from ecx_hyperv.cli.common import Setting, with_options
 from ecx_hyperv.errors import LocalError
 from ecx_hyperv.exits import Exit
-from ecx_hyperv.lab import control
-from ecx_hyperv.lab.files import NODES, Folder
-from ecx_hyperv.lab.settings import FAST, FAST_TIMING, Choices, Settings
+from ecx_hyperv.lab.linux.files import NODES, Folder
+from ecx_hyperv.lab.model.timings import FAST, FAST_TIMING, Choices, Settings
+from ecx_hyperv.lab.service import control
 
 _STARTED_S = 30.0
 _folder = click.option(
@@ -236,7 +236,7 @@ def _ask(folder: str, do: str, *arguments: str) -> Exit:
 
 
 def _demo() -> Exit:
-    from ecx_hyperv.lab.demo import Failed, play
+    from ecx_hyperv.lab.service.demo import Failed, play
 
     try:
         play()
@@ -246,7 +246,7 @@ def _demo() -> Exit:
 
 
 def _bench() -> Exit:
-    from ecx_hyperv.lab.bench import run as run_bench
+    from ecx_hyperv.lab.service.bench import run as run_bench
 
     line = "{:24} {:>4}  {:15} {:>11} {:>11} {:>8} {:>5} {:>7}  {}"
     click.echo(

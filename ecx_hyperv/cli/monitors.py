@@ -16,7 +16,7 @@ from ecx_hyperv.exits import Exit
 from ecx_hyperv.log import flat
 
 if TYPE_CHECKING:
-    from ecx_hyperv.ecx.memory import Memories
+    from ecx_hyperv.ecx.monitor_state import Memories
 
 _CONFIG = "config"
 
@@ -48,7 +48,7 @@ def genw_remote_node(setting: Setting, dry_run: bool) -> None:
 def _watch_vms(setting: Setting, names: Sequence[str]) -> Exit:
     from ecx_hyperv.decide.monitor import Health
     from ecx_hyperv.ecx.environment import choose_vms
-    from ecx_hyperv.ecx.memory import FileMemories
+    from ecx_hyperv.ecx.monitor_state import FileMemories
     from ecx_hyperv.run.watch import Watcher
 
     try:
@@ -70,7 +70,7 @@ def _watch_vms(setting: Setting, names: Sequence[str]) -> Exit:
 
 
 def _watch_peer(setting: Setting, dry: bool) -> Exit:
-    from ecx_hyperv.ecx.memory import FileMemories
+    from ecx_hyperv.ecx.monitor_state import FileMemories
     from ecx_hyperv.run.peer import PeerWatcher
 
     loaded = common.load_config_or_last(setting)
@@ -99,7 +99,7 @@ def _alert_once(setting: Setting, loaded: Loaded, memories: "Memories") -> None:
 
 def _alert_blind(setting: Setting, error: EcxHypervError) -> None:
     """Tell ECX that a monitor cannot even read what it is to watch; where its memory is, no file says then."""
-    from ecx_hyperv.ecx.memory import FileMemories
+    from ecx_hyperv.ecx.monitor_state import FileMemories
 
     memories = FileMemories(Path(Paths().state), setting.clock)
     _alert_if_news(setting, memories, Level.ERR, f"genw-vm cannot tell: {error.what}")

@@ -235,12 +235,12 @@ def _ecx(
     output: Path | None,
     dry_run: bool,
 ) -> Exit:
-    from ecx_hyperv.ecx.clpconf import read
+    from ecx_hyperv.desired.clpconf import read
+    from ecx_hyperv.desired.ecx import Disk, expected
+    from ecx_hyperv.desired.quoting import check_device
+    from ecx_hyperv.desired.scripts import find_scripts
     from ecx_hyperv.ecx.commands import run
-    from ecx_hyperv.ecx.expected import Disk, expected
-    from ecx_hyperv.ecx.scripts import find_scripts
     from ecx_hyperv.setup import ecx
-    from ecx_hyperv.setup.quoting import check_device
 
     config = common.load_config(setting)
     ecx.check_asked(conf, output, do_apply, push)

@@ -12,7 +12,7 @@ from ecx_hyperv.exits import Exit, worst
 from ecx_hyperv.log import flat
 
 if TYPE_CHECKING:
-    from ecx_hyperv.run.room import Progress, Room
+    from ecx_hyperv.run.context import Progress, Room
     from ecx_hyperv.run.tasks import Task
 
 _DRY = click.option("--dry-run", is_flag=True, help="Look and decide, print the next step, change nothing.")
@@ -100,7 +100,7 @@ def _progress() -> "Progress":
         from ecx_hyperv.cli.show import LiveProgress
 
         return LiveProgress()
-    from ecx_hyperv.run.room import NoProgress
+    from ecx_hyperv.run.context import NoProgress
 
     return NoProgress()
 

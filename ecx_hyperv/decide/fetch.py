@@ -4,10 +4,10 @@ A quick migration of a guest that may execute would save it, or start a second c
 nothing runs there, or its silence for long enough while the cluster has shut it out.
 """
 
+from ecx_hyperv.decide.attempts import Tried, adopt, stuck, used_up, within
 from ecx_hyperv.decide.facts import Contact, Place, Seen
 from ecx_hyperv.decide.states import NodeKind, ResourceKind, VmKind
 from ecx_hyperv.decide.steps import Act, Attempts, Do, Fail, Look, Step, Timer, Wait
-from ecx_hyperv.decide.tries import Tried, adopt, stuck, used_up, within
 from ecx_hyperv.exits import Exit
 
 

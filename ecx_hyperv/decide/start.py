@@ -7,11 +7,11 @@ where it runs, and say so.
 
 from collections.abc import Callable
 
+from ecx_hyperv.decide.attempts import Tried, adopt, stuck, used_up, within
 from ecx_hyperv.decide.facts import Contact, Place, Refusal, Seen, Side
 from ecx_hyperv.decide.fetch import on_the_peer
 from ecx_hyperv.decide.states import GroupKind, NodeKind, ResourceKind, VmKind
 from ecx_hyperv.decide.steps import Act, Attempts, Do, Done, Fail, Look, Step, Timer, Wait
-from ecx_hyperv.decide.tries import Tried, adopt, stuck, used_up, within
 from ecx_hyperv.exits import Exit
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from ecx_hyperv.lab.server import Lab
-from ecx_hyperv.lab.settings import Choices
+from ecx_hyperv.lab.model.timings import Choices
+from ecx_hyperv.lab.service.server import Lab
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from ecx_hyperv.host.link import Ask, Exchanged
 from ecx_hyperv.host.observe import HostView, Wanted, read
 from ecx_hyperv.host.situation import HostNames, Sights, name_hosts
 from ecx_hyperv.host.wire import RemoteError, Request, Result
-from ecx_hyperv.run.room import Room
+from ecx_hyperv.run.context import Room
 from ecx_hyperv.run.tasks import Task
 
 # What is noted of a step whose answer did not come: it may have been carried out, or not.

@@ -13,8 +13,8 @@ from ecx_hyperv.ecx.locks import Lock
 from ecx_hyperv.ecx.maintenance import Kind
 from ecx_hyperv.errors import HostError, HostKeyRefused, LocalError, LoginRefused
 from ecx_hyperv.host.situation import Sights, see
+from ecx_hyperv.run.context import Room, Teller
 from ecx_hyperv.run.look import Looker, Plan
-from ecx_hyperv.run.room import Room, Teller
 from ecx_hyperv.run.tasks import Moment, StartTask, Task
 
 

@@ -12,7 +12,7 @@ from ecx_hyperv.ecx import clpstat
 from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.ecx.commands import ping
 from ecx_hyperv.ecx.maintenance import Kind
-from ecx_hyperv.ecx.memory import Memories, Memory
+from ecx_hyperv.ecx.monitor_state import Memories, Memory
 from ecx_hyperv.errors import HostError, LocalError
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.host import cmdlets
@@ -21,8 +21,8 @@ from ecx_hyperv.host.link import Exchanged
 from ecx_hyperv.host.observe import VmRow, Wanted, read
 from ecx_hyperv.host.situation import contact_of
 from ecx_hyperv.host.wire import Call, Request
+from ecx_hyperv.run.context import Room
 from ecx_hyperv.run.look import LOOK_S
-from ecx_hyperv.run.room import Room
 
 MOST_ACTIONS = 3
 _MEMORY = "peer"

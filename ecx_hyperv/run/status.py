@@ -22,8 +22,8 @@ from ecx_hyperv.host.situation import (
     has_session,
 )
 from ecx_hyperv.host.wire import RemoteError
+from ecx_hyperv.run.context import Room
 from ecx_hyperv.run.look import Looker, Plan
-from ecx_hyperv.run.room import Room
 
 
 class HostStatus(Struct, frozen=True, kw_only=True):

@@ -11,8 +11,8 @@ from ecx_hyperv.ecx import clpstat
 from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.ecx.maintenance import Kind
 from ecx_hyperv.errors import LocalError
+from ecx_hyperv.run.context import Room
 from ecx_hyperv.run.loop import Loop
-from ecx_hyperv.run.room import Room
 from ecx_hyperv.run.tasks import StopTask
 from ecx_hyperv.run.volumes import VolumeLoop
 

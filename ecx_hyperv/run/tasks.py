@@ -6,16 +6,16 @@ from typing import ClassVar
 
 from ecx_hyperv.config import Timing
 from ecx_hyperv.decide import start, unregister, volume
+from ecx_hyperv.decide.attempts import Tried
 from ecx_hyperv.decide.facts import Refusal, Seen, Side
 from ecx_hyperv.decide.states import ResourceKind
 from ecx_hyperv.decide.steps import Act, Attempts, Do, Done, Fail, Step, Timer
-from ecx_hyperv.decide.tries import Tried
 from ecx_hyperv.decide.volume import CsvSeen
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.host.observe import HostView
 from ecx_hyperv.host.situation import Sights, refusal_of, refusal_seen
 from ecx_hyperv.host.wire import RemoteError
-from ecx_hyperv.run.attempts import Counter, Stopwatch
+from ecx_hyperv.run.counters import Counter, Stopwatch
 
 
 @dataclass(frozen=True, slots=True)

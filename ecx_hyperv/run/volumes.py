@@ -9,8 +9,8 @@ from ecx_hyperv.errors import LocalError
 from ecx_hyperv.host import cmdlets
 from ecx_hyperv.host.actions import Action
 from ecx_hyperv.host.situation import Sights, see_volume, unplaced
+from ecx_hyperv.run.context import Room, Teller
 from ecx_hyperv.run.look import Looker, Plan
-from ecx_hyperv.run.room import Room, Teller
 from ecx_hyperv.run.tasks import VolumeTask
 
 

@@ -12,13 +12,13 @@ from ecx_hyperv.decide.monitor import Health, Verdict, Watched
 from ecx_hyperv.decide.states import heartbeat_is_lost, heartbeat_is_ok
 from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.ecx.maintenance import Kind
-from ecx_hyperv.ecx.memory import Memories, Memory
+from ecx_hyperv.ecx.monitor_state import Memories, Memory
 from ecx_hyperv.errors import HostError, HostKeyRefused, LocalError, LoginRefused
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.host.observe import VmRow
 from ecx_hyperv.host.situation import Sights, see
+from ecx_hyperv.run.context import Room
 from ecx_hyperv.run.look import Looker, Plan
-from ecx_hyperv.run.room import Room
 
 _MEMORY = "vm"
 _FAILED = "failed"

@@ -7,9 +7,8 @@ from enum import Enum
 from pathlib import Path
 
 from ecx_hyperv.config import Config
-from ecx_hyperv.ecx.clpconf import LIVE, ClpConf, Monitor, Resource, check_name
-from ecx_hyperv.ecx.commands import Runner
-from ecx_hyperv.ecx.expected import (
+from ecx_hyperv.desired.clpconf import LIVE, ClpConf, Monitor, Resource, check_name
+from ecx_hyperv.desired.ecx import (
     Disk,
     Expected,
     Names,
@@ -22,10 +21,11 @@ from ecx_hyperv.ecx.expected import (
     names_in,
     resource_name,
 )
-from ecx_hyperv.ecx.scripts import are_elsewhere
+from ecx_hyperv.desired.quoting import shell_line
+from ecx_hyperv.desired.scripts import are_elsewhere
+from ecx_hyperv.ecx.commands import Runner
 from ecx_hyperv.errors import LocalError, UsageError
 from ecx_hyperv.setup.files import Writer
-from ecx_hyperv.setup.quoting import shell_line
 
 _PUSH_S = 300.0
 # Letters, digits, hyphens and underscores, up to 31 of them, have been seen; more may be allowed.

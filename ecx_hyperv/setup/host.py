@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ecx_hyperv.config import Config, Node
+from ecx_hyperv.desired.quoting import check_iqn, check_text
 from ecx_hyperv.errors import UsageError
 from ecx_hyperv.setup.powershell import build
-from ecx_hyperv.setup.quoting import check_iqn, check_text
 
 # WSFC then waits this many seconds for an isolated node, and quarantines none: ECX recovers.
 RESILIENCY_S = 9999

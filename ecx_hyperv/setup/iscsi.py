@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ecx_hyperv.desired.quoting import check_device, check_iqn, check_object, shell_line
 from ecx_hyperv.ecx.commands import Runner
 from ecx_hyperv.errors import LocalError, UsageError
 from ecx_hyperv.setup.files import Say
 from ecx_hyperv.setup.host import TARGET
-from ecx_hyperv.setup.quoting import check_device, check_iqn, check_object, shell_line
 
 RULE = Path("/etc/udev/rules.d/99-clusterpro-devices.rules")
 LINK = "cp-diska"

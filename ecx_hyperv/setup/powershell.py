@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from importlib.resources import files
 
-from ecx_hyperv.setup.quoting import Value, check_text, powershell
+from ecx_hyperv.desired.quoting import Value, check_text, powershell
 
 _BOM = b"\xef\xbb\xbf"
 # Only a character beyond ASCII tells how the file was read: misread, it is more than one.

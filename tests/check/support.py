@@ -14,23 +14,24 @@ import pytest
 from ecx_hyperv.check.catalogue import CATALOGUE, Area, names_of
 from ecx_hyperv.check.linux_facts import System
 from ecx_hyperv.check.outcome import Finding, Outcome, Remedy, Where
-from ecx_hyperv.check.survey import Surveyor
-from ecx_hyperv.check.trials import Trial
+from ecx_hyperv.check.probes import Trial
+from ecx_hyperv.check.run import Surveyor
 from ecx_hyperv.cli import common
 from ecx_hyperv.config import Config, load
 from ecx_hyperv.deadline import Deadline, SystemClock
 from ecx_hyperv.decide.facts import Side
-from ecx_hyperv.ecx import clpconf
-from ecx_hyperv.ecx.clpconf import ClpConf
+from ecx_hyperv.desired import clpconf
+from ecx_hyperv.desired.clpconf import ClpConf
+from ecx_hyperv.desired.scripts import find_scripts
 from ecx_hyperv.ecx.commands import Completed
 from ecx_hyperv.ecx.environment import Pair
 from ecx_hyperv.ecx.maintenance import Maintenance
-from ecx_hyperv.ecx.scripts import find_scripts
 from ecx_hyperv.errors import LocalError
 from ecx_hyperv.host.ssh import connect
-from ecx_hyperv.lab import facts, remedies
-from ecx_hyperv.lab.control import Question
-from ecx_hyperv.lab.world import World
+from ecx_hyperv.lab.model import facts
+from ecx_hyperv.lab.model.world import World
+from ecx_hyperv.lab.service.control import Question
+from ecx_hyperv.lab.windows import remedies
 from ecx_hyperv.log import LogFormat
 from tests.e2e.support import ONE, TWO, Scenario, running_lab
 

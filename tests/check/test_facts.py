@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from ecx_hyperv.check import host_facts, linux_facts, target
 from ecx_hyperv.check.catalogue import CATALOGUE, Area
+from ecx_hyperv.check.context import Scene
 from ecx_hyperv.check.linux_facts import System
 from ecx_hyperv.check.logins import settings, silent
 from ecx_hyperv.check.outcome import Outcome, Untold
 from ecx_hyperv.check.report import redact
-from ecx_hyperv.check.scene import Scene
-from ecx_hyperv.check.survey import Surveyor
+from ecx_hyperv.check.run import Surveyor
 from ecx_hyperv.config import Config, Node, Vm
 from ecx_hyperv.deadline import Deadline, SystemClock
 from ecx_hyperv.decide.facts import Side
@@ -25,12 +25,12 @@ from ecx_hyperv.ecx.environment import Pair
 from ecx_hyperv.errors import HostError, LocalError, LoginRefused, NoAgent, SessionLost
 from ecx_hyperv.host.link import Ask, Exchanged
 from ecx_hyperv.host.wire import Hello, RemoteError, Reply, Result
-from ecx_hyperv.lab.allowed import ALLOWED
-from ecx_hyperv.lab.rooms import make_config
-from ecx_hyperv.lab.settings import Settings
-from ecx_hyperv.lab.virtual import VirtualClock, VirtualHosts
-from ecx_hyperv.lab.world import Guest, World
+from ecx_hyperv.lab.model.timings import Settings
+from ecx_hyperv.lab.model.world import Guest, World
+from ecx_hyperv.lab.windows.allowed import ALLOWED
 from tests.check.support import QUICK
+from tests.virtual.contexts import make_config
+from tests.virtual.hosts import VirtualClock, VirtualHosts
 
 # The cmdlets of the wire's page; a stand-in that is written from it knows no others.
 ON_THE_PAGE = frozenset(

@@ -6,11 +6,11 @@ import pytest
 
 from ecx_hyperv.check.catalogue import CATALOGUE
 from ecx_hyperv.check.outcome import Finding, Outcome, Where
-from ecx_hyperv.lab import remedies
-from ecx_hyperv.lab.allowed import documented
-from ecx_hyperv.lab.settings import Settings
-from ecx_hyperv.lab.world import World
-from ecx_hyperv.setup.quoting import literal
+from ecx_hyperv.desired.quoting import literal
+from ecx_hyperv.lab.model.timings import Settings
+from ecx_hyperv.lab.model.world import World
+from ecx_hyperv.lab.windows import remedies
+from ecx_hyperv.lab.windows.allowed import documented
 from tests.check.support import SetUp, set_up
 from tests.wire.grammar import broken, commands
 

@@ -9,12 +9,12 @@ import pytest
 from ecx_hyperv.check.catalogue import Area, names_of
 from ecx_hyperv.check.host_facts import HostFacts
 from ecx_hyperv.check.outcome import Finding, Outcome
-from ecx_hyperv.check.trials import Tried
+from ecx_hyperv.check.probes import Tried
 from ecx_hyperv.check.wire import judge_wire
 from ecx_hyperv.config import Config, StdinWay
 from ecx_hyperv.decide.facts import Side
-from ecx_hyperv.lab.agent import Mischief
-from ecx_hyperv.lab.world import Sshd
+from ecx_hyperv.lab.model.world import Sshd
+from ecx_hyperv.lab.windows.agent import Mischief
 from tests.check.support import SetUp, set_up
 from tests.e2e.support import TWO
 

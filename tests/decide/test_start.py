@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from ecx_hyperv.decide.attempts import Tried
 from ecx_hyperv.decide.facts import Contact, Place, Refusal, Seen, Side
 from ecx_hyperv.decide.start import decide, is_home, out_of_time, timers
 from ecx_hyperv.decide.states import VM_STATES, Doing, GroupKind, NodeKind, ResourceKind, VmKind
 from ecx_hyperv.decide.steps import Act, Attempts, Do, Done, Fail, Look, Step, Timer, Wait
-from ecx_hyperv.decide.tries import Tried
 from ecx_hyperv.exits import Exit
 from tests.decide.support import ABSENT, OFF, RUNNING, UNREADABLE, at_home, at_peer, vm
 

@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from ecx_hyperv.lab import files
+from ecx_hyperv.lab.linux import files
 from tests.e2e.support import Scenario
 
 SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
@@ -26,7 +26,7 @@ PermitRootLogin yes
 UsePAM no
 StrictModes no
 PidFile {folder}/{host}.pid
-ForceCommand {python} -m ecx_hyperv.lab.forced {socket} {host}
+ForceCommand {python} -P {forced} {socket} {host}
 """
 
 
@@ -57,6 +57,7 @@ def start_sshd(scenario: Scenario, number: int, host: str) -> subprocess.Popen[b
         authorized=authorized,
         folder=folder.path,
         python=sys.executable,
+        forced=Path(__file__).parents[1] / "wire" / "forced.py",
         socket=folder.socket,
         host=host,
     )

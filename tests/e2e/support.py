@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ecx_hyperv.lab.server import Lab
-from ecx_hyperv.lab.settings import FAST, FAST_TIMING, Settings
-from ecx_hyperv.lab.world import Event, World
+from ecx_hyperv.lab.model.timings import FAST, FAST_TIMING, Settings
+from ecx_hyperv.lab.model.world import Event, World
+from ecx_hyperv.lab.service.server import Lab
 
 ONE, TWO = "ws2019-host-1", "ws2019-host-2"
 # More than anything here may take on a busy machine.

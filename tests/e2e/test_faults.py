@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from ecx_hyperv.lab import files
-from ecx_hyperv.lab.agent import Mischief
-from ecx_hyperv.lab.settings import FAST, FAST_TIMING
-from ecx_hyperv.lab.world import Guest, Sshd, World
+from ecx_hyperv.lab.linux import files
+from ecx_hyperv.lab.model.timings import FAST, FAST_TIMING
+from ecx_hyperv.lab.model.world import Guest, Sshd, World
+from ecx_hyperv.lab.windows.agent import Mischief
 from tests.e2e.openssh import SSHD, family, signal_all, start_sshd
 from tests.e2e.support import ONE, TWO, Scenario, running_lab
 from tests.proof.counts import Record, Tally

@@ -30,7 +30,7 @@ def test_every_name(tmp_path: Path, language: str) -> None:
     """Each VM is started, monitored, moved and stopped by its name, and no other one is touched."""
     from msgspec.structs import replace
 
-    from ecx_hyperv.lab.settings import FAST
+    from ecx_hyperv.lab.model.timings import FAST
 
     with running_lab(tmp_path, *NAMES, settings=replace(FAST, language=language, parallel=len(NAMES))) as scenario:
         scenario.lab.ecx.monitoring = False

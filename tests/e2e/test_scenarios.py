@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from ecx_hyperv.lab.settings import FAST
-from ecx_hyperv.lab.world import World
+from ecx_hyperv.lab.model.timings import FAST
+from ecx_hyperv.lab.model.world import World
 from tests.e2e.support import ONE, TWO, Scenario, running_lab
 
 

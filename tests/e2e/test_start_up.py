@@ -12,7 +12,7 @@ from tests.e2e.support import LIMIT_S, Scenario, running_lab
 _ENTRIES = {
     entry.name: entry.value for entry in entry_points(group="console_scripts") if entry.value.startswith("ecx_hyperv.")
 }
-_HEAVY = {"paramiko", "cryptography", "rich.console", "structlog", "ecx_hyperv.lab.server", "asyncio"}
+_HEAVY = {"paramiko", "cryptography", "rich.console", "structlog", "ecx_hyperv.lab.service.server", "asyncio"}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_explaining_itself_needs_little(scenario: Scenario, command: str, option
 )
 def test_what_stays_on_this_machine_needs_no_ssh(scenario: Scenario, command: tuple[str, ...]) -> None:
     """A command that asks no host imports no SSH and no tables."""
-    assert set() == {"paramiko", "cryptography", "rich.console", "ecx_hyperv.lab.server"} & imported(
+    assert set() == {"paramiko", "cryptography", "rich.console", "ecx_hyperv.lab.service.server"} & imported(
         scenario, "ecx-hyperv", *command
     )
 
@@ -69,7 +69,7 @@ def test_what_ecx_calls_needs_no_tables(scenario: Scenario, command: tuple[str, 
     """What ECX calls imports SSH, and no tables: nobody sits at its terminal."""
     modules = imported(scenario, *command)
 
-    assert set() == {"rich.console", "ecx_hyperv.lab.server", "ecx_hyperv.cli.main"} & modules
+    assert set() == {"rich.console", "ecx_hyperv.lab.service.server", "ecx_hyperv.cli.main"} & modules
     assert "paramiko" in modules
 
 

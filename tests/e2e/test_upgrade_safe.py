@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ecx_hyperv.lab.agent import Mischief
-from ecx_hyperv.lab.settings import FAST_TIMING
-from ecx_hyperv.lab.world import Sshd
+from ecx_hyperv.lab.model.timings import FAST_TIMING
+from ecx_hyperv.lab.model.world import Sshd
+from ecx_hyperv.lab.windows.agent import Mischief
 from tests.e2e.support import LIMIT_S, ONE, TWO, Scenario, running_lab
 
 _WITNESS = Path(__file__).with_name("witness.py")

@@ -9,10 +9,10 @@ from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.errors import HostError
 from ecx_hyperv.host.link import Ask, Exchanged
 from ecx_hyperv.host.wire import Call, RemoteError, Result
-from ecx_hyperv.lab.ecx import Ecx
-from ecx_hyperv.lab.rooms import Desk
-from ecx_hyperv.lab.virtual import Proceed
-from ecx_hyperv.lab.world import World
+from ecx_hyperv.lab.model.ecx import Ecx
+from ecx_hyperv.lab.model.world import World
+from tests.virtual.contexts import Desk
+from tests.virtual.hosts import Proceed
 
 ERROR = RemoteError(message="何かが失敗しました。", id="OperationFailed", category="NotSpecified")
 # A row of a table on a terminal of 80 columns would cut this, and its blanks shift the columns.

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from functools import partial
 
-from ecx_hyperv.lab.world import EcVm, Guest, Plane, Sshd, Vm, World
-from tests.proof.stage import Stage
+from ecx_hyperv.lab.model.world import EcVm, Guest, Plane, Sshd, Vm, World
+from tests.proof.simulation import Stage
 
 Event = Callable[[Stage], object]
 ONE, TWO = "ws2019-host-1", "ws2019-host-2"

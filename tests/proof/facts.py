@@ -14,11 +14,11 @@ from ecx_hyperv.config import Timing
 from ecx_hyperv.decide.states import VM_STATES, VmKind, vm_kind
 from ecx_hyperv.decide.unregister import Factor
 from ecx_hyperv.ecx.maintenance import Flag, Kind
-from ecx_hyperv.lab.ecx import Ecx
-from ecx_hyperv.lab.jobs import Job as ScriptJob
-from ecx_hyperv.lab.rooms import Desk, make_config
-from ecx_hyperv.lab.settings import Settings
-from ecx_hyperv.lab.world import Guest, Plane, Sshd, Vm, Volume, World
+from ecx_hyperv.lab.model.ecx import Ecx
+from ecx_hyperv.lab.model.jobs import Job as ScriptJob
+from ecx_hyperv.lab.model.timings import Settings
+from ecx_hyperv.lab.model.world import Guest, Plane, Sshd, Vm, Volume, World
+from tests.virtual.contexts import Desk, make_config
 
 ONE, TWO = "ws2019-host-1", "ws2019-host-2"
 # As the defaults relate to each other, but shorter: a run that waits for ever is looked at every two seconds.

@@ -11,9 +11,9 @@ from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.errors import HostError, HostKeyRefused, LoginRefused, SessionLost, Unreachable
 from ecx_hyperv.host.link import Ask, Exchanged
 from ecx_hyperv.host.wire import Answer, Frames, RemoteError, Reply, Request, Result, WireError
-from ecx_hyperv.lab.virtual import Proceed
-from ecx_hyperv.lab.world import Guest, Host
+from ecx_hyperv.lab.model.world import Guest, Host
 from tests.proof.facts import Case
+from tests.virtual.hosts import Proceed
 
 _NONCE = "0123456789abcdef0123456789abcdef"
 # A session waits for an answer as long as its request has, and two seconds more.

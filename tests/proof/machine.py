@@ -7,7 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from msgspec.structs import replace
 
 from tests.proof.events import EVENTS, NODES, recover
-from tests.proof.stage import SETTINGS, Stage
+from tests.proof.simulation import SETTINGS, Stage
 
 WAITS = (0, 1, 4, 15, 40, 90, 200)
 # What is done to the world between a look and the step that it led to, the step cannot know.

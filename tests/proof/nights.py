@@ -1,10 +1,10 @@
 """What else happens at night, among the stories."""
 
-from ecx_hyperv.lab.ecx import GROUP, ISCSI
-from ecx_hyperv.lab.referee import Job
-from ecx_hyperv.lab.world import Sshd
-from tests.proof.scenes import ONE, act, move, scene, stop
-from tests.proof.stage import Stage
+from ecx_hyperv.lab.model.ecx import GROUP, ISCSI
+from ecx_hyperv.lab.model.world import Sshd
+from tests.proof.scenarios import ONE, act, move, scene, stop
+from tests.proof.simulation import Stage
+from tests.virtual.invariants import Job
 
 
 @scene("The guest shuts itself down: the monitor fails the group over, and it runs on host 2")

@@ -7,9 +7,9 @@ of it.
 from collections.abc import Iterable, Iterator
 from functools import partial
 
-from ecx_hyperv.lab.world import Plane, World
-from tests.proof.scenes import ONE, SCENES, TWO, act, scene
-from tests.proof.stage import Stage
+from ecx_hyperv.lab.model.world import Plane, World
+from tests.proof.scenarios import ONE, SCENES, TWO, act, scene
+from tests.proof.simulation import Stage
 
 
 def _after_a_cut(stage: Stage, apart: float) -> None:

@@ -10,11 +10,11 @@ import pytest
 from ecx_hyperv.decide.monitor import Health
 from ecx_hyperv.decide.steps import Done, Fail
 from ecx_hyperv.exits import Exit
-from ecx_hyperv.lab.rooms import Desk
-from ecx_hyperv.lab.world import Sshd
+from ecx_hyperv.lab.model.world import Sshd
 from tests.proof.defects import LONG, events, refusing
 from tests.run.support import ONE, TWO, make_world, only, start, unregister, with_running
 from tests.run.test_monitors import health, watch
+from tests.virtual.contexts import Desk
 
 
 @pytest.mark.defect(4)

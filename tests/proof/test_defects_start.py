@@ -13,13 +13,13 @@ from ecx_hyperv.errors import HostError
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.host.link import Ask, Exchanged
 from ecx_hyperv.host.wire import RemoteError, Result
-from ecx_hyperv.lab.programs import run_program
-from ecx_hyperv.lab.referee import Job
-from ecx_hyperv.lab.rooms import TARGET, Desk, make_config
-from ecx_hyperv.lab.virtual import Proceed
-from ecx_hyperv.lab.world import Guest, Plane, Vm
+from ecx_hyperv.lab.model.world import Guest, Plane, Vm
 from tests.proof.defects import events, refusing
 from tests.run.support import ONE, TWO, make_world, only, start, with_running
+from tests.virtual.contexts import TARGET, Desk, make_config
+from tests.virtual.hosts import Proceed
+from tests.virtual.invariants import Job
+from tests.virtual.programs import run_program
 
 
 @pytest.mark.defect(4, 16)

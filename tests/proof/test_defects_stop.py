@@ -8,11 +8,11 @@ import pytest
 from ecx_hyperv.decide.steps import Done
 from ecx_hyperv.decide.unregister import Factor
 from ecx_hyperv.exits import Exit
-from ecx_hyperv.lab.programs import run_program
-from ecx_hyperv.lab.referee import Job
-from ecx_hyperv.lab.rooms import Desk
-from ecx_hyperv.lab.world import Guest
+from ecx_hyperv.lab.model.world import Guest
 from tests.run.support import ONE, TWO, only, unregister, with_running
+from tests.virtual.contexts import Desk
+from tests.virtual.invariants import Job
+from tests.virtual.programs import run_program
 
 
 @pytest.mark.defect(35)

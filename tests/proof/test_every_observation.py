@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from ecx_hyperv.decide import facts, fetch, monitor, peer, start, tries, unregister, volume
+from ecx_hyperv.decide import attempts as tries
+from ecx_hyperv.decide import facts, fetch, monitor, peer, start, unregister, volume
 from ecx_hyperv.decide.facts import UNSEEN, Contact, Place, Refusal, Seen, Side, VmSeen
 from ecx_hyperv.decide.states import VM_STATES, Doing, GroupKind, NodeKind, ResourceKind, VmKind
 from ecx_hyperv.decide.steps import Attempts, Timer
 from tests.decide.support import NAMES
-from tests.proof import forbidden
+from tests.proof import invariants as forbidden
+from tests.proof.choices import Domain, Lazy, LazySet, Option, Oracle, every, size, walk
 from tests.proof.counts import Record, Tally
-from tests.proof.oracle import Domain, Lazy, LazySet, Option, Oracle, every, size, walk
 
 Source = ModuleType | Callable[..., Any]
 OF_START: tuple[Source, ...] = (start, fetch, tries, facts, *forbidden.START)

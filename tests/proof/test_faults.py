@@ -10,14 +10,14 @@ from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.host.link import Ask, Exchanged
-from ecx_hyperv.lab.programs import Outcome, run_program
-from ecx_hyperv.lab.referee import Job
-from ecx_hyperv.lab.virtual import Proceed
 from tests.proof import faults
 from tests.proof.counts import Record, Tally
 from tests.proof.facts import Case, build
 from tests.proof.faults import ERRORS, OF_THE_CALL, OF_THE_WAY, Fault, Killed, Spot
 from tests.proof.worlds import WORLDS, Named
+from tests.virtual.hosts import Proceed
+from tests.virtual.invariants import Job
+from tests.virtual.programs import Outcome, run_program
 
 # What a person or WSFC does between a look and the step that it led to, that step cannot know.
 _BY_OTHERS = frozenset(

@@ -11,7 +11,7 @@ import pytest
 
 from tests.proof import nights, partitions  # noqa: F401 - they enter their stories among SCENES
 from tests.proof.counts import Record, Tally
-from tests.proof.scenes import SCENES, perform
+from tests.proof.scenarios import SCENES, perform
 
 STORIES = Path(__file__).with_name("stories")
 UPDATE = bool(os.environ.get("ECX_HYPERV_UPDATE_STORIES"))

@@ -9,11 +9,11 @@ from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.host.link import Ask, Exchanged
-from ecx_hyperv.lab.programs import Outcome, run_program
-from ecx_hyperv.lab.referee import Job
-from ecx_hyperv.lab.virtual import Proceed
 from tests.proof.counts import Record, Tally
 from tests.proof.facts import FACTS, Case, build, fingerprint, state_of
+from tests.virtual.hosts import Proceed
+from tests.virtual.invariants import Job
+from tests.virtual.programs import Outcome, run_program
 
 # Why a stop is asked for is asked of no other program; a guest that dies whenever it has started is never at its goal.
 _ONLY_STOP = {"factor"}

@@ -7,12 +7,12 @@ import pytest
 from msgspec.structs import replace
 
 from ecx_hyperv.ecx.maintenance import Flag, Kind
-from ecx_hyperv.ecx.memory import Memory
-from ecx_hyperv.lab.programs import run_program
-from ecx_hyperv.lab.referee import Job
-from ecx_hyperv.lab.world import Plane, World
+from ecx_hyperv.ecx.monitor_state import Memory
+from ecx_hyperv.lab.model.world import Plane, World
 from tests.proof.counts import Record, Tally
 from tests.proof.facts import FACTS, TIMING, Case, Setter, build
+from tests.virtual.invariants import Job
+from tests.virtual.programs import run_program
 
 _LOOKS = 14
 _GAP_S = 30.0

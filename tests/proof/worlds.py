@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ecx_hyperv.lab.referee import Job
+from tests.virtual.invariants import Job
 
 Values = dict[str, str]
 

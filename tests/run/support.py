@@ -8,12 +8,12 @@ from ecx_hyperv.config import Config
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.decide.steps import Done, Fail
 from ecx_hyperv.decide.unregister import Asked, Factor
-from ecx_hyperv.lab.rooms import Desk
-from ecx_hyperv.lab.settings import Settings
-from ecx_hyperv.lab.world import Sshd, World
+from ecx_hyperv.lab.model.timings import Settings
+from ecx_hyperv.lab.model.world import Sshd, World
 from ecx_hyperv.run.loop import Loop
 from ecx_hyperv.run.stop import stop
 from ecx_hyperv.run.tasks import StartTask
+from tests.virtual.contexts import Desk
 
 ONE, TWO = "ws2019-host-1", "ws2019-host-2"
 

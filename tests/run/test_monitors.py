@@ -14,12 +14,12 @@ from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.ecx.maintenance import Flag, Kind
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.host.link import Ask, Exchanged
-from ecx_hyperv.lab.ecx import Ecx
-from ecx_hyperv.lab.rooms import Desk, make_config
-from ecx_hyperv.lab.world import Sshd, World
+from ecx_hyperv.lab.model.ecx import Ecx
+from ecx_hyperv.lab.model.world import Sshd, World
 from ecx_hyperv.run.peer import PeerWatcher
 from ecx_hyperv.run.watch import Watch, Watcher
 from tests.run.support import ONE, TWO, make_world, with_running
+from tests.virtual.contexts import Desk, make_config
 
 
 def watch(desk: Desk, *vms: str) -> Watch:

@@ -8,11 +8,11 @@ from ecx_hyperv.decide.steps import Done, Fail
 from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.ecx.maintenance import Flag, Kind
 from ecx_hyperv.exits import Exit
-from ecx_hyperv.lab.rooms import Desk
-from ecx_hyperv.lab.world import Sshd, Vm
+from ecx_hyperv.lab.model.world import Sshd, Vm
 from ecx_hyperv.run.loop import Loop
 from ecx_hyperv.run.tasks import StartTask
 from tests.run.support import ONE, TWO, isolated_but_alive, make_world, only, start, with_running
+from tests.virtual.contexts import Desk
 
 
 @pytest.mark.defect(34)

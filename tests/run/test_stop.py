@@ -11,11 +11,11 @@ from ecx_hyperv.ecx.maintenance import Flag, Kind
 from ecx_hyperv.errors import SessionLost
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.host.link import Ask, Exchanged
-from ecx_hyperv.lab.ecx import Ecx
-from ecx_hyperv.lab.rooms import Desk, make_config
-from ecx_hyperv.lab.virtual import Proceed
-from ecx_hyperv.lab.world import Sshd, Volume, World
+from ecx_hyperv.lab.model.ecx import Ecx
+from ecx_hyperv.lab.model.world import Sshd, Volume, World
 from tests.run.support import ONE, TWO, isolated_but_alive, only, unregister, with_running
+from tests.virtual.contexts import Desk, make_config
+from tests.virtual.hosts import Proceed
 
 
 def volume_state(world: World) -> str:

@@ -1,6 +1,6 @@
 """A stand-in for clpcfset and clpcfadm: the subcommands that NEC's public notes show, and no other."""
 
-from ecx_hyperv.ecx.clpconf import ClpConf
+from ecx_hyperv.desired.clpconf import ClpConf
 
 
 def carry_out(conf: ClpConf, tool: str, *words: str) -> None:

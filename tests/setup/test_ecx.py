@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from ecx_hyperv.config import Config, Timing, Vm
-from ecx_hyperv.ecx.clpconf import ClpConf, parse, read
-from ecx_hyperv.ecx.expected import Disk, Names, compare, expected, names_in
-from ecx_hyperv.ecx.scripts import find_scripts
+from ecx_hyperv.desired.clpconf import ClpConf, parse, read
+from ecx_hyperv.desired.ecx import Disk, Names, compare, expected, names_in
+from ecx_hyperv.desired.scripts import find_scripts
 from ecx_hyperv.errors import LocalError, UsageError
 from ecx_hyperv.setup import ecx
 from ecx_hyperv.setup.files import Writer

@@ -11,9 +11,9 @@ from configshell_fb import ConfigShell  # type: ignore[import-untyped]
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from ecx_hyperv.desired.quoting import check_device, check_iqn, check_object, powershell, shell_line
 from ecx_hyperv.errors import UsageError
 from ecx_hyperv.setup import iscsi
-from ecx_hyperv.setup.quoting import check_device, check_iqn, check_object, powershell, shell_line
 from tests.wire.grammar import broken, nodes, text_of
 
 NASTY = "仮想マシン '1' \u2018a\u2019 \u201ab\u201b $(x) %PATH% ; & | `n \"q\" #{} @() <x> \\"

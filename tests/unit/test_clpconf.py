@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecx_hyperv.ecx.clpconf import ClpConf, Group, Member, parse, read
+from ecx_hyperv.desired.clpconf import ClpConf, Group, Member, parse, read
 from ecx_hyperv.errors import LocalError, UsageError
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "clpconf"

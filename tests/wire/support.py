@@ -21,9 +21,9 @@ from ecx_hyperv.deadline import Deadline, SystemClock
 from ecx_hyperv.host.session import Session, open_session
 from ecx_hyperv.host.ssh import Connection, Target, connect
 from ecx_hyperv.host.wire import Call, Hello, Reply, Request, Result
-from ecx_hyperv.lab.agent import Mischief
-from ecx_hyperv.lab.sshd import Account, Door
-from ecx_hyperv.lab.world import Sshd
+from ecx_hyperv.lab.model.world import Sshd
+from ecx_hyperv.lab.service.sshd import Account, Door
+from ecx_hyperv.lab.windows.agent import Mischief
 
 NONCE = "0123456789abcdef" * 2
 JAPANESE = "\u4eee\u60f3\u30de\u30b7\u30f3-\u672c\u756a"

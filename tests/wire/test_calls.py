@@ -11,7 +11,7 @@ import pytest
 
 from ecx_hyperv.host import cmdlets, setting_calls
 from ecx_hyperv.host.wire import Call
-from ecx_hyperv.lab.allowed import ALLOWED, check, documented
+from ecx_hyperv.lab.windows.allowed import ALLOWED, check, documented
 from tests.wire.support import JAPANESE
 
 NAME = f"{JAPANESE} (1) & $(x)"

@@ -18,7 +18,7 @@ from pytest_mock import MockerFixture
 from ecx_hyperv.errors import HostError, HostKeyRefused, LoginRefused, Silent, Unreachable
 from ecx_hyperv.host import ssh
 from ecx_hyperv.host.ssh import Target, fetch_host_keys
-from ecx_hyperv.lab.world import Sshd
+from ecx_hyperv.lab.model.world import Sshd
 from tests.wire.support import (
     PATIENCE_S,
     USER,
@@ -166,7 +166,7 @@ def test_login_that_hangs_is_not_a_refusal(site: Site, monkeypatch: pytest.Monke
         over.wait(PATIENCE_S)
         return paramiko.common.AUTH_FAILED
 
-    monkeypatch.setattr("ecx_hyperv.lab.sshd._Server.check_auth_publickey", hang)
+    monkeypatch.setattr("ecx_hyperv.lab.service.sshd._Server.check_auth_publickey", hang)
     monkeypatch.setattr(ssh, "AUTH_S", 0.3)
     with at_most(2.0):
         error = refusal(site, Unreachable)
@@ -181,7 +181,7 @@ def test_connection_that_breaks_in_the_login_is_not_a_refusal(site: Site, monkey
         site.door.drop_all()
         return paramiko.common.AUTH_FAILED
 
-    monkeypatch.setattr("ecx_hyperv.lab.sshd._Server.check_auth_publickey", go_away)
+    monkeypatch.setattr("ecx_hyperv.lab.service.sshd._Server.check_auth_publickey", go_away)
     with at_most(2.0):
         refusal(site, Unreachable)
 
@@ -251,7 +251,7 @@ def test_login_that_the_host_refuses(site: Site) -> None:
 def test_login_that_needs_more_than_a_key(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """A host that accepts the key but wants a password too must have refused the login, and the error must say so."""
     partly = paramiko.common.AUTH_PARTIALLY_SUCCESSFUL
-    monkeypatch.setattr("ecx_hyperv.lab.sshd._Server.check_auth_publickey", lambda *_: partly)
+    monkeypatch.setattr("ecx_hyperv.lab.service.sshd._Server.check_auth_publickey", lambda *_: partly)
     assert f"{site.place[0]}: it wants more than a key from {USER}" == refusal(site, LoginRefused).what
 
 

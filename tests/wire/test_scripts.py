@@ -6,8 +6,8 @@ from importlib.resources import files
 import pytest
 
 from ecx_hyperv.host.wire import encode_command
-from ecx_hyperv.lab.agent import read_command
-from ecx_hyperv.lab.allowed import ALLOWED, documented
+from ecx_hyperv.lab.windows.agent import read_command
+from ecx_hyperv.lab.windows.allowed import ALLOWED, documented
 from tests.wire.grammar import broken, commands, functions, newer_than_5_1, nodes, text_of, words
 from tests.wire.support import NONCE, POWERSHELL
 

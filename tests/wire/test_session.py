@@ -12,7 +12,7 @@ from ecx_hyperv.host import session as module
 from ecx_hyperv.host import wire
 from ecx_hyperv.host.session import agent_script
 from ecx_hyperv.host.wire import Reply, Request, encode_script
-from ecx_hyperv.lab.agent import Mischief, read_command
+from ecx_hyperv.lab.windows.agent import Mischief, read_command
 from tests.wire.support import (
     HELLO,
     JAPANESE,

@@ -11,7 +11,7 @@ from ecx_hyperv.errors import HostError, NoAgent, SessionLost
 from ecx_hyperv.host import session as module
 from ecx_hyperv.host import ssh
 from ecx_hyperv.host.ssh import Connection
-from ecx_hyperv.lab.agent import Mischief
+from ecx_hyperv.lab.windows.agent import Mischief
 from tests.wire.support import PATIENCE_S, Site, at_most, client_connections, echo, echoed, happens, within
 
 both_ways = pytest.mark.parametrize("way", list(StdinWay), ids=lambda way: way.value)
@@ -105,7 +105,7 @@ def test_command_that_is_not_understood(site: Site, monkeypatch: pytest.MonkeyPa
 @both_ways
 def test_exec_that_is_not_accepted(site: Site, monkeypatch: pytest.MonkeyPatch, way: StdinWay) -> None:
     """A host that lets in but starts no command must be told from one on which PowerShell fails."""
-    monkeypatch.setattr("ecx_hyperv.lab.sshd._Server.check_channel_exec_request", lambda *_: False)
+    monkeypatch.setattr("ecx_hyperv.lab.service.sshd._Server.check_channel_exec_request", lambda *_: False)
     with pytest.raises(NoAgent, match="no command can be started"):
         site.session(way).ask(echo("x"), within(PATIENCE_S))
 
@@ -123,7 +123,7 @@ def test_exec_that_is_not_answered(site: Site, monkeypatch: pytest.MonkeyPatch, 
 @both_ways
 def test_no_channel_is_given(site: Site, monkeypatch: pytest.MonkeyPatch, way: StdinWay) -> None:
     """A host that gives no channel, as when too many sessions are open, must be told from one without PowerShell."""
-    monkeypatch.setattr("ecx_hyperv.lab.sshd._Server.check_channel_request", lambda *_: 4)
+    monkeypatch.setattr("ecx_hyperv.lab.service.sshd._Server.check_channel_request", lambda *_: 4)
     with pytest.raises(NoAgent, match="no command can be started"):
         site.session(way).ask(echo("x"), within(PATIENCE_S))
 
@@ -135,7 +135,7 @@ def test_session_that_cannot_be_opened_leaves_no_connection_behind(
     """A connection over which no agent came up must be closed, since nobody else can: they would pile up."""
     monkeypatch.setattr(module, "HELLO_S", 0.2)
     if trouble == "no exec":
-        monkeypatch.setattr("ecx_hyperv.lab.sshd._Server.check_channel_exec_request", lambda *_: False)
+        monkeypatch.setattr("ecx_hyperv.lab.service.sshd._Server.check_channel_exec_request", lambda *_: False)
     elif trouble == "no hello":
         site.host.may_say_hello.clear()
     else:

@@ -1,0 +1,228 @@
+"""The whole check: facts from both hosts and this EC-VM, side by side, then judged."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from ecx_hyperv import __version__
+from ecx_hyperv.check import host_facts, linux_facts
+from ecx_hyperv.check.catalogue import CATALOGUE, Area
+from ecx_hyperv.check.cluster import judge_cluster
+from ecx_hyperv.check.context import Scene
+from ecx_hyperv.check.ec_vm import judge_ec_vm
+from ecx_hyperv.check.ecx_settings import judge_ecx, read_scripts
+from ecx_hyperv.check.host_facts import HostFacts
+from ecx_hyperv.check.hosts import judge_host
+from ecx_hyperv.check.linux_facts import LinuxFacts, System
+from ecx_hyperv.check.logins import judge_login, silent
+from ecx_hyperv.check.outcome import Finding, Untold, cannot_tell, is_so, judged, ok, warning, words
+from ecx_hyperv.check.probes import Trial, Tried
+from ecx_hyperv.check.vms import judge_ec_guest, judge_vm
+from ecx_hyperv.check.wire import judge_wire
+from ecx_hyperv.config import Config
+from ecx_hyperv.deadline import Deadline
+from ecx_hyperv.decide.facts import Side
+from ecx_hyperv.ecx import clpstat
+from ecx_hyperv.ecx.environment import Pair
+from ecx_hyperv.ecx.maintenance import Flag
+from ecx_hyperv.errors import HostError, LocalError, Unreachable
+from ecx_hyperv.host.link import CONNECTING, Ask, Exchanged, Hosts
+
+_OF_HOSTS = {Area.LOGIN, Area.HOST, Area.CLUSTER, Area.EC_GUEST, Area.VM, Area.WIRE}
+# These two need no PowerShell of their own.
+_NO_TRIAL = {"wire-cmdlets"}
+_ASK_S = 90.0
+_PEER_S = 180.0
+_PEER_AREAS = (Area.LOGIN, Area.EC_VM, Area.ECX)
+
+
+class Answers(Struct, frozen=True, kw_only=True):
+    """All findings; the shape of `--json`, of which no key ever goes missing."""
+
+    version: int = 1
+    node: str
+    program: str
+    config: str
+    exit: int
+    findings: list[Finding]
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyor:
+    """All that a check is handed; `scripts` is the folder of the program's scripts for ECX, where it is known."""
+
+    config: Config
+    pair: Pair
+    hosts: Hosts
+    system: System
+    flags: Callable[[], Sequence[Flag]]
+    trial: Callable[[Side], Trial]
+    wall: Callable[[], datetime]
+    deadline: Deadline
+    scripts: Path | None = None
+
+    def survey(self, wanted: frozenset[str]) -> list[Finding]:
+        """Make the checks that are wanted, in the order of the catalogue; raises nothing that a machine may cause."""
+        areas = {CATALOGUE[name].area for name in wanted}
+        linux = linux_facts.read(self.system, self.config)
+        with ThreadPoolExecutor(3) as pool:
+            trials = {side: pool.submit(self._tried, side) for side in Side if self._is_tried(wanted)}
+            before = self.wall()
+            answered = self._ask() if areas & _OF_HOSTS else {}
+            asked = (before, self.wall())
+            tried = {side: trial.result() for side, trial in trials.items()}
+        scene = self._scene(answered, linux)
+        findings = [*(self._of_hosts(scene, asked, tried) if answered else ()), *self._of_ec_vm(scene, linux)]
+        chosen = [finding for finding in findings if finding.name in wanted]
+        if "group" in wanted:
+            chosen.append(self._group(linux.servers, wanted - {one.name for one in chosen}, wanted))
+        return ordered(chosen)
+
+    def _is_tried(self, wanted: frozenset[str]) -> bool:
+        return any(CATALOGUE[name].area is Area.WIRE and name not in _NO_TRIAL for name in wanted)
+
+    def _tried(self, side: Side) -> Tried:
+        trial = self.trial(side)
+        return trial.run(self.deadline.within(_ASK_S + trial.idle_s))
+
+    def _ask(self) -> Mapping[Side, HostFacts | HostError]:
+        vms = [vm.name for vm in self.config.vm]
+        calls = {side: host_facts.calls_for([self.pair.of(side).vm, *vms], vms) for side in Side}
+        asks = {side: Ask(host_facts.request_of(calls[side]), _ASK_S) for side in Side}
+        answers = self.hosts.exchange(asks, self.deadline)
+        # The very first PowerShell of an account takes longer than a question waits.
+        slow = {side: ask for side, ask in asks.items() if _is_still_connecting(answers[side])}
+        answers |= self.hosts.exchange(slow, self.deadline) if slow else {}
+        return {
+            side: answer if isinstance(answer, HostError) else host_facts.read(calls[side], *answer)
+            for side, answer in answers.items()
+        }
+
+    def _scene(self, answered: Mapping[Side, HostFacts | HostError], linux: LinuxFacts) -> Scene:
+        acls = None if isinstance(linux.saved, Untold) else linux.saved.acls()
+        return Scene(self.config, self.pair, answered, _runs(linux.servers), acls)
+
+    def _of_hosts(
+        self, scene: Scene, asked: tuple[datetime, datetime], tried: Mapping[Side, Tried]
+    ) -> Iterator[Finding]:
+        for side, facts in scene.hosts.items():
+            place = scene.place(side)
+            trials = tried.get(side, Tried())
+            if isinstance(facts, HostError):
+                yield from silent(place, facts, tried=trials.input is not None)
+                if trials.input is None:
+                    continue
+            else:
+                yield from judge_login(place, facts, asked)
+                yield from judge_host(scene, side)
+                yield from judge_ec_guest(scene, side)
+            told = None if isinstance(facts, HostError) else facts
+            yield from judge_wire(place, trials, told, self.config.ssh.stdin)
+        yield from judge_cluster(scene)
+        for vm in self.config.vm:
+            yield from judge_vm(scene, vm)
+
+    def _of_ec_vm(self, scene: Scene, linux: LinuxFacts) -> Iterator[Finding]:
+        found = [facts.sessions for facts in scene.told().values()]
+        sessions = [one for part in found if not isinstance(part, Untold) for one in part]
+        initiators = list(dict.fromkeys(one.initiator for one in sessions if one.initiator))
+        yield from judge_ec_vm(linux, self.config, self.pair, self._maintenance(), initiators)
+        scripts = read_scripts(self.system.root, self.scripts, linux.conf, self.config)
+        yield from judge_ecx(linux.conf, self.config, self.pair, scripts)
+
+    def _maintenance(self) -> Sequence[Flag] | Untold:
+        try:
+            return self.flags()
+        except LocalError as error:
+            return Untold(why=f"{error.what}: {error.seen}")
+
+    def _group(self, servers: clpstat.Status | Untold, silent_ones: frozenset[str], wanted: frozenset[str]) -> Finding:
+        place = self.pair.own.name
+        unseen = sorted(name for name in silent_ones & wanted if CATALOGUE[name].area in _OF_HOSTS)
+
+        def judge(status: clpstat.Status) -> Finding:
+            shown = ", ".join(f"{one.name} {one.status} {one.current}".strip() for one in status.groups) or "no group"
+            if not unseen or _runs(status) is not False:
+                return ok("group", place, shown)
+            seen = f"{shown}; so not looked at: {', '.join(unseen)}"
+            return warning("group", place, seen, "online", words("start the group (clpgrp -s), then check again"))
+
+        return judged("group", place, servers, judge)
+
+
+def ordered(findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings in the order of the catalogue, each with what it means where it is not ok."""
+    order = {name: number for number, name in enumerate(CATALOGUE)}
+    explained = [
+        finding
+        if finding.outcome.value == "ok"
+        else msgspec.structs.replace(finding, means=CATALOGUE[finding.name].means)
+        for finding in findings
+    ]
+    return sorted(explained, key=lambda finding: order[finding.name])
+
+
+def digest(config: Config) -> str:
+    """Return a few digits that are the same where two configurations say the same of the set-up."""
+    nodes = [(node.name, node.address, node.vm) for node in config.node]
+    parts = (config.cluster, config.timing, config.monitor, nodes, config.vm, config.ssh.stdin)
+    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:12]
+
+
+def ask_peer(system: System, pair: Pair, config: Config, wanted: frozenset[str]) -> list[Finding]:
+    """Return what the other EC-VM finds of itself and of its way to the hosts; it is reached by ssh, as root."""
+    names = [name for name in CATALOGUE if name in wanted and CATALOGUE[name].area in _PEER_AREAS and name != "peer"]
+    command = f"ecx-hyperv check --json {' '.join(names)}"
+    options = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=10")
+    remedy = words(f"on {pair.peer.name}: ecx-hyperv check; or let root of this EC-VM log in there by its key")
+    if not names:
+        return []
+    try:
+        done = system.run(["ssh", *options, f"root@{pair.peer.address}", command], _PEER_S)
+        said = msgspec.json.decode(done.stdout, type=Answers)
+    except (LocalError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        why = error.what if isinstance(error, LocalError) else done.stderr.decode("utf-8", "replace").strip()[-200:]
+        return [cannot_tell("peer", pair.peer.name, Untold(why=why or "it answers nothing", remedy=remedy))]
+    found = [_from_peer(one, said.node) for one in said.findings if one.name in CATALOGUE]
+    return [_same(pair, config, said), *found]
+
+
+def _same(pair: Pair, config: Config, said: Answers) -> Finding:
+    """Both EC-VMs must run the same program with the same configuration."""
+    other = [
+        what
+        for what, here, there in (
+            (f"program {said.program}", __version__, said.program),
+            ("another config.toml", digest(config), said.config),
+        )
+        if here != there
+    ]
+    return is_so(
+        "peer",
+        pair.peer.name,
+        "; ".join(other) or f"program {said.program}, the same configuration",
+        so=not other,
+        expected=f"program {__version__} and the configuration of {pair.own.name}",
+        remedy=words("install the same version on both EC-VMs, and copy config.toml from the one that is right"),
+    )
+
+
+def _from_peer(finding: Finding, node: str) -> Finding:
+    place = finding.place if finding.place == node else f"{finding.place} (from {node})"
+    return msgspec.structs.replace(finding, place=place)
+
+
+def _is_still_connecting(answer: Exchanged) -> bool:
+    return isinstance(answer, Unreachable) and CONNECTING in answer.what
+
+
+def _runs(status: clpstat.Status | Untold) -> bool | None:
+    if isinstance(status, Untold) or not status.groups:
+        return None
+    return any(group.status == "Online" for group in status.groups)

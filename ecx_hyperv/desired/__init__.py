@@ -1,0 +1,1 @@
+"""What a right set-up is, said once: `setup` makes it, `check` judges it."""

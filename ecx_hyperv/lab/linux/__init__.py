@@ -1,0 +1,1 @@
+"""What the simulated EC-VMs show: files, commands of Linux and of ECX."""

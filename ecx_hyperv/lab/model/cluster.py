@@ -1,0 +1,347 @@
+"""The lab's WSFC: membership and quorum, groups and resources, migrations."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ecx_hyperv.lab.model.world import Guest, Host, Plane, Vm
+
+if TYPE_CHECKING:
+    from ecx_hyperv.lab.model.world import World
+
+
+class Cluster:
+    """The cluster; methods that a cmdlet calls return the Win32 code of why not, or 0."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._holder = next(iter(world.hosts))
+        # Who is noticed to be lost, by whom it is seen.
+        self._noticed_lost: set[str] = set()
+
+    # Membership.
+
+    def is_member(self, host: str) -> bool:
+        """Tell whether a host's cluster service runs and has quorum."""
+        there = self._world.hosts[host]
+        return there.on and there.service and not there.quarantined and self._has_quorum(host)
+
+    def node(self, viewer: str, name: str) -> tuple[str, str]:
+        """Return a node's state and flags, as another member sees it."""
+        node = self._world.hosts[name]
+        if node.quarantined:
+            return "Down", "Quarantined"
+        if viewer == name or (self._talk(viewer, name) and self.is_member(name)):
+            state = "Joining" if node.joining else "Paused" if node.paused else "Up"
+            return state, "Normal"
+        if node.left_cleanly:
+            return "Down", "Normal"
+        return ("Down", "Isolated") if name in self._noticed_lost else ("Up", "Normal")
+
+    def lost(self, host: Host, *, cleanly: bool) -> None:
+        """Have a node gone; noticed after a while, unless it took its leave."""
+        host.left_cleanly = cleanly
+        if cleanly:
+            self._noticed_lost.discard(host.name)
+            self._orphan(host)
+            return
+        self._world.at(self._world.settings.notice, self._notice(host))
+
+    def returned(self, host: Host) -> None:
+        """Have a node's cluster service start again, and join."""
+        host.service, host.joining = True, True
+
+        def joined() -> None:
+            if host.on and not self._has_quorum(host.name):
+                host.service = host.joining = False
+            elif host.on:
+                host.joining = host.left_cleanly = False
+                self._noticed_lost.discard(host.name)
+                self._world.record("node up", host.name)
+                self._reclaim(host)
+                self._world.storage.changed()
+
+        self._world.at(self._world.settings.join, joined)
+
+    def network_changed(self) -> None:
+        """See who has lost whom, and who has lost quorum."""
+        one, two = self._world.hosts.values()
+        if self._talk(one.name, two.name):
+            for host in (one, two):
+                if host.on and not host.service and not host.left_cleanly:
+                    self.returned(host)
+                self._noticed_lost.discard(host.name)
+            return
+        self._arbitrate()
+        for host in (one, two):
+            if host.on and host.service and not self._has_quorum(host.name):
+                self._world.at(self._world.settings.notice, self._lose_quorum(host))
+            if not self._has_quorum(host.name):
+                self._world.at(self._world.settings.notice, self._notice(host))
+
+    def _talk(self, one: str, other: str) -> bool:
+        a, b = self._world.hosts[one], self._world.hosts[other]
+        on = a.on and b.on
+        planes = (Plane.MANAGEMENT, Plane.MIRROR)
+        return on and any(self._world.reaches(one, other, plane) for plane in planes)
+
+    def _has_quorum(self, host: str) -> bool:
+        other = self._world.other(host)
+        if self._talk(host, other.name) and other.service:
+            return True
+        if not other.on or other.left_cleanly or not other.service:
+            return self._sees_witness(host)
+        return self._holder == host and self._sees_witness(host)
+
+    def _sees_witness(self, host: str) -> bool:
+        return self._world.reaches(host, "witness", Plane.MANAGEMENT)
+
+    def _arbitrate(self) -> None:
+        """The disk witness goes to a side that reaches it, rather to the one that has it."""
+        able = [name for name in self._world.hosts if self._sees_witness(name) and self._world.hosts[name].service]
+        if able and self._holder not in able:
+            self._holder = able[0]
+
+    def _lose_quorum(self, host: Host) -> Callable[[], None]:
+        def lose() -> None:
+            if not host.on or not host.service or self._has_quorum(host.name):
+                return
+            host.service = False
+            self._world.record("quorum lost", host.name)
+            self._world.at(self._world.settings.quorum_stop, lambda: self._turn_off_all(host))
+
+        return lose
+
+    def _turn_off_all(self, host: Host) -> None:
+        if host.service:
+            return
+        for vm in self._world.vms.values():
+            self._world.guests.lose(vm, host.name)
+
+    def _notice(self, host: Host) -> Callable[[], None]:
+        def notice() -> None:
+            other = self._world.other(host.name)
+            if self._talk(host.name, other.name) and host.service:
+                return
+            if host.name not in self._noticed_lost:
+                self._noticed_lost.add(host.name)
+                self._world.record("node isolated", host.name)
+                for volume in self._world.volumes.values():
+                    if volume.owner == host.name:
+                        volume.failures = self._world.settings.csv_failures
+
+        return notice
+
+    def _orphan(self, host: Host) -> None:
+        """What a node owned that left in good order goes to the other one, as it is."""
+        other = self._world.other(host.name)
+        if not self.is_member(other.name):
+            return
+        for vm in self._world.vms.values():
+            if vm.owner == host.name:
+                vm.owner, vm.machine, vm.configuration = other.name, "Offline", "Offline"
+        for volume in self._world.volumes.values():
+            if volume.owner == host.name:
+                volume.owner = other.name
+
+    def _reclaim(self, host: Host) -> None:
+        """A node that returns finds the VMs that are still its own registered, and off; others' it drops."""
+        for vm in self._world.vms.values():
+            if vm.owner != host.name:
+                self._world.guests.lose(vm, host.name)
+            if vm.owner == host.name and host.name not in vm.guests and vm.configuration == "Online":
+                vm.guests[host.name] = Guest("Saved" if vm.saved else "Off")
+                vm.machine = "Offline"
+
+    # Groups and resources.
+
+    def guest_changed(self, vm: Vm, host: str) -> None:
+        """Have the VM's resource follow its guest."""
+        if vm.owner != host or vm.moving_to:
+            return
+        state = vm.guests[host].state
+        if state in ("Running", "Paused", "PausedCritical"):
+            vm.machine, vm.code = "Online", 0
+            vm.machine_flags.clear()
+        elif state in ("Off", "Saved", "OffCritical") and vm.machine != "Failed":
+            vm.machine = "Offline"
+
+    def start_configuration(self, vm: Vm) -> int:
+        """Register a VM on its owner."""
+        if vm.configuration == "Online":
+            return 0
+        if not self._world.storage.has_io(vm.owner, vm.csv):
+            vm.configuration = "Failed"
+            return 5038
+
+        def online() -> None:
+            if vm.configuration == "OnlinePending":
+                vm.configuration = "Online"
+                vm.guests.setdefault(vm.owner, Guest("Saved" if vm.saved else "Off"))
+                self._world.record("registered", vm.name, vm.owner)
+
+        vm.configuration = "OnlinePending"
+        self._world.at(self._world.settings.resource, online)
+        return 0
+
+    def stop_configuration(self, vm: Vm) -> int:
+        """Unregister a VM, its guest saved first if it runs."""
+        if vm.configuration == "Offline":
+            return 0
+
+        def offline() -> None:
+            if vm.configuration == "OfflinePending":
+                vm.configuration, vm.machine = "Offline", "Offline"
+                vm.guests.pop(vm.owner, None)
+                self._world.record("unregistered", vm.name, vm.owner)
+
+        vm.configuration = "OfflinePending"
+        self._stop_guest(vm, lambda: self._world.at(self._world.settings.resource, offline))
+        return 0
+
+    def start_machine(self, vm: Vm) -> int:
+        """Bring the VM's resource online: start its guest, or adopt the one that runs."""
+        guest = vm.guests.get(vm.owner)
+        if guest is None:
+            return 5004
+        if guest.is_live:
+            vm.machine = "Online"
+            self._world.record("adopted", vm.name, vm.owner)
+            return 0
+        return self._started(vm, self._world.guests.start(vm, vm.owner))
+
+    def stop_machine(self, vm: Vm) -> int:
+        """Take the VM's resource offline, which clears a failed one and saves a running guest."""
+        vm.machine_flags.clear()
+        vm.code = 0
+        self._stop_guest(vm, lambda: setattr(vm, "machine", "Offline"))
+        return 0
+
+    def _stop_guest(self, vm: Vm, then: Callable[[], None]) -> None:
+        guest = vm.guests.get(vm.owner)
+        if guest is not None and guest.is_live:
+            vm.machine = "OfflinePending"
+            self._world.guests.save(vm, vm.owner, then)
+        else:
+            then()
+
+    def _started(self, vm: Vm, code: int) -> int:
+        if code:
+            vm.machine, vm.code = "Failed", code
+            if code == 14:
+                vm.machine_flags.add("InsufficientMemory")
+        return code
+
+    # Migrations.
+
+    def drain(self, host: Host) -> None:
+        """Live-migrate what runs on a node that is about to leave; save what cannot go."""
+        other = self._world.other(host.name)
+        for vm in self._world.vms.values():
+            if vm.owner != host.name:
+                continue
+            if self.is_member(other.name) and not self.move(vm, other.name, live=True):
+                continue
+            guest = vm.guests.get(host.name)
+            if guest is not None and guest.is_live:
+                self._world.guests.save(vm, host.name, lambda: None)
+
+    def move(self, vm: Vm, to: str, *, live: bool) -> int:
+        """Migrate a VM's group."""
+        if vm.moving_to:
+            return 5944
+        if vm.owner == to:
+            return 0
+        if not self.is_member(to) or self._world.hosts[to].paused:
+            return 5070 if self._world.hosts[to].paused else 5050
+        guest = vm.guests.get(vm.owner)
+        running = guest is not None and guest.state in ("Running", "PausedCritical")
+        if live and (vm.machine != "Online" or not running or not self._talk(vm.owner, to)):
+            return 5023
+        if live and self._world.hosts[to].memory < vm.memory:
+            return 5957
+        vm.moving_to, vm.moving_live = to, live
+        vm.move += 1
+        self._world.record("move begins", vm.name, to, "live" if live else "quick")
+        self._queue_or_begin(vm)
+        return 0
+
+    def cancel(self, vm: Vm) -> int:
+        """Cancel a migration, or one that is queued."""
+        if not vm.moving_to:
+            if "Queued" in vm.flags:
+                vm.flags.discard("Queued")
+                return 0
+            return 5023
+        self._end_move(vm, "cancelled")
+        return 0
+
+    def _queue_or_begin(self, vm: Vm) -> None:
+        under_way = [one for one in self._world.vms.values() if one.moving_to and "Queued" not in one.flags]
+        if len(under_way) > self._world.settings.parallel:
+            vm.flags.add("Queued")
+            return
+        vm.flags.discard("Queued")
+        move = vm.move
+
+        def step(action: Callable[[], None]) -> Callable[[], None]:
+            return lambda: action() if vm.move == move and vm.moving_to else None
+
+        if vm.moving_live:
+            vm.guests[vm.owner].doing = "MigratingVirtualMachine"
+            self._world.at(self._world.settings.live, step(lambda: self._arrive_live(vm)))
+            return
+        guest = vm.guests.get(vm.owner)
+        if guest is not None and guest.is_live and self.is_member(vm.owner):
+            self._world.guests.save(vm, vm.owner, step(lambda: self._quick_later(vm, step)))
+        else:
+            self._quick_later(vm, step)
+
+    def _quick_later(self, vm: Vm, step: Callable[[Callable[[], None]], Callable[[], None]]) -> None:
+        self._world.at(self._world.settings.quick, step(lambda: self._arrive_quick(vm)))
+
+    def _arrive_live(self, vm: Vm) -> None:
+        source, target = vm.owner, vm.moving_to
+        guest = vm.guests.get(source)
+        fine = guest is not None and guest.state == "Running" and self._world.storage.has_io(target, vm.csv)
+        if guest is None or not fine or not self._talk(source, target):
+            self._end_move(vm, "failed")
+            return
+        del vm.guests[source]
+        vm.guests[target] = guest
+        vm.owner = target
+        self._world.record("migrated", vm.name, target, "live")
+        self._end_move(vm, "done")
+
+    def _arrive_quick(self, vm: Vm) -> None:
+        source, target = vm.owner, vm.moving_to
+        wanted = vm.machine in ("Online", "OfflinePending")
+        left = vm.guests.get(source)
+        # A guest that nobody could reach stays where it is; whether it may start here, its disk decides.
+        if left is None or not left.is_live:
+            vm.guests.pop(source, None)
+        vm.owner = target
+        self._world.record("migrated", vm.name, target, "quick")
+        self._end_move(vm, "done")
+        if vm.configuration != "Online":
+            return
+        if not self._world.storage.has_io(target, vm.csv):
+            vm.configuration, vm.machine = "Failed", "Offline"
+            return
+        vm.guests[target] = Guest("Saved" if vm.saved else "Off")
+        vm.machine = "Offline"
+        if wanted:
+            self._started(vm, self._world.guests.start(vm, target))
+
+    def _end_move(self, vm: Vm, how: str) -> None:
+        self._world.record("move ends", vm.name, vm.owner, how)
+        vm.moving_to = ""
+        vm.move += 1
+        vm.flags.discard("Queued")
+        for guest in vm.guests.values():
+            guest.doing = ""
+        if vm.owner in vm.guests:
+            self.guest_changed(vm, vm.owner)
+        for other in self._world.vms.values():
+            if "Queued" in other.flags:
+                other.flags.discard("Queued")
+                self._queue_or_begin(other)

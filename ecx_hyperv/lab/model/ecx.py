@@ -1,0 +1,400 @@
+"""The lab's ECX: two servers, one failover group, its exec resources and custom monitors, as one state machine.
+
+Nothing here waits: `tick` looks at what the scripts and the world have come to, and goes on. A resource's script gets
+the variables that ECX hands over, and ECX's defaults for what fails: a start makes the group go to the other server,
+a stop, or a script that takes too long, shuts the server's OS down.
+"""
+
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ecx_hyperv.lab.model.jobs import Job, Runner
+from ecx_hyperv.lab.model.world import EcVm, Plane
+
+if TYPE_CHECKING:
+    from ecx_hyperv.lab.model.world import World
+
+GROUP = "failover1"
+ISCSI = "exec-iscsi"
+PEER_MONITOR = "genw-remote-node"
+# The exit code by which a script says that it did not end in time.
+_TOO_LATE = -1
+
+Steps = Generator[None, None, None]
+_Script = Generator[None, None, int]
+
+
+@dataclass(slots=True)
+class Monitor:
+    """A custom monitor on one server."""
+
+    name: str
+    interval: float
+    due: float = 0.0
+    started: float = 0.0
+    failures: int = 0
+    job: Job | None = None
+    status: str = "Offline"
+
+
+@dataclass(slots=True)
+class Server:
+    """ECX on one EC-VM."""
+
+    name: str
+    service: str = "Online"
+    group: str = "Offline"
+    active_since: float = 0.0
+    resources: dict[str, str] = field(default_factory=dict)
+    orders: deque[Callable[[], Steps]] = field(default_factory=deque)
+    steps: Steps | None = None
+    job: Job | None = None
+    monitors: dict[str, Monitor] = field(default_factory=dict)
+    # Whether its copy of the mirror disk is whole, or when it will be; when it last heard of the other server.
+    mirrored: bool = True
+    mirrored_at: float | None = None
+    heard: float = 0.0
+    failed_start: bool = False
+
+    @property
+    def is_active(self) -> bool:
+        """Tell whether the group is on this server, or coming or going."""
+        return self.group != "Offline"
+
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether something is being started or stopped here, or about to be."""
+        return self.steps is not None or bool(self.orders)
+
+
+class Ecx:
+    """The cluster of the two EC-VMs."""
+
+    def __init__(self, world: "World", runner: Runner, vms: Sequence[str]) -> None:
+        self.world = world
+        self._runner = runner
+        self._vms = list(vms)
+        self._names = ["fip1", "md1", ISCSI, *(f"exec-{vm}" for vm in vms)]
+        self.monitoring = True
+        # Whether the group is to be active somewhere, and where it was last.
+        self._wanted = False
+        self._last_active = next(iter(world.ec_vms))
+        self.servers = {name: self._fresh(name) for name in world.ec_vms}
+        world.on_boot.append(self._booted)
+        world.on_down.append(self._went_down)
+        world.on_shutdown.append(self._shuts_down)
+
+    # What an administrator, or our programs, can ask for; each returns an exit code.
+
+    def start_group(self, node: str) -> int:
+        """Clpgrp -s: start the group on a server."""
+        server = self.servers[node]
+        if server.service != "Online" or any(one.is_active or one.is_busy for one in self.servers.values()):
+            return 1
+        self._wanted = True
+        server.orders.append(lambda: self._activate(server, "START"))
+        return 0
+
+    def stop_group(self) -> int:
+        """Clpgrp -t: stop the group."""
+        active = [one for one in self.servers.values() if one.is_active]
+        self._wanted = False
+        for server in active:
+            server.orders.append(partial(self._deactivate, server, "GROUPSTOP"))
+        return 0 if active else 1
+
+    def move_group(self, to: str) -> int:
+        """Clpgrp -m: move the group to a server."""
+        target = self.servers[to]
+        source = self.other(to)
+        if not source.is_active or target.service != "Online" or not self._hears(source, target):
+            return 1
+        source.orders.append(lambda: self._leave(source, target, "GROUPMOVE", "START"))
+        return 0
+
+    def start_service(self, node: str) -> int:
+        """Clpcl -s: start ECX on a server."""
+        server, ec_vm = self.servers[node], self.world.ec_vms[node]
+        if not self._is_up(ec_vm) or server.service != "Offline":
+            return 1
+        self._start_service(server)
+        return 0
+
+    def stop_service(self, node: str) -> int:
+        """Clpcl -t: stop ECX on a server; its group fails over."""
+        server = self.servers[node]
+        if server.service != "Online":
+            return 1
+        server.orders.append(lambda: self._retire(server, "SERVERSHUTDOWN"))
+        return 0
+
+    def other(self, node: str) -> Server:
+        """Return the other server."""
+        return next(one for one in self.servers.values() if one.name != node)
+
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether no resource is being started or stopped, and none is about to be."""
+        return not any(server.is_busy for server in self.servers.values())
+
+    def sees(self, node: str, other: str) -> str:
+        """Return the status that clpstat on one server shows of another."""
+        here, there = self.servers[node], self.servers[other]
+        if node == other or self._hears(here, there):
+            return there.service
+        return "Offline"
+
+    # Time.
+
+    def tick(self) -> None:
+        """Go on with what is under way, as far as it can now."""
+        for name in list(self.servers):
+            for go in (self._listen, self._go_on, self._watch):
+                # Each may take its own EC-VM down, and the server with it.
+                if self._is_up(self.world.ec_vms[name]):
+                    go(self.servers[name])
+
+    def _go_on(self, server: Server) -> None:
+        while self.servers[server.name] is server:
+            if server.steps is None:
+                if not server.orders:
+                    return
+                server.steps = server.orders.popleft()()
+            try:
+                next(server.steps)
+            except StopIteration:
+                server.steps = None
+                continue
+            return
+
+    def _listen(self, server: Server) -> None:
+        """Hear the other server, or not; take the group over if nobody has it that should."""
+        now = self.world.now
+        other = self.other(server.name)
+        if server.service != "Online":
+            return
+        if not self._hears(server, other):
+            if now - server.heard > self.world.settings.heartbeat:
+                self._alone(server)
+            return
+        server.heard = now
+        if not server.mirrored and server.mirrored_at is None:
+            server.mirrored_at = now + self.world.settings.mirror_recovery
+        if server.mirrored_at is not None and now >= server.mirrored_at:
+            server.mirrored, server.mirrored_at = True, None
+            self.world.record("mirrored", server.name)
+        if server.group == other.group == "Online":
+            self._two_active(server, other)
+        elif not other.is_active and not other.is_busy and other.service == "Online":
+            ours = self._last_active == server.name or not other.mirrored
+            if ours:
+                self._take_over(server, "START")
+
+    def _alone(self, server: Server) -> None:
+        if self.world.settings.witness and not self.world.reaches(server.name, "witness", Plane.MANAGEMENT):
+            self._panic(server, "it hears neither the other server nor the witness")
+        else:
+            self._take_over(server, "FAILOVER")
+
+    def _take_over(self, server: Server, event: str) -> None:
+        is_whole = server.mirrored or self._last_active == server.name
+        if self._wanted and is_whole and not server.is_active and not server.is_busy:
+            self.world.record("takes over", server.name, state=event)
+            server.orders.append(lambda: self._activate(server, event))
+
+    def _two_active(self, server: Server, other: Server) -> None:
+        """Of two active servers the one that has been for longer takes itself down, without a stop of its group."""
+        if (server.active_since, server.name) < (other.active_since, other.name):
+            self.world.record("both active", server.name)
+            self.world.stop_ec_vm(self.world.ec_vms[server.name], "Off")
+
+    # The group.
+
+    def _activate(self, server: Server, event: str) -> Steps:
+        server.group, server.active_since = "Online Pending", self.world.now
+        self._last_active = server.name
+        other = self.other(server.name)
+        if not self._hears(server, other):
+            other.mirrored = False
+        self.world.record("group starts", GROUP, server.name, event)
+        for name in self._names:
+            server.resources[name] = "Online Pending"
+            if name.startswith("exec-"):
+                code = yield from self._script(server, name, "start.sh", {"CLP_EVENT": event})
+                if code == _TOO_LATE:
+                    self._panic(server, f"the start of {name} took too long")
+                    return
+                if code != 0:
+                    server.resources[name] = "Online Failure"
+                    self.world.record("start failed", name, server.name, str(code))
+                    yield from self._after_failed_start(server)
+                    return
+            server.resources[name] = "Online"
+        server.group = "Online"
+        for one in self.servers.values():
+            one.failed_start = False
+        self.world.record("group online", GROUP, server.name)
+
+    def _after_failed_start(self, server: Server) -> Steps:
+        other = self.other(server.name)
+        server.group, server.failed_start = "Online Failure", True
+        if other.service == "Online" and not other.failed_start and self._hears(server, other):
+            yield from self._leave(server, other, "GROUPFAILOVER", "FAILOVER")
+
+    def _deactivate(self, server: Server, factor: str) -> Steps:
+        server.group = "Offline Pending"
+        self.world.record("group stops", GROUP, server.name, factor)
+        for name in reversed(self._names):
+            if server.resources.get(name, "Offline") == "Offline":
+                continue
+            server.resources[name] = "Offline Pending"
+            if name.startswith("exec-"):
+                variables = {"CLP_FACTOR": factor, "CLP_EVENT": "START"}
+                code = yield from self._script(server, name, "stop.sh", variables)
+                if code != 0:
+                    self._panic(server, f"the stop of {name} ended with {code}")
+                    return
+            server.resources[name] = "Offline"
+        server.group = "Offline"
+        self.world.record("group offline", GROUP, server.name)
+
+    def _leave(self, server: Server, to: Server, factor: str, event: str) -> Steps:
+        yield from self._deactivate(server, factor)
+        if not server.is_active and to.service == "Online":
+            while not to.mirrored:
+                yield
+            to.orders.append(lambda: self._activate(to, event))
+
+    def _retire(self, server: Server, factor: str) -> Steps:
+        """Stop ECX on a server in good order."""
+        server.service = "Offline Pending"
+        was_active = server.is_active
+        other = self.other(server.name)
+        if was_active:
+            yield from self._deactivate(server, factor)
+        server.service = "Offline"
+        if was_active and not server.is_active and other.service == "Online" and self._hears(other, server):
+            other.orders.append(lambda: self._activate(other, "FAILOVER"))
+
+    def _script(self, server: Server, name: str, script: str, variables: dict[str, str]) -> _Script:
+        """Run a resource's script, and return its exit code."""
+        handed = {**variables, "CLP_RESOURCENAME": name, "CLP_GROUPNAME": GROUP, "CLP_DISK": "SUCCESS"}
+        started = self.world.now
+        server.job = self._runner(server.name, f"{GROUP}/{name}", script, handed)
+        while (code := server.job.poll()) is None:
+            if self.world.now - started > self.world.settings.script_timeout:
+                server.job.kill()
+                code = _TOO_LATE
+                break
+            yield
+        server.job = None
+        self.world.record("script", f"{name}/{script}", server.name, str(code))
+        return code
+
+    def _panic(self, server: Server, why: str) -> None:
+        """What ECX does by default when a resource cannot be stopped: shut the OS down."""
+        self.world.record("emergency shutdown", server.name, state=why)
+        self.world.stop_ec_vm(self.world.ec_vms[server.name], "Off")
+
+    # The monitors.
+
+    def _watch(self, server: Server) -> None:
+        if server.service != "Online" or not self.monitoring:
+            return
+        for monitor in server.monitors.values():
+            if self._is_watching(server, monitor):
+                self._run_monitor(server, monitor)
+            else:
+                self._stop_monitor(monitor)
+
+    def _is_watching(self, server: Server, monitor: Monitor) -> bool:
+        target = "md1" if monitor.name == PEER_MONITOR else f"exec-{monitor.name.removeprefix('genw-')}"
+        return server.group == "Online" and server.resources.get(target) == "Online"
+
+    def _run_monitor(self, server: Server, monitor: Monitor) -> None:
+        now = self.world.now
+        if monitor.job is None:
+            if now >= monitor.due:
+                monitor.started, monitor.due = now, now + monitor.interval
+                monitor.job = self._runner(server.name, f"monitor.s/{monitor.name}", "genw.sh", {})
+            return
+        code = monitor.job.poll()
+        if code is None and now - monitor.started > self.world.settings.monitor_timeout:
+            monitor.job.kill()
+            self.world.record("monitor timeout", monitor.name, server.name)
+            monitor.job = None
+        elif code is not None:
+            monitor.job = None
+            self._monitored(server, monitor, code)
+
+    def _monitored(self, server: Server, monitor: Monitor, code: int) -> None:
+        was, monitor.status = monitor.status, "Normal" if code == 0 else "Error"
+        if was != monitor.status:
+            self.world.record("monitor", monitor.name, server.name, f"{monitor.status} ({code})")
+        monitor.failures = 0 if code == 0 else monitor.failures + 1
+        other = self.other(server.name)
+        if monitor.name == PEER_MONITOR or monitor.failures <= self.world.settings.monitor_retry:
+            return
+        monitor.failures = 0
+        if other.service == "Online" and self._hears(server, other) and not server.is_busy:
+            self.world.record("monitor fails over", monitor.name, server.name)
+            server.orders.append(lambda: self._leave(server, other, "GROUPFAILOVER", "FAILOVER"))
+
+    def _stop_monitor(self, monitor: Monitor) -> None:
+        if monitor.job is not None:
+            monitor.job.kill()
+            monitor.job = None
+        monitor.status, monitor.failures, monitor.due = "Offline", 0, self.world.now
+
+    # The servers.
+
+    def _fresh(self, name: str) -> Server:
+        settings = self.world.settings
+        monitors = [Monitor(f"genw-{vm}", settings.monitor_interval) for vm in self._vms]
+        monitors.append(Monitor(PEER_MONITOR, settings.peer_interval))
+        return Server(name, heard=self.world.now, monitors={monitor.name: monitor for monitor in monitors})
+
+    def _is_up(self, ec_vm: EcVm) -> bool:
+        return ec_vm.booted and not ec_vm.hung and ec_vm.guest.state == "Running"
+
+    def _hears(self, here: Server, there: Server) -> bool:
+        up = all(self._is_up(self.world.ec_vms[one.name]) for one in (here, there))
+        planes = (Plane.MANAGEMENT, Plane.MIRROR)
+        linked = any(self.world.reaches(here.name, there.name, plane) for plane in planes)
+        return up and linked and there.service != "Offline"
+
+    def _booted(self, ec_vm: EcVm) -> None:
+        self._start_service(self.servers[ec_vm.name])
+
+    def _start_service(self, server: Server) -> None:
+        server.service = "Online Pending"
+
+        def started() -> None:
+            if self.servers[server.name] is server and server.service == "Online Pending":
+                server.service, server.heard = "Online", self.world.now
+                self.world.record("ECX online", server.name)
+
+        self.world.at(self.world.settings.ecx_start, started)
+
+    def _went_down(self, ec_vm: EcVm) -> None:
+        old = self.servers[ec_vm.name]
+        for monitor in old.monitors.values():
+            self._stop_monitor(monitor)
+        if old.job is not None:
+            old.job.kill()
+        fresh = self.servers[ec_vm.name] = self._fresh(ec_vm.name)
+        fresh.service = "Offline"
+        # What is written while it is away it misses; if the other one is away too, nothing is.
+        fresh.mirrored = old.mirrored and not self._is_up(self.world.ec_vms[self.other(ec_vm.name).name])
+
+    def _shuts_down(self, ec_vm: EcVm) -> None:
+        server = self.servers[ec_vm.name]
+
+        def shut_down() -> Steps:
+            yield from self._retire(server, "SERVERSHUTDOWN")
+            self.world.stop_ec_vm(ec_vm, "Off")
+
+        server.orders.append(shut_down)

@@ -1,0 +1,131 @@
+"""How the lab is set up: what `ecx-hyperv check` reads, right by default, each of it settable to something wrong."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from ecx_hyperv.lab.model.world import World
+
+_SSHD_CONFIG = """\
+# As on a host that is set up.
+PubkeyAuthentication yes
+PasswordAuthentication no
+PermitEmptyPasswords no
+ClientAliveInterval 15
+ClientAliveCountMax 3
+Subsystem sftp sftp-server.exe
+Match Group administrators
+       AuthorizedKeysFile __PROGRAMDATA__/ssh/administrators_authorized_keys
+"""
+# Owned by Administrators; full control for SYSTEM and Administrators, nothing inherited.
+_KEYS_SDDL = "O:BAG:SYD:PAI(A;;FA;;;SY)(A;;FA;;;BA)"
+
+
+@dataclass(slots=True)
+class ClusterFacts:
+    """The settings of WSFC; networks by name, those barred from live migration separated by semicolons."""
+
+    resiliency: int = 9999
+    quarantine: int = 9999
+    witness: str = "Cluster Disk Quorum"
+    witness_state: str = "Online"
+    roles: dict[str, str] = field(
+        default_factory=lambda: {
+            "Management_network": "ClusterAndClient",
+            "Mirror_network": "Cluster",
+            "iSCSI_network": "None",
+            "VM_network": "None",
+        }
+    )
+    networks_down: str = ""
+    no_migration: str = "Management_network;Mirror_network;iSCSI_network"
+    csv_access: str = "Direct"
+
+
+@dataclass(slots=True)
+class HostFacts:
+    """The settings of a host; `denied` and `missing` name cmdlets and modules that do not work there."""
+
+    migration: bool = True
+    parallel: int = 2
+    persistent: bool = True
+    portal: bool = True
+    initiator: str = ""
+    language_mode: str = "FullLanguage"
+    powershell: str = "5.1.17763.1"
+    clock_offset: float = 0.0
+    sshd_config: str = _SSHD_CONFIG
+    keys_sddl: str = _KEYS_SDDL
+    sshd_start: str = "Automatic"
+    iscsi_start: str = "Automatic"
+    denied: str = ""
+    missing: str = ""
+
+
+@dataclass(slots=True)
+class VmFacts:
+    """The settings of a VM and of its group; memory in GB is the world's."""
+
+    threshold: int = 0
+    period: int = 0
+    failback: int = 0
+    start_action: str = "Nothing"
+    start_delay: int = 0
+    stop_action: str = "ShutDown"
+    critical_action: str = "Pause"
+    critical_minutes: int = 30
+    heartbeat: bool = True
+    shutdown: bool = True
+    clustered: bool = True
+    volume: str = ""
+    disk: str = r"C:\ClusterStorage\Volume1\{name}\{name}.vhdx"
+
+
+def of_ec_vm() -> VmFacts:
+    """Return the settings of an EC-VM, which starts with its host and is not clustered."""
+    return VmFacts(start_action="Start", start_delay=5, clustered=False, disk=r"D:\EC\{name}.vhdx")
+
+
+@dataclass(slots=True)
+class LinuxFacts:
+    """The settings of an EC-VM's Linux that commands show; its files stand in its root folder."""
+
+    firewalld: str = "disabled"
+    services_open: str = ""
+    dnf_makecache: str = "disabled"
+    target: str = "disabled"
+    selinux: str = "Disabled"
+    ecx_version: str = "4.3.0-1"
+    addresses: str = ""
+
+
+def change(facts: Any, name: str, value: str) -> None:
+    """Set one of the facts by its name, from text; raises KeyError, ValueError for what makes no sense."""
+    known = {one.name: one.type for one in fields(facts)}
+    if name not in known:
+        raise KeyError(f"{name}: one of {', '.join(known)}")
+    was = getattr(facts, name)
+    setattr(
+        facts, name, msgspec.convert(value, type(was), strict=False) if not isinstance(was, dict) else _pair(was, value)
+    )
+
+
+def _pair(was: Mapping[str, str], value: str) -> dict[str, str]:
+    key, _, new = value.partition("=")
+    return {**was, key: new}
+
+
+def find(world: "World", where: str) -> Any:
+    """Return the facts of the cluster, a host, a VM, an EC-VM as its host has it (EC-VM1), or its Linux (ec1)."""
+    if where == "cluster":
+        return world.facts
+    hosts = {**world.hosts, **{f"host{n}": host for n, host in enumerate(world.hosts.values(), 1)}}
+    if where in hosts:
+        return hosts[where].facts
+    if where in world.vms:
+        return world.vms[where].facts
+    as_guests = {ec_vm.vm: ec_vm.facts for ec_vm in world.ec_vms.values()}
+    return as_guests[where] if where in as_guests else world.ec_vms[where].linux

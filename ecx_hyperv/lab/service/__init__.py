@@ -1,0 +1,1 @@
+"""The simulator in real time: SSH servers, a control socket, the demo."""

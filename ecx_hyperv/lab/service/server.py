@@ -1,0 +1,195 @@
+"""The lab itself: the world in real time, an SSH server for each way to a host, ECX on both EC-VMs."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ecx_hyperv.host.wire import Hello, Reply, Request
+from ecx_hyperv.lab.linux import files
+from ecx_hyperv.lab.linux.files import Folder
+from ecx_hyperv.lab.model.ecx import Ecx
+from ecx_hyperv.lab.model.jobs import Job, Process
+from ecx_hyperv.lab.model.timings import Settings
+from ecx_hyperv.lab.model.world import World
+from ecx_hyperv.lab.service import control
+from ecx_hyperv.lab.service.commands import Orders
+from ecx_hyperv.lab.service.sshd import Account, Door
+from ecx_hyperv.lab.windows.agent import Mischief
+from ecx_hyperv.lab.windows.powershell import PowerShell, is_mutating
+
+_TICK_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request: how long after the one before it came, and what it changed."""
+
+    after: float
+    changes: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Audit:
+    """What one EC-VM has asked of one host."""
+
+    logins: int = 0
+    powershells: int = 0
+    asked: list[Asked] = field(default_factory=list)
+    answered_at: float = 0.0
+
+    def polls(self, interval: float) -> int:
+        """Count the requests that only looked again after a pause."""
+        return sum(1 for one in self.asked[1:] if not one.changes and one.after >= 0.8 * interval)
+
+    @property
+    def changes(self) -> list[str]:
+        """Return the cmdlets that changed something."""
+        return [cmdlet for one in self.asked for cmdlet in one.changes]
+
+
+class Lab:
+    """A running lab; its world may be looked at and changed within `world_now`."""
+
+    def __init__(
+        self,
+        path: Path,
+        vms: Sequence[str],
+        settings: Settings,
+        timing: Mapping[str, float],
+        *,
+        stdin: str = "handle",
+    ) -> None:
+        self.folder = Folder(path)
+        self.settings = settings
+        self.port = files.free_port()
+        self._world = World(settings, vms, files.CSV)
+        self._lock = threading.RLock()
+        self._tending = threading.Lock()
+        self._began = time.monotonic()
+        self._stopped = threading.Event()
+        for node in files.NODES:
+            self._world.ec_vms[node].linux.addresses = files.node_address(node)
+        files.make(self.folder, list(self._world.hosts), vms, self.port, timing, stdin)
+        self.ecx = Ecx(self._world, self._run_script, vms)
+        self.audits: dict[tuple[str, str], Audit] = {}
+        self.mischief: dict[str, Mischief] = {}
+        self.doors = {
+            (node, host): self._door(node, number, host)
+            for node in files.NODES
+            for number, host in enumerate(self._world.hosts, 1)
+        }
+        self._orders = Orders(self)
+
+    def start(self) -> None:
+        """Open the doors, and let time pass."""
+        self._tend_doors()
+        self.folder.socket.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(self.folder.socket))
+        listener.listen(32)
+        self._control = listener
+        threading.Thread(target=self._listen, args=(listener,), daemon=True, name="lab-control").start()
+        threading.Thread(target=self._tick, daemon=True, name="lab-tick").start()
+
+    def stop(self) -> None:
+        """Kill what runs, and close every door."""
+        self._stopped.set()
+        with self.world_now():
+            for server in self.ecx.servers.values():
+                for job in (server.job, *(monitor.job for monitor in server.monitors.values())):
+                    if job is not None:
+                        job.kill()
+        for door in self.doors.values():
+            door.close()
+        with suppress(OSError):
+            self._control.shutdown(socket.SHUT_RDWR)
+        self._control.close()
+        self.folder.socket.unlink(missing_ok=True)
+
+    @contextmanager
+    def world_now(self) -> Iterator[World]:
+        """Hold the world still, as it is at this moment."""
+        with self._lock:
+            self._world.advance_to(time.monotonic() - self._began)
+            yield self._world
+
+    def wait_for_stop(self) -> None:
+        """Wait until somebody stops the lab."""
+        self._stopped.wait()
+
+    def audit(self, node: str, host: str) -> Audit:
+        """Return what an EC-VM has asked of a host since the audits were last cleared."""
+        return self.audits.setdefault((node, host), Audit())
+
+    def _tick(self) -> None:
+        while not self._stopped.wait(_TICK_S):
+            with self.world_now():
+                self.ecx.tick()
+            self._tend_doors()
+
+    def _tend_doors(self) -> None:
+        with self._tending:
+            with self.world_now() as world:
+                states = {key: world.ssh_answers(*key) for key in self.doors}
+            for key, state in states.items():
+                self.doors[key].become(state)
+
+    def _door(self, node: str, number: int, host: str) -> Door:
+        def logged_in() -> None:
+            self.audit(node, host).logins += 1
+
+        return Door(
+            (files.address(node, number), self.port),
+            files.load_key(self.folder.host_key(host)),
+            Account(files.USER, files.load_key(self.folder.node(node) / "id_ed25519")),
+            lambda: _LabHost(self, node, host),
+            lambda: self.mischief.get(host, Mischief()),
+            logged_in,
+            self.settings.deadman,
+        )
+
+    def _listen(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            serve = threading.Thread(target=self._serve, args=(connection,), daemon=True, name="lab-question")
+            serve.start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with suppress(OSError):
+            control.serve(connection, self._orders.answer)
+
+    def _run_script(self, node: str, folder: str, script: str, variables: Mapping[str, str]) -> Job:
+        mine = self.folder.node(node)
+        place = mine / "scripts" / folder
+        log = mine / "log" / f"{place.name}.log"
+        return Process(place / script, place, log, {**self.folder.environment(node), **variables})
+
+
+class _LabHost:
+    """One powershell.exe on a host, asked by one EC-VM."""
+
+    def __init__(self, lab: Lab, node: str, host: str) -> None:
+        self._audit = lab.audit(node, host)
+        self._audit.powershells += 1
+        self._start = lab.settings.powershell
+        with lab.world_now() as world:
+            self._shell = PowerShell(world, host, files.TARGET, sleep=time.sleep, enter=lab.world_now)
+
+    def hello(self) -> Hello:
+        time.sleep(self._start)
+        return self._shell.hello()
+
+    def perform(self, request: Request) -> Reply:
+        after = time.monotonic() - self._audit.answered_at
+        changes = tuple(call.cmdlet for call in request.calls if is_mutating(call))
+        self._audit.asked.append(Asked(after, changes))
+        reply = self._shell.perform(request)
+        self._audit.answered_at = time.monotonic()
+        return reply

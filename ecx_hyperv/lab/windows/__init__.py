@@ -1,0 +1,1 @@
+"""What the simulated hosts show and take: PowerShell cmdlets, their rows, their errors, the agent."""

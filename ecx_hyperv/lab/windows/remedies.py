@@ -1,0 +1,197 @@
+"""What a person types on a host of the lab: the few lines of PowerShell that `ecx-hyperv check` prints as remedies.
+
+No interpreter of PowerShell: each form of line is known by its shape, and a cmdlet or parameter that Microsoft does
+not document is refused.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ecx_hyperv.lab.model.facts import VmFacts
+from ecx_hyperv.lab.windows.allowed import documented
+
+if TYPE_CHECKING:
+    from ecx_hyperv.lab.model.world import World
+
+_PROPERTY = re.compile(r"\((?P<cmdlet>Get-\w+)(?: -Name (?P<name>'[^']*'))?\)\.(?P<property>\w+) = (?P<value>\d+)")
+_COMMAND = re.compile(r"(?P<cmdlet>[A-Z][a-z]+-\w+)(?P<rest>(?: (?:-\w+|'[^']*'|[^\s|;-][^\s|;]*))*)")
+_ARGUMENT = re.compile(r"-(?P<name>\w+)(?: (?P<value>'[^']*'|[^\s-][^\s]*))?")
+_SERVICE = re.compile(
+    r"Get-VMIntegrationService -VMName (?P<vm>'[^']*') \| Where-Object Id -like '\*(?P<id>[0-9A-F-]+)'"
+    r" \| Enable-VMIntegrationService"
+)
+_NETWORKS = re.compile(
+    r"Get-ClusterResourceType -Name 'Virtual Machine' \| Set-ClusterParameter -Name MigrationExcludeNetworks"
+    r" -Value '(?P<value>[^']*)'"
+)
+_ACL = re.compile(
+    r"\$acl = Get-Acl -LiteralPath '[^']+'; \$acl\.SetSecurityDescriptorSddlForm\('(?P<sddl>[^']+)'\);"
+    r" Set-Acl -LiteralPath '[^']+' -AclObject \$acl"
+)
+_ROLES = {"0": "None", "1": "Cluster", "3": "ClusterAndClient"}
+
+Arguments = Mapping[str, str]
+
+
+class NotUnderstood(Exception):
+    """A line that the lab cannot carry out."""
+
+
+def run(world: "World", host: str, line: str) -> None:
+    """Carry out a line on a host; raises NotUnderstood."""
+    acl = _ACL.fullmatch(line)
+    if acl:
+        world.hosts[host].facts.keys_sddl = acl["sddl"]
+        return
+    for part in line.split("; "):
+        _run_one(world, host, part)
+
+
+def _run_one(world: "World", host: str, line: str) -> None:
+    if found := _PROPERTY.fullmatch(line):
+        _set_property(world, found)
+    elif found := _SERVICE.fullmatch(line):
+        name = "heartbeat" if found["id"].startswith("84EAAE65") else "shutdown"
+        setattr(_vm(world, _plain(found["vm"])), name, True)
+    elif found := _NETWORKS.fullmatch(line):
+        from ecx_hyperv.lab.windows.rows import network_id
+
+        names = [name for name in world.facts.roles if network_id(name) in found["value"].split(";")]
+        world.facts.no_migration = ";".join(names)
+    elif line == "Get-IscsiSession | Where-Object IsPersistent -eq $false | Register-IscsiSession":
+        world.hosts[host].facts.persistent = True
+    elif found := _COMMAND.fullmatch(line):
+        _run_command(world, host, found["cmdlet"], _arguments(found["cmdlet"], found["rest"]))
+    else:
+        raise NotUnderstood(f"the lab cannot run: {line}")
+
+
+def _set_property(world: "World", found: re.Match[str]) -> None:
+    name, value = _plain(found["name"] or ""), int(found["value"])
+    match found["cmdlet"], found["property"]:
+        case "Get-Cluster", "ResiliencyDefaultPeriod":
+            world.facts.resiliency = value
+        case "Get-Cluster", "QuarantineThreshold":
+            world.facts.quarantine = value
+        case "Get-ClusterNetwork", "Role":
+            world.facts.roles[name] = _ROLES[found["value"]]
+        case "Get-ClusterGroup", "FailoverThreshold":
+            world.vms[name].facts.threshold = value
+        case "Get-ClusterGroup", "FailoverPeriod":
+            world.vms[name].facts.period = value
+        case "Get-ClusterGroup", "AutoFailbackType":
+            world.vms[name].facts.failback = value
+        case _:
+            raise NotUnderstood(f"the lab cannot set {found['property']}")
+
+
+def _arguments(cmdlet: str, rest: str) -> Arguments:
+    known = documented().get(cmdlet)
+    if known is None:
+        raise NotUnderstood(f"{cmdlet} is not documented")
+    given = {found["name"]: _plain(found["value"] or "") for found in _ARGUMENT.finditer(rest)}
+    unknown = set(given) - set(known["params"])
+    if unknown:
+        raise NotUnderstood(f"{cmdlet} has no parameter {', '.join(sorted(unknown))}")
+    return given
+
+
+def _run_command(world: "World", host: str, cmdlet: str, given: Arguments) -> None:
+    known = _COMMANDS.get(cmdlet)
+    if known is None:
+        raise NotUnderstood(f"the lab cannot run {cmdlet}")
+    known(world, host, given)
+
+
+def _set_vm(world: "World", _host: str, given: Arguments) -> None:
+    vm = _vm(world, given["Name"])
+    for parameter, attribute in (
+        ("AutomaticStartAction", "start_action"),
+        ("AutomaticStopAction", "stop_action"),
+        ("AutomaticCriticalErrorAction", "critical_action"),
+    ):
+        if parameter in given:
+            setattr(vm, attribute, given[parameter])
+    if "AutomaticStartDelay" in given:
+        vm.start_delay = int(given["AutomaticStartDelay"])
+    if "AutomaticCriticalErrorActionTimeout" in given:
+        vm.critical_minutes = int(given["AutomaticCriticalErrorActionTimeout"])
+
+
+def _set_service(world: "World", host: str, given: Arguments) -> None:
+    attribute = {"sshd": "sshd_start", "MSiSCSI": "iscsi_start"}[given["Name"]]
+    setattr(world.hosts[host].facts, attribute, given["StartupType"])
+
+
+def _enable_migration(world: "World", host: str, _given: Arguments) -> None:
+    world.hosts[host].facts.migration = True
+
+
+def _set_vm_host(world: "World", host: str, given: Arguments) -> None:
+    world.hosts[host].facts.parallel = int(given["MaximumVirtualMachineMigrations"])
+
+
+def _new_portal(world: "World", host: str, _given: Arguments) -> None:
+    world.hosts[host].facts.portal = True
+
+
+def _connect(world: "World", host: str, _given: Arguments) -> None:
+    world.storage.reconnect(host)
+
+
+def _resume_node(world: "World", _host: str, given: Arguments) -> None:
+    world.hosts[given["Name"].casefold()].paused = False
+
+
+def _start_node(world: "World", _host: str, given: Arguments) -> None:
+    node = world.hosts[given["Name"].casefold()]
+    node.quarantined, node.service, node.left_cleanly = False, True, False
+
+
+def _start_resource(world: "World", _host: str, given: Arguments) -> None:
+    if given["Name"] == world.facts.witness:
+        world.facts.witness_state = "Online"
+    for volume in world.volumes.values():
+        if volume.name == given["Name"]:
+            volume.state = "Online"
+
+
+def _set_quorum(world: "World", _host: str, given: Arguments) -> None:
+    world.facts.witness = given["DiskWitness"]
+
+
+def _add_role(world: "World", _host: str, given: Arguments) -> None:
+    world.vms[given["VMName"]].facts.clustered = True
+
+
+def _nothing(_world: "World", _host: str, _given: Arguments) -> None:
+    return
+
+
+def _vm(world: "World", name: str) -> VmFacts:
+    guests = {ec_vm.vm: ec_vm.facts for ec_vm in world.ec_vms.values()}
+    found: Any = world.vms[name].facts if name in world.vms else guests.get(name)
+    if found is None:
+        raise NotUnderstood(f"no VM named {name}")
+    return found  # type: ignore[no-any-return]
+
+
+def _plain(text: str) -> str:
+    return text.strip("'")
+
+
+_COMMANDS: Mapping[str, Callable[["World", str, Arguments], None]] = {
+    "Set-VM": _set_vm,
+    "Set-VMHost": _set_vm_host,
+    "Enable-VMMigration": _enable_migration,
+    "Set-Service": _set_service,
+    "Start-Service": _nothing,
+    "New-IscsiTargetPortal": _new_portal,
+    "Connect-IscsiTarget": _connect,
+    "Resume-ClusterNode": _resume_node,
+    "Start-ClusterNode": _start_node,
+    "Start-ClusterResource": _start_resource,
+    "Set-ClusterQuorum": _set_quorum,
+    "Add-ClusterVirtualMachineRole": _add_role,
+}

@@ -1,0 +1,183 @@
+"""What a run is handed in the lab's virtual time: a room on one of the two EC-VMs, all of it in memory."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ecx_hyperv.config import Cluster, Config, Node, Ssh, Timing, Vm
+from ecx_hyperv.decide.facts import Side
+from ecx_hyperv.ecx.alerts import Level
+from ecx_hyperv.ecx.commands import Completed
+from ecx_hyperv.ecx.environment import Pair
+from ecx_hyperv.ecx.maintenance import Flag, Kind
+from ecx_hyperv.ecx.monitor_state import Memory
+from ecx_hyperv.errors import LocalError
+from ecx_hyperv.lab.linux import clpstat
+from ecx_hyperv.lab.model.ecx import Ecx
+from ecx_hyperv.lab.model.world import World
+from ecx_hyperv.log import LogFormat, open_log
+from ecx_hyperv.run.context import Room
+from tests.virtual.hosts import VirtualClock, VirtualHosts
+
+TARGET = "192.168.139.201"
+_NODES = (
+    Node(name="ec1", address="192.168.137.199", vm="EC-VM1", host="192.168.137.196"),
+    Node(name="ec2", address="192.168.137.200", vm="EC-VM2", host="192.168.137.197"),
+)
+
+
+def make_config(world: World, timing: Timing | None = None) -> Config:
+    """Return a configuration that fits a world."""
+    return Config(
+        cluster=Cluster(csv=next(iter(world.volumes)), iscsi_target=TARGET),
+        ssh=Ssh(user="Administrator", key="/root/.ssh/id_ed25519"),
+        timing=timing or Timing(),
+        node=_NODES,
+        vm=tuple(Vm(name=vm.name, csv=vm.csv) for vm in world.vms.values()),
+    )
+
+
+@dataclass(slots=True)
+class MemoryLock:
+    """A lock of MemoryLocks."""
+
+    locks: "MemoryLocks"
+    names: Sequence[str]
+    held: list[str] = field(default_factory=list)
+
+    def acquire(self) -> bool:
+        """Try to hold it; True once it is held."""
+        for name in self.names[len(self.held) :]:
+            if name in self.locks.held:
+                return False
+            self.locks.held.add(name)
+            self.held.append(name)
+        return True
+
+    def release(self) -> None:
+        """Let it go."""
+        while self.held:
+            self.locks.held.discard(self.held.pop())
+
+    def holder(self) -> str:
+        """Name who holds it."""
+        return "another run"
+
+
+@dataclass(slots=True)
+class MemoryLocks:
+    """The locks of one EC-VM, without files."""
+
+    held: set[str] = field(default_factory=set)
+
+    def start(self, vm: str) -> MemoryLock:
+        """Return the lock under which a VM is started."""
+        return MemoryLock(self, [f"vm {vm}"])
+
+    def stop(self, vm: str) -> MemoryLock:
+        """Return the lock under which a VM is stopped."""
+        return MemoryLock(self, [f"stop {vm}", f"vm {vm}"])
+
+    def peer(self, node: str) -> MemoryLock:
+        """Return the lock under which the peer EC-VM is acted on."""
+        return MemoryLock(self, [f"peer {node}"])
+
+    def is_busy(self, vm: str) -> bool:
+        """Tell whether a start or stop of the VM is under way."""
+        return f"vm {vm}" in self.held or self.is_stopping(vm)
+
+    def is_stopping(self, vm: str) -> bool:
+        """Tell whether a stop of the VM is under way."""
+        return f"stop {vm}" in self.held
+
+
+@dataclass(slots=True)
+class MemoryFlags:
+    """The maintenance flags of one EC-VM, without files."""
+
+    flags: dict[tuple[Kind, str], Flag] = field(default_factory=dict)
+
+    def find(self, kind: Kind, name: str, now: datetime) -> Flag | None:
+        """Return the flag that holds for a VM or EC-VM."""
+        flag = self.flags.get((kind, name))
+        return flag if flag is not None and flag.holds(now) else None
+
+    def set(self, flag: Flag) -> None:
+        """Set a flag."""
+        self.flags[flag.kind, flag.name] = flag
+
+    def all(self, now: datetime) -> list[Flag]:
+        """Return every flag that holds."""
+        return [flag for flag in self.flags.values() if flag.holds(now)]
+
+
+@dataclass(slots=True)
+class MemoryMemories:
+    """What the monitors of one EC-VM remember, without files."""
+
+    clock: VirtualClock
+    kept: dict[tuple[str, str], Memory] = field(default_factory=dict)
+
+    def load(self, kind: str, name: str) -> Memory:
+        """Return a monitor's memory."""
+        memory = self.kept.get((kind, name), Memory())
+        return memory.recalled(self.clock.boot(), self.clock.boottime())
+
+    def save(self, kind: str, name: str, memory: Memory) -> None:
+        """Keep a monitor's memory."""
+        self.kept[kind, name] = memory
+
+
+class Desk:
+    """One EC-VM in virtual time: its room, its log, what it alerted and remembers."""
+
+    def __init__(
+        self, world: World, node: str, ecx: Ecx | None = None, config: Config | None = None, *, dry: bool = False
+    ) -> None:
+        self.world = world
+        self.node = node
+        self._ecx = ecx
+        self.clock = VirtualClock(world)
+        self.hosts = VirtualHosts(world, node, TARGET, self.clock)
+        self.locks = MemoryLocks()
+        self.flags = MemoryFlags()
+        self.memories = MemoryMemories(self.clock)
+        self.alerts: list[tuple[Level, str]] = []
+        self.commands: list[list[str]] = []
+        self.log = io.StringIO()
+        own, peer = sorted(_NODES, key=lambda one: one.name != node)
+        self.room = Room(
+            config=config or make_config(world),
+            pair=Pair(own, peer),
+            hosts=self.hosts,
+            clock=self.clock,
+            log=open_log(self.clock, node, form=LogFormat.TEXT, verbose=True, stream=self.log),
+            alert=lambda level, text: self.alerts.append((level, text)),
+            locks=self.locks,
+            maintenance=self.flags,
+            run=self._run,
+            dry=dry,
+        )
+
+    def break_clpstat(self) -> None:
+        """Have clpstat fail from now on."""
+        self._ecx = None
+
+    def requests(self, side: Side) -> int:
+        """Return how many requests were sent to a host."""
+        return sum(1 for one, _ in self.hosts.requests if one is side)
+
+    def _run(self, command: Sequence[str], seconds: float) -> Completed:
+        """Run what the lab has of ECX's commands."""
+        del seconds
+        self.commands.append(list(command))
+        match command[0]:
+            case "clpstat" if self._ecx is not None:
+                return Completed(0, clpstat.render(self._ecx, self.node, long=True).encode(), b"")
+            case "clpcl" if self._ecx is not None:
+                return Completed(self._ecx.start_service(command[-1]), b"", b"")
+            case "ping":
+                other = next(node for node in _NODES if node.address == command[-1])
+                return Completed(0 if self.world.ping_answers(self.node, other.name) else 1, b"", b"")
+        raise LocalError(f"the command {command[0]} is not there")
