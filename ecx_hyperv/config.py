@@ -28,7 +28,7 @@ _COMMAND_SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class ValueRule:
     """What a text must be beyond being one."""
 
     expected: str
@@ -50,10 +50,12 @@ def _is_name(text: str) -> bool:
 
 
 Text = Annotated[str, Meta(min_length=1)]
-Name = Annotated[Text, Rule("a name without * ? [ ] `, control characters and outer blanks", _is_name)]
-Address = Annotated[Text, Rule("an IP address", is_address)]
-Folder = Annotated[Text, Rule("an absolute path (ECX may run without HOME)", lambda text: text.startswith("/"))]
-Command = Annotated[Text, Rule("a path of letters, digits and +/=:.\\~- (write PROGRA~1)", _COMMAND_SAFE.issuperset)]
+Name = Annotated[Text, ValueRule("a name without * ? [ ] `, control characters and outer blanks", _is_name)]
+Address = Annotated[Text, ValueRule("an IP address", is_address)]
+Folder = Annotated[Text, ValueRule("an absolute path (ECX may run without HOME)", lambda text: text.startswith("/"))]
+Command = Annotated[
+    Text, ValueRule("a path of letters, digits and +/=:.\\~- (write PROGRA~1)", _COMMAND_SAFE.issuperset)
+]
 # A day: TOML has an inf, and no command may last for ever.
 Seconds = Annotated[float, Meta(ge=0, le=86400)]
 Positive = Annotated[float, Meta(gt=0, le=86400)]
@@ -74,18 +76,18 @@ class Unknown(Enum):
     FAILED = "failed"
 
 
-class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ConfigSection(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A table of the file."""
 
 
-class Cluster(Section, frozen=True, kw_only=True):
+class ClusterSettings(ConfigSection, frozen=True, kw_only=True):
     """What both hosts share: the Shared Volume, and the iSCSI target's floating address."""
 
     csv: Name
     iscsi_target: Address
 
 
-class Ssh(Section, frozen=True, kw_only=True):
+class Ssh(ConfigSection, frozen=True, kw_only=True):
     """How the hosts are logged in to."""
 
     user: Text
@@ -96,14 +98,14 @@ class Ssh(Section, frozen=True, kw_only=True):
     powershell: Command = r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe"
 
 
-class Paths(Section, frozen=True, kw_only=True):
+class Paths(ConfigSection, frozen=True, kw_only=True):
     """Where this EC-VM keeps what must last, and its locks."""
 
     state: Folder = "/var/lib/ecx-hyperv"
     run: Folder = "/run/ecx-hyperv"
 
 
-class Timing(Section, frozen=True, kw_only=True):
+class Timing(ConfigSection, frozen=True, kw_only=True):
     """How long things may take, in seconds; each is explained in config/config.toml."""
 
     interval: Positive = 2
@@ -126,14 +128,14 @@ class Timing(Section, frozen=True, kw_only=True):
     cool_down: Seconds = 300
 
 
-class Monitor(Section, frozen=True, kw_only=True):
+class MonitorSettings(ConfigSection, frozen=True, kw_only=True):
     """What the monitors make of doubtful cases."""
 
     unknown: Unknown = Unknown.HEALTHY
     heartbeat: bool = False
 
 
-class Node(Section, frozen=True, kw_only=True):
+class Node(ConfigSection, frozen=True, kw_only=True):
     """One EC-VM and the host that it runs on."""
 
     name: Name
@@ -142,7 +144,7 @@ class Node(Section, frozen=True, kw_only=True):
     host: Text
 
 
-class Vm(Section, frozen=True, kw_only=True):
+class ProtectedVm(ConfigSection, frozen=True, kw_only=True):
     """One protected VM; `csv` where it is on another volume, `resource` where ECX's resource is not exec-NAME."""
 
     name: Name
@@ -150,23 +152,23 @@ class Vm(Section, frozen=True, kw_only=True):
     resource: Text | None = None
 
 
-class Config(Section, frozen=True, kw_only=True):
+class Config(ConfigSection, frozen=True, kw_only=True):
     """The whole file."""
 
-    cluster: Cluster
+    cluster: ClusterSettings
     ssh: Ssh
     paths: Paths = Paths()
     timing: Timing = Timing()
-    monitor: Monitor = Monitor()
+    monitor: MonitorSettings = MonitorSettings()
     node: tuple[Node, ...]
-    vm: tuple[Vm, ...] = ()
+    vm: tuple[ProtectedVm, ...] = ()
 
     def csv_of(self, vm: str) -> str | None:
         """Return the Shared Volume that the file places a VM on; None for a VM that is not in it."""
         found = self.find_vm(vm)
         return None if found is None else found.csv or self.cluster.csv
 
-    def find_vm(self, name: str) -> Vm | None:
+    def find_vm(self, name: str) -> ProtectedVm | None:
         """Return the VM of that name, upper and lower case alike."""
         return next((vm for vm in self.vm if vm.name.casefold() == name.casefold()), None)
 
@@ -245,7 +247,7 @@ def _keep(last: Path, text: str) -> None:
     atomic.replace(last, text.encode(), 0o640)
 
 
-_S = TypeVar("_S", bound=Section)
+_S = TypeVar("_S", bound=ConfigSection)
 
 
 def _convert(table: Mapping[str, Any], kind: type[_S], where: str, file: str, mistakes: list[Mistake]) -> _S | None:
@@ -264,9 +266,9 @@ def _convert(table: Mapping[str, Any], kind: type[_S], where: str, file: str, mi
 
 
 def _value(value: Any, kind: Any, where: str, file: str, mistakes: list[Mistake]) -> Any:
-    if isinstance(kind, type) and issubclass(kind, Section) and isinstance(value, dict):
+    if isinstance(kind, type) and issubclass(kind, ConfigSection) and isinstance(value, dict):
         return _convert(value, kind, f"{where}.", file, mistakes)
-    if kind in (tuple[Node, ...], tuple[Vm, ...]) and isinstance(value, list):
+    if kind in (tuple[Node, ...], tuple[ProtectedVm, ...]) and isinstance(value, list):
         item = kind.__args__[0]
         return tuple(_value(one, item, f"{where}[{n}]", file, mistakes) for n, one in enumerate(value, 1))
     try:
@@ -280,9 +282,9 @@ def _value(value: Any, kind: Any, where: str, file: str, mistakes: list[Mistake]
     return converted
 
 
-def _rules(kind: Any) -> list[Rule]:
+def _rules(kind: Any) -> list[ValueRule]:
     parts = (kind, *get_args(kind))
-    return [extra for part in parts for extra in getattr(part, "__metadata__", ()) if isinstance(extra, Rule)]
+    return [extra for part in parts for extra in getattr(part, "__metadata__", ()) if isinstance(extra, ValueRule)]
 
 
 def _expected(kind: Any, error: msgspec.ValidationError) -> str:

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from ecx_hyperv.check.catalogue import Area, names_of
-from ecx_hyperv.check.context import Scene
+from ecx_hyperv.check.context import CheckContext
 from ecx_hyperv.check.host_facts import HostFacts
 from ecx_hyperv.check.outcome import (
     Finding,
-    Untold,
+    Unavailable,
     cannot_tell,
     is_so,
     judged,
@@ -19,7 +19,7 @@ from ecx_hyperv.check.outcome import (
     words,
     wrong,
 )
-from ecx_hyperv.check.rows import Cluster, Network, Volume
+from ecx_hyperv.check.rows import ClusterProperties, Network, SharedVolume
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.desired.quoting import literal
 from ecx_hyperv.setup.host import QUARANTINE, RESILIENCY_S
@@ -29,55 +29,57 @@ _T = TypeVar("_T")
 _CARRIES = ("Cluster", "ClusterAndClient", "1", "3")
 
 
-def judge_cluster(scene: Scene) -> Iterator[Finding]:
+def judge_cluster(context: CheckContext) -> Iterator[Finding]:
     """Judge the cluster; nobody can tell where no host answers."""
-    if not scene.told():
+    if not context.told():
         for name in names_of(Area.CLUSTER):
-            yield cannot_tell(name, "cluster", Untold(why="no host answers"))
+            yield cannot_tell(name, "cluster", Unavailable(why="no host answers"))
         return
-    host = scene.place(_teller(scene))
-    cluster = _first(scene, lambda facts: facts.cluster)
-    networks = _first(scene, lambda facts: facts.networks)
+    host = context.place(_teller(context))
+    cluster = _first(context, lambda facts: facts.cluster)
+    networks = _first(context, lambda facts: facts.networks)
     yield judged("resiliency", "cluster", cluster, lambda said: _resiliency(host, said))
     yield judged("quarantine", "cluster", cluster, lambda said: _quarantine(host, said))
-    yield judged("cluster-networks", "cluster", networks, lambda said: _networks(scene, host, said))
+    yield judged("cluster-networks", "cluster", networks, lambda said: _networks(context, host, said))
     yield judged("networks-up", "cluster", networks, _networks_up)
-    yield judged("migration-networks", "cluster", networks, lambda said: _migration(scene, host, said))
+    yield judged("migration-networks", "cluster", networks, lambda said: _migration(context, host, said))
     yield judged(
-        "quorum", "cluster", _first(scene, lambda facts: facts.quorum), lambda said: _quorum(scene, host, said)
+        "quorum", "cluster", _first(context, lambda facts: facts.quorum), lambda said: _quorum(context, host, said)
     )
-    yield from _volumes(scene, host)
+    yield from _volumes(context, host)
 
 
-def _teller(scene: Scene) -> Side:
-    told = scene.told()
+def _teller(context: CheckContext) -> Side:
+    told = context.told()
     return next((side for side, facts in told.items() if isinstance(facts.nodes, tuple)), next(iter(told)))
 
 
-def _first(scene: Scene, part: Callable[[HostFacts], _T | Untold]) -> _T | Untold:
-    told = scene.told()
-    facts = [part(told[side]) for side in sorted(told, key=lambda side: side is not _teller(scene))]
-    return next((one for one in facts if not isinstance(one, Untold)), facts[0])
+def _first(context: CheckContext, part: Callable[[HostFacts], _T | Unavailable]) -> _T | Unavailable:
+    told = context.told()
+    facts = [part(told[side]) for side in sorted(told, key=lambda side: side is not _teller(context))]
+    return next((one for one in facts if not isinstance(one, Unavailable)), facts[0])
 
 
-def _resiliency(host: str, said: Cluster) -> Finding:
+def _resiliency(host: str, said: ClusterProperties) -> Finding:
     return _setting("resiliency", host, "ResiliencyDefaultPeriod", said.resiliency, RESILIENCY_S)
 
 
-def _quarantine(host: str, said: Cluster) -> Finding:
+def _quarantine(host: str, said: ClusterProperties) -> Finding:
     return _setting("quarantine", host, "QuarantineThreshold", said.quarantine, QUARANTINE)
 
 
 def _setting(name: str, host: str, key: str, value: int | None, wanted: int) -> Finding:
     if value is None:
-        return cannot_tell(name, "cluster", Untold(why=f"the cluster shows no {key}; it is older than Windows 2016?"))
+        return cannot_tell(
+            name, "cluster", Unavailable(why=f"the cluster shows no {key}; it is older than Windows 2016?")
+        )
     remedy = on_host(host, f"(Get-Cluster).{key} = {wanted}")
     return is_so(name, "cluster", f"{key} {value}", so=value >= wanted, expected=str(wanted), remedy=remedy)
 
 
-def _storage(scene: Scene, networks: tuple[Network, ...]) -> Network | None:
+def _storage(context: CheckContext, networks: tuple[Network, ...]) -> Network | None:
     """Return the network that the iSCSI target is on."""
-    target = ipaddress.ip_address(scene.config.cluster.iscsi_target)
+    target = ipaddress.ip_address(context.config.cluster.iscsi_target)
     for network in networks:
         try:
             if target in ipaddress.ip_network(f"{network.address}/{network.mask}", strict=False):
@@ -87,8 +89,8 @@ def _storage(scene: Scene, networks: tuple[Network, ...]) -> Network | None:
     return None
 
 
-def _networks(scene: Scene, host: str, networks: tuple[Network, ...]) -> Finding:
-    storage = _storage(scene, networks)
+def _networks(context: CheckContext, host: str, networks: tuple[Network, ...]) -> Finding:
+    storage = _storage(context, networks)
     carrying = [one.name for one in networks if one.role in _CARRIES]
     seen = f"heartbeats on {', '.join(carrying) or 'none'}"
     if storage is not None and storage.role in _CARRIES:
@@ -115,12 +117,12 @@ def _networks_up(networks: tuple[Network, ...]) -> Finding:
     )
 
 
-def _migration(scene: Scene, host: str, networks: tuple[Network, ...]) -> Finding:
-    barred = _first(scene, lambda facts: facts.barred)
-    if isinstance(barred, Untold):
+def _migration(context: CheckContext, host: str, networks: tuple[Network, ...]) -> Finding:
+    barred = _first(context, lambda facts: facts.barred)
+    if isinstance(barred, Unavailable):
         remedy = barred.remedy or words("ecx-hyperv setup host --migration-network ADDRESS; run its scripts")
-        return cannot_tell("migration-networks", "cluster", Untold(why=barred.why, remedy=remedy))
-    storage = _storage(scene, networks)
+        return cannot_tell("migration-networks", "cluster", Unavailable(why=barred.why, remedy=remedy))
+    storage = _storage(context, networks)
     used = [one for one in networks if one.id.strip("{}").casefold() not in barred]
     seen = f"on {', '.join(one.name for one in used) or 'no network'}"
     if used and storage not in used:
@@ -137,28 +139,28 @@ def _migration(scene: Scene, host: str, networks: tuple[Network, ...]) -> Findin
     return wrong("migration-networks", "cluster", seen, expected, on_host(host, line))
 
 
-def _quorum(scene: Scene, host: str, said: tuple[str, str]) -> Finding:
+def _quorum(context: CheckContext, host: str, said: tuple[str, str]) -> Finding:
     name, state = said
     if not name:
         remedy = words(f"ecx-hyperv setup host --witness DISK, a disk on a third machine; run its script on {host}")
         return wrong("quorum", "cluster", "no witness", "a witness", remedy)
-    if name.casefold() in {volume.casefold() for volume in _configured(scene)}:
+    if name.casefold() in {volume.casefold() for volume in _configured(context)}:
         remedy = words(f"ecx-hyperv setup host --witness DISK, one that the EC-VMs do not serve; its script on {host}")
         return wrong("quorum", "cluster", f"{name}, the mirrored disk itself", "a disk on a third machine", remedy)
     remedy = on_host(host, f"Start-ClusterResource -Name {literal(name)}")
     return is_so("quorum", "cluster", f"{name} {state}", so=state == "Online", expected="Online", remedy=remedy)
 
 
-def _configured(scene: Scene) -> list[str]:
-    found = [scene.config.cluster.csv, *(vm.csv for vm in scene.config.vm if vm.csv)]
+def _configured(context: CheckContext) -> list[str]:
+    found = [context.config.cluster.csv, *(vm.csv for vm in context.config.vm if vm.csv)]
     return list(dict.fromkeys(found))
 
 
-def _volumes(scene: Scene, host: str) -> Iterator[Finding]:
-    volumes = _first(scene, lambda facts: facts.volumes)
-    access = _first(scene, lambda facts: facts.volume_access)
-    for name in _configured(scene):
-        if isinstance(volumes, Untold):
+def _volumes(context: CheckContext, host: str) -> Iterator[Finding]:
+    volumes = _first(context, lambda facts: facts.volumes)
+    access = _first(context, lambda facts: facts.volume_access)
+    for name in _configured(context):
+        if isinstance(volumes, Unavailable):
             yield cannot_tell("csv", name, volumes)
             yield cannot_tell("csv-access", name, volumes)
             continue
@@ -167,13 +169,13 @@ def _volumes(scene: Scene, host: str) -> Iterator[Finding]:
             known = ", ".join(one.name for one in volumes) or "none"
             remedy = words("correct [cluster] csv, or add the disk: Add-ClusterSharedVolume")
             yield wrong("csv", name, f"no Shared Volume of that name; there: {known}", "Online", remedy)
-        elif found.state == "Online" or scene.group_runs is not False:
+        elif found.state == "Online" or context.group_runs is not False:
             yield _volume(host, found)
         if found is not None and found.state == "Online":
             yield judged("csv-access", name, access, lambda rows, name=name: _access(name, rows))  # type: ignore[misc]
 
 
-def _volume(host: str, found: Volume) -> Finding:
+def _volume(host: str, found: SharedVolume) -> Finding:
     remedy = on_host(host, f"Start-ClusterResource -Name {literal(found.name)}")
     return is_so("csv", found.name, found.state, so=found.state == "Online", expected="Online", remedy=remedy)
 

@@ -12,7 +12,7 @@ from ecx_hyperv.host.observe import is_same_host
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class CheckContext:
     """Both hosts as they answered, or why not.
 
     `group_runs` is whether ECX has the failover group online anywhere, None where that is not known: without it no VM

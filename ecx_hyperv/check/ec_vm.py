@@ -11,7 +11,7 @@ from ecx_hyperv.check.outcome import (
     Finding,
     Outcome,
     Remedy,
-    Untold,
+    Unavailable,
     cannot_tell,
     here,
     is_so,
@@ -35,10 +35,10 @@ _RULE = here("ecx-hyperv setup iscsi --disk DEVICE")
 
 
 def judge_ec_vm(
-    facts: LinuxFacts, config: Config, pair: Pair, flags: Sequence[Flag] | Untold, initiators: Sequence[str]
+    facts: LinuxFacts, config: Config, pair: Pair, flags: Sequence[Flag] | Unavailable, initiators: Sequence[str]
 ) -> Iterator[Finding]:
     """Judge this EC-VM; `initiators` are those of the hosts, as far as they are known."""
-    place = pair.own.name
+    place = pair.local.name
     yield judged("ecx-installed", place, facts.ecx_version, lambda version: _installed(place, version, facts))
     yield judged("node-name", place, facts.servers, lambda servers: _node_name(pair, servers))
     yield judged("node-address", place, facts.addresses, lambda found: _address(pair, found))
@@ -68,15 +68,15 @@ def _installed(place: str, version: str, facts: LinuxFacts) -> Finding:
     )
 
 
-def _node_name(pair: Pair, servers: clpstat.Status) -> Finding:
-    own, peer = servers.find(pair.own.name), servers.find(pair.peer.name)
-    known = ", ".join(f"{'*' if one.is_own else ''}{one.name}" for one in servers.servers)
+def _node_name(pair: Pair, servers: clpstat.Clpstat) -> Finding:
+    local, peer = servers.find(pair.local.name), servers.find(pair.peer.name)
+    known = ", ".join(f"{'*' if one.is_local else ''}{one.name}" for one in servers.servers)
     return is_so(
         "node-name",
-        pair.own.name,
+        pair.local.name,
         f"clpstat: {known}",
-        so=own is not None and own.is_own and peer is not None and not peer.is_own,
-        expected=f"*{pair.own.name}, {pair.peer.name}",
+        so=local is not None and local.is_local and peer is not None and not peer.is_local,
+        expected=f"*{pair.local.name}, {pair.peer.name}",
         remedy=words("write both names under [[node]] as clpstat shows them; * marks this EC-VM"),
     )
 
@@ -86,11 +86,11 @@ def _address(pair: Pair, found: frozenset[str]) -> Finding:
     seen = ", ".join(str(one) for one in sorted(local, key=str) if not one.is_loopback or len(local) == 1)
     return is_so(
         "node-address",
-        pair.own.name,
+        pair.local.name,
         seen or "no address",
-        so=ipaddress.ip_address(pair.own.address) in local,
-        expected=pair.own.address,
-        remedy=words(f"correct address in the [[node]] of {pair.own.name}, or this EC-VM's network"),
+        so=ipaddress.ip_address(pair.local.address) in local,
+        expected=pair.local.address,
+        remedy=words(f"correct address in the [[node]] of {pair.local.name}, or this EC-VM's network"),
     )
 
 
@@ -160,10 +160,10 @@ def _protections(place: str, facts: LinuxFacts) -> Iterator[Finding]:
     yield judged("target-service", place, facts.target_service, lambda state: _service(place, state))
 
 
-def _firewall(place: str, state: str, rules: str | Untold) -> Finding:
+def _firewall(place: str, state: str, rules: str | Unavailable) -> Finding:
     if state.splitlines()[-1:] != ["active"]:
         return ok("firewalld", place, "off, as in NEC's guide; the program does not need it off")
-    if isinstance(rules, Untold):
+    if isinstance(rules, Unavailable):
         return cannot_tell("firewalld", place, rules)
     line = "firewall-cmd --permanent --add-service=iscsi-target && clpfwctrl.sh --add && firewall-cmd --reload"
     return is_so(
@@ -247,7 +247,7 @@ def _disk(place: str, facts: LinuxFacts) -> Iterator[Finding]:
 
 
 def _is_active(place: str, facts: LinuxFacts) -> bool:
-    return not isinstance(facts.servers, Untold) and any(one.current == place for one in facts.servers.groups)
+    return not isinstance(facts.servers, Unavailable) and any(one.current == place for one in facts.servers.groups)
 
 
 def _is_made(device: str, made: set[str]) -> bool:
@@ -263,10 +263,10 @@ def serve(initiators: Sequence[str]) -> Remedy:
 
 def _target(place: str, facts: LinuxFacts, remedy: Remedy) -> Iterator[Finding]:
     served = facts.disk.served
-    if isinstance(facts.saved, Untold):
+    if isinstance(facts.saved, Unavailable):
         yield wrong("target-backstore", place, facts.saved.why, served, remedy)
         for name in ("target-lun", "target-acl"):
-            yield cannot_tell(name, place, Untold(why="see target-backstore"))
+            yield cannot_tell(name, place, Unavailable(why="see target-backstore"))
         return
     yield judged("target-backstore", place, facts.saved, lambda saved: _backstore(place, saved, served, remedy))
     yield judged("target-lun", place, facts.saved, lambda saved: _lun(place, saved, remedy))

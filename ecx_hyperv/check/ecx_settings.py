@@ -4,10 +4,10 @@ import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ecx_hyperv.check.outcome import Finding, Remedy, Untold, cannot_tell, here, is_so, ok, words, wrong
+from ecx_hyperv.check.outcome import Finding, Remedy, Unavailable, cannot_tell, here, is_so, ok, words, wrong
 from ecx_hyperv.config import Config
-from ecx_hyperv.desired.clpconf import ClpConf, Monitor, Resource
-from ecx_hyperv.desired.ecx import Deviation, Expected, Section, compare, expected, find, names_in
+from ecx_hyperv.desired.clpconf import ClpConf, ConfiguredMonitor, ConfiguredResource
+from ecx_hyperv.desired.ecx import ConfSection, Deviation, Expected, compare, expected, find, names_in
 from ecx_hyperv.desired.scripts import are_elsewhere
 from ecx_hyperv.ecx.environment import Pair
 from ecx_hyperv.errors import UsageError
@@ -48,17 +48,23 @@ _CHECKS: Mapping[str, Mapping[str, str]] = {
 _WATCH = {"": "ecx-watch"}
 
 
-def judge_ecx(conf: ClpConf | Untold, config: Config, pair: Pair, scripts: Mapping[str, bool]) -> Iterator[Finding]:
+def judge_ecx(
+    conf: ClpConf | Unavailable, config: Config, pair: Pair, scripts: Mapping[str, bool]
+) -> Iterator[Finding]:
     """Judge clp.conf; `scripts` tells for each resource and monitor whether the program's scripts are in place."""
-    if isinstance(conf, Untold):
-        yield wrong("ecx-conf", pair.own.name, conf.why, "a clp.conf that can be read", conf.remedy or words("see ECX"))
+    if isinstance(conf, Unavailable):
+        yield wrong(
+            "ecx-conf", pair.local.name, conf.why, "a clp.conf that can be read", conf.remedy or words("see ECX")
+        )
         return
     try:
         wanted = expected(config, names_in(conf, config))
     except UsageError as error:
-        yield wrong("ecx-conf", pair.own.name, error.what, error.seen, words(error.remedy))
+        yield wrong("ecx-conf", pair.local.name, error.what, error.seen, words(error.remedy))
         return
-    yield ok("ecx-conf", pair.own.name, f"cluster {conf.cluster}, {conf.encoding}, of ECX {conf.version or 'unknown'}")
+    yield ok(
+        "ecx-conf", pair.local.name, f"cluster {conf.cluster}, {conf.encoding}, of ECX {conf.version or 'unknown'}"
+    )
     yield _server(conf, pair)
     for one in wanted:
         yield from _object(conf, one, scripts)
@@ -68,16 +74,16 @@ def _server(conf: ClpConf, pair: Pair) -> Finding:
     found = {server.name: server for server in conf.servers}
     strange = [
         node.name
-        for node in (pair.own, pair.peer)
+        for node in (pair.local, pair.peer)
         if node.name not in found or not any(is_same_address(one, node.address) for one in found[node.name].addresses)
     ]
     seen = "; ".join(f"{server.name}: {', '.join(server.addresses)}" for server in found.values())
     return is_so(
         "ecx-server",
-        pair.own.name,
+        pair.local.name,
         seen or "no server",
         so=not strange,
-        expected="; ".join(f"{node.name}: {node.address}" for node in (pair.own, pair.peer)),
+        expected="; ".join(f"{node.name}: {node.address}" for node in (pair.local, pair.peer)),
         remedy=words(f"correct [[node]] {', '.join(strange)} to what ECX has, or ECX's servers"),
     )
 
@@ -93,7 +99,7 @@ def _object(conf: ClpConf, wanted: Expected, scripts: Mapping[str, bool]) -> Ite
     yield _finding("ecx-object", wanted, missing, found, conf.file)
     if missing:
         for name in dict.fromkeys(_name(table, one.path) for one in wanted.parameters):
-            yield cannot_tell(name, wanted.name, Untold(why="see ecx-object"))
+            yield cannot_tell(name, wanted.name, Unavailable(why="see ecx-object"))
         return
     by_name: dict[str, list[Deviation]] = {_name(table, one.path): [] for one in wanted.parameters}
     if wanted.depends:
@@ -111,7 +117,11 @@ def _name(table: Mapping[str, str], path: str) -> str:
 
 
 def _finding(
-    name: str, wanted: Expected, different: list[Deviation], found: Resource | Monitor | None, file: str
+    name: str,
+    wanted: Expected,
+    different: list[Deviation],
+    found: ConfiguredResource | ConfiguredMonitor | None,
+    file: str,
 ) -> Finding:
     if not different:
         return ok(name, wanted.name, _seen(name, wanted, found))
@@ -126,7 +136,7 @@ def _setup(file: str) -> Remedy:
     )
 
 
-def _seen(name: str, wanted: Expected, found: Resource | Monitor | None) -> str:
+def _seen(name: str, wanted: Expected, found: ConfiguredResource | ConfiguredMonitor | None) -> str:
     """Show the values that were found right."""
     if found is None or name in ("ecx-object", "ecx-watch"):
         return f"{wanted.section.value} of type {wanted.type}"
@@ -138,9 +148,9 @@ def _seen(name: str, wanted: Expected, found: Resource | Monitor | None) -> str:
     return ", ".join(f"{path} {value}" for path, value in parts)
 
 
-def read_scripts(root: Path, source: Path | None, conf: ClpConf | Untold, config: Config) -> dict[str, bool]:
+def read_scripts(root: Path, source: Path | None, conf: ClpConf | Unavailable, config: Config) -> dict[str, bool]:
     """Tell for each resource and monitor whether ECX has the program's own scripts for it; those of `source`."""
-    if source is None or isinstance(conf, Untold):
+    if source is None or isinstance(conf, Unavailable):
         return {}
     try:
         wanted = expected(config, names_in(conf, config))
@@ -163,7 +173,7 @@ def _is_same(source: Path, placed: Path) -> bool:
 def _folder(root: Path, conf: ClpConf, wanted: Expected) -> Path:
     """Return the folder in which ECX keeps the scripts of a resource or monitor."""
     scripts = root / "opt/nec/clusterpro/scripts"
-    if wanted.section is Section.MONITOR:
+    if wanted.section is ConfSection.MONITOR:
         return scripts / "monitor.s" / wanted.name
     resource = conf.find_resource(wanted.name)
     return scripts / (resource.group if resource and resource.group else "failover1") / wanted.name

@@ -4,8 +4,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ecx_hyperv.check.outcome import Untold, words
-from ecx_hyperv.check.rows import Cluster, GroupSettings, Network, Service, Services, Session, VmSettings, Volume
+from ecx_hyperv.check.outcome import Unavailable, words
+from ecx_hyperv.check.rows import (
+    ClusterProperties,
+    GroupSettings,
+    IscsiSession,
+    Network,
+    Service,
+    Services,
+    SharedVolume,
+    VmSettings,
+)
 from ecx_hyperv.host import cmdlets, setting_calls
 from ecx_hyperv.host.wire import Call, Hello, RemoteError, Reply, Request, Result, text, texts
 
@@ -19,32 +28,32 @@ MODULES = ("FailoverClusters", "Hyper-V", "iSCSI")
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """Everything that one host said; an Untold stands in place of what it would not say.
+    """Everything that one host said; an Unavailable stands in place of what it would not say.
 
     `vms` and `services_of` are by casefolded name, None for a VM that this host does not know; `denied` names the
     cmdlets that the login may not run, `missing` the modules that are not there.
     """
 
     hello: Hello
-    nodes: tuple[tuple[str, str, frozenset[str]], ...] | Untold
-    cluster: Cluster | Untold
-    groups: tuple[GroupSettings, ...] | Untold
-    configurations: Mapping[str, str] | Untold
-    volumes: tuple[Volume, ...] | Untold
-    volume_access: tuple[tuple[str, str, str], ...] | Untold
-    networks: tuple[Network, ...] | Untold
-    barred: tuple[str, ...] | Untold
-    quorum: tuple[str, str] | Untold
-    migration: tuple[bool, int] | Untold
-    portals: tuple[str, ...] | Untold
-    connections: tuple[str, ...] | Untold
-    sessions: tuple[Session, ...] | Untold
-    services: tuple[Service, ...] | Untold
-    sshd_config: tuple[str, ...] | Untold
-    keys_sddl: str | Untold
-    vms: Mapping[str, VmSettings | Untold | None]
-    services_of: Mapping[str, Services | Untold | None]
-    volumes_of: Mapping[str, tuple[str, ...] | Untold]
+    nodes: tuple[tuple[str, str, frozenset[str]], ...] | Unavailable
+    cluster: ClusterProperties | Unavailable
+    groups: tuple[GroupSettings, ...] | Unavailable
+    configurations: Mapping[str, str] | Unavailable
+    volumes: tuple[SharedVolume, ...] | Unavailable
+    volume_access: tuple[tuple[str, str, str], ...] | Unavailable
+    networks: tuple[Network, ...] | Unavailable
+    barred: tuple[str, ...] | Unavailable
+    quorum: tuple[str, str] | Unavailable
+    migration: tuple[bool, int] | Unavailable
+    portals: tuple[str, ...] | Unavailable
+    connections: tuple[str, ...] | Unavailable
+    sessions: tuple[IscsiSession, ...] | Unavailable
+    services: tuple[Service, ...] | Unavailable
+    sshd_config: tuple[str, ...] | Unavailable
+    keys_sddl: str | Unavailable
+    vms: Mapping[str, VmSettings | Unavailable | None]
+    services_of: Mapping[str, Services | Unavailable | None]
+    volumes_of: Mapping[str, tuple[str, ...] | Unavailable]
     modules: Mapping[str, float]
     denied: tuple[str, ...]
     missing: tuple[str, ...]
@@ -93,7 +102,7 @@ def read(calls: Mapping[str, Call], hello: Hello, reply: Reply) -> HostFacts:
         cluster=read.one("cluster", _cluster),
         groups=read.rows("groups", _group),
         configurations=read.all("configurations", _configurations),
-        volumes=read.rows("volumes", lambda row: Volume(text(row, "Name"), text(row, "Id"), text(row, "State"))),
+        volumes=read.rows("volumes", lambda row: SharedVolume(text(row, "Name"), text(row, "Id"), text(row, "State"))),
         volume_access=read.rows(
             "volume_access", lambda row: (text(row, "Name"), text(row, "Node"), text(row, "StateInfo"))
         ),
@@ -118,7 +127,7 @@ def read(calls: Mapping[str, Call], hello: Hello, reply: Reply) -> HostFacts:
     )
 
 
-NOT_SHOWN = Untold(why="the host does not show it")
+NOT_SHOWN = Unavailable(why="the host does not show it")
 
 
 class _Reader:
@@ -131,19 +140,19 @@ class _Reader:
     def names(self, beginning: str) -> list[str]:
         return [key.removeprefix(beginning) for key in self._calls if key.startswith(beginning)]
 
-    def all(self, key: str, make: Callable[[Sequence[Mapping[str, Any]]], _T | Untold]) -> _T | Untold:
+    def all(self, key: str, make: Callable[[Sequence[Mapping[str, Any]]], _T | Unavailable]) -> _T | Unavailable:
         result = self._results.get(key.casefold())
         if result is None:
-            return Untold(why="the host did not come to this")
-        return make(result.value) if result.ok else untold(self._calls[key.casefold()], result.error)
+            return Unavailable(why="the host did not come to this")
+        return make(result.value) if result.ok else unavailable(self._calls[key.casefold()], result.error)
 
-    def rows(self, key: str, make: Callable[[Mapping[str, Any]], _T]) -> tuple[_T, ...] | Untold:
+    def rows(self, key: str, make: Callable[[Mapping[str, Any]], _T]) -> tuple[_T, ...] | Unavailable:
         return self.all(key, lambda rows: tuple(make(row) for row in rows))
 
-    def one(self, key: str, make: Callable[[Mapping[str, Any]], _T | Untold]) -> _T | Untold:
+    def one(self, key: str, make: Callable[[Mapping[str, Any]], _T | Unavailable]) -> _T | Unavailable:
         return self.all(key, lambda rows: make(rows[0]) if rows else NOT_SHOWN)
 
-    def maybe(self, key: str, make: Callable[[Sequence[Mapping[str, Any]]], _T]) -> _T | Untold | None:
+    def maybe(self, key: str, make: Callable[[Sequence[Mapping[str, Any]]], _T]) -> _T | Unavailable | None:
         result = self._results.get(key)
         if result is not None and not result.ok and _is_unknown(result.error):
             return None
@@ -162,15 +171,17 @@ class _Reader:
         return tuple(module for cmdlet, module in family.items() if cmdlet in lost)
 
 
-def untold(call: Call, error: RemoteError | None) -> Untold:
+def unavailable(call: Call, error: RemoteError | None) -> Unavailable:
     """Say why a call did not show what it should."""
     if error is None:
-        return Untold(why=f"{call.cmdlet} failed without a reason")
+        return Unavailable(why=f"{call.cmdlet} failed without a reason")
     if error.id == "BadRequest":
-        return Untold(why=f"the agent on the host does not know {call.cmdlet}", remedy=words("use one agent: this one"))
+        return Unavailable(
+            why=f"the agent on the host does not know {call.cmdlet}", remedy=words("use one agent: this one")
+        )
     if _is_denied(error):
-        return Untold(why=f"this login may not run {call.cmdlet}", remedy=words("see the check wire-cmdlets"))
-    return Untold(why=f"{call.cmdlet}: {error}")
+        return Unavailable(why=f"this login may not run {call.cmdlet}", remedy=words("see the check wire-cmdlets"))
+    return Unavailable(why=f"{call.cmdlet}: {error}")
 
 
 def _is_denied(error: RemoteError) -> bool:
@@ -183,8 +194,10 @@ def _is_unknown(error: RemoteError | None) -> bool:
     )
 
 
-def _cluster(row: Mapping[str, Any]) -> Cluster:
-    return Cluster(text(row, "Name"), _number(row, "ResiliencyDefaultPeriod"), _number(row, "QuarantineThreshold"))
+def _cluster(row: Mapping[str, Any]) -> ClusterProperties:
+    return ClusterProperties(
+        text(row, "Name"), _number(row, "ResiliencyDefaultPeriod"), _number(row, "QuarantineThreshold")
+    )
 
 
 def _group(row: Mapping[str, Any]) -> GroupSettings:
@@ -210,14 +223,14 @@ def _barred(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(word.strip().strip("{}").casefold() for word in values if word.strip())
 
 
-def _migration(row: Mapping[str, Any]) -> tuple[bool, int] | Untold:
+def _migration(row: Mapping[str, Any]) -> tuple[bool, int] | Unavailable:
     enabled, most = row.get("VirtualMachineMigrationEnabled"), _number(row, "MaximumVirtualMachineMigrations")
     return NOT_SHOWN if not isinstance(enabled, bool) or most is None else (enabled, most)
 
 
-def _session(row: Mapping[str, Any]) -> Session:
+def _session(row: Mapping[str, Any]) -> IscsiSession:
     connected, persistent = row.get("IsConnected"), row.get("IsPersistent")
-    return Session(
+    return IscsiSession(
         text(row, "TargetNodeAddress"),
         text(row, "InitiatorNodeAddress"),
         connected if isinstance(connected, bool) else None,
@@ -225,7 +238,7 @@ def _session(row: Mapping[str, Any]) -> Session:
     )
 
 
-def _lines(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...] | Untold:
+def _lines(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...] | Unavailable:
     lines = [row.get("PSObject.BaseObject") for row in rows]
     return tuple(map(str, lines)) if all(isinstance(line, str) for line in lines) else NOT_SHOWN
 

@@ -2,11 +2,22 @@
 
 from collections.abc import Iterator
 
-from ecx_hyperv.check.context import Scene
+from ecx_hyperv.check.context import CheckContext
 from ecx_hyperv.check.ec_vm import serve
 from ecx_hyperv.check.host_facts import MODULES, HostFacts
-from ecx_hyperv.check.outcome import Finding, Outcome, Untold, cannot_tell, is_so, judged, ok, on_host, words, wrong
-from ecx_hyperv.check.rows import Session, VmSettings
+from ecx_hyperv.check.outcome import (
+    Finding,
+    Outcome,
+    Unavailable,
+    cannot_tell,
+    is_so,
+    judged,
+    ok,
+    on_host,
+    words,
+    wrong,
+)
+from ecx_hyperv.check.rows import IscsiSession, VmSettings
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.host.observe import is_same_address, is_same_host
 
@@ -18,20 +29,20 @@ _INSTALL = {
 }
 
 
-def judge_host(scene: Scene, side: Side) -> Iterator[Finding]:
+def judge_host(context: CheckContext, side: Side) -> Iterator[Finding]:
     """Judge a host that answered."""
-    facts, place = scene.told()[side], scene.place(side)
-    target = scene.config.cluster.iscsi_target
+    facts, place = context.told()[side], context.place(side)
+    target = context.config.cluster.iscsi_target
     yield _modules(place, facts)
-    yield _node(scene, side)
+    yield _node(context, side)
     yield judged("migration-enabled", place, facts.migration, lambda said: _migration(place, said))
-    yield judged("migration-parallel", place, facts.migration, lambda said: _parallel(scene, place, said))
-    yield _memory(scene, side)
+    yield judged("migration-parallel", place, facts.migration, lambda said: _parallel(context, place, said))
+    yield _memory(context, side)
     yield judged("iscsi-portal", place, facts.portals, lambda portals: _portal(place, portals, target))
-    if scene.group_runs is not False:
+    if context.group_runs is not False:
         yield judged("iscsi-connected", place, facts.connections, lambda found: _connected(place, found, target))
         yield judged("iscsi-persistent", place, facts.sessions, lambda found: _persistent(place, found))
-        yield judged("iscsi-initiator", place, facts.sessions, lambda found: _initiator(scene, place, found))
+        yield judged("iscsi-initiator", place, facts.sessions, lambda found: _initiator(context, place, found))
 
 
 def _modules(place: str, facts: HostFacts) -> Finding:
@@ -42,21 +53,27 @@ def _modules(place: str, facts: HostFacts) -> Finding:
     return ok("modules", place, ", ".join(MODULES))
 
 
-def _node(scene: Scene, side: Side) -> Finding:
-    place = scene.place(side)
-    views = [scene.told()[side], *(facts for other, facts in scene.told().items() if other is not side)]
-    rows = [row for view in views if isinstance(view.nodes, tuple) for row in view.nodes if is_same_host(row[0], place)]
-    own = scene.told()[side].nodes
+def _node(context: CheckContext, side: Side) -> Finding:
+    place = context.place(side)
+    snapshots_by_side = [context.told()[side], *(facts for other, facts in context.told().items() if other is not side)]
+    rows = [
+        row
+        for snapshot in snapshots_by_side
+        if isinstance(snapshot.nodes, tuple)
+        for row in snapshot.nodes
+        if is_same_host(row[0], place)
+    ]
+    from_itself = context.told()[side].nodes
     if not rows:
-        if isinstance(own, Untold):
-            return cannot_tell("node", place, own)
+        if isinstance(from_itself, Unavailable):
+            return cannot_tell("node", place, from_itself)
         return wrong("node", place, "not in the cluster", "Up", words("join it: Add-ClusterNode"))
     name, state, flags = rows[0]
     seen = ", ".join([state, *sorted(flags)])
     if "Quarantined" in flags:
         return wrong("node", place, seen, "Up", on_host(place, f"Start-ClusterNode -Name {name} -ClearQuarantine"))
-    if isinstance(own, Untold):
-        seen += f"; asked itself: {own.why}"
+    if isinstance(from_itself, Unavailable):
+        seen += f"; asked itself: {from_itself.why}"
         return wrong("node", place, seen, "Up", on_host(place, f"Start-ClusterNode -Name {name}"))
     if state == "Paused":
         return wrong("node", place, seen, "Up", on_host(place, f"Resume-ClusterNode -Name {name}"))
@@ -75,12 +92,12 @@ def _migration(place: str, said: tuple[bool, int]) -> Finding:
     )
 
 
-def _parallel(scene: Scene, place: str, said: tuple[bool, int]) -> Finding:
-    wanted = min(2, max(1, len(scene.config.vm)))
+def _parallel(context: CheckContext, place: str, said: tuple[bool, int]) -> Finding:
+    wanted = min(2, max(1, len(context.config.vm)))
     return is_so(
         "migration-parallel",
         place,
-        f"{said[1]} at a time, {len(scene.config.vm)} VMs",
+        f"{said[1]} at a time, {len(context.config.vm)} VMs",
         so=said[1] >= wanted,
         expected=f"at least {wanted}",
         remedy=on_host(place, "Set-VMHost -MaximumVirtualMachineMigrations 2"),
@@ -88,22 +105,22 @@ def _parallel(scene: Scene, place: str, said: tuple[bool, int]) -> Finding:
     )
 
 
-def _memory(scene: Scene, side: Side) -> Finding:
+def _memory(context: CheckContext, side: Side) -> Finding:
     """The VMs that run elsewhere must fit here too."""
-    place, free = scene.place(side), scene.told()[side].hello.free_memory
+    place, free = context.place(side), context.told()[side].hello.free_memory
     if free is None:
-        return cannot_tell("memory", place, Untold(why="the host does not say how much is free"))
-    here_now = _settings(scene, scene.told()[side])
+        return cannot_tell("memory", place, Unavailable(why="the host does not say how much is free"))
+    here_now = _settings(context, context.told()[side])
     elsewhere = {
         name: vm
-        for other, facts in scene.told().items()
+        for other, facts in context.told().items()
         if other is not side
-        for name, vm in _settings(scene, facts).items()
+        for name, vm in _settings(context, facts).items()
     }
     coming = {name: vm.memory for name, vm in elsewhere.items() if name not in here_now}
     unsaid = [name for name, memory in coming.items() if memory is None]
     if unsaid:
-        return cannot_tell("memory", place, Untold(why=f"no host says how much {', '.join(unsaid)} takes"))
+        return cannot_tell("memory", place, Unavailable(why=f"no host says how much {', '.join(unsaid)} takes"))
     needed = sum(memory or 0 for memory in coming.values())
     return is_so(
         "memory",
@@ -115,8 +132,8 @@ def _memory(scene: Scene, side: Side) -> Finding:
     )
 
 
-def _settings(scene: Scene, facts: HostFacts) -> dict[str, VmSettings]:
-    protected = {vm.name.casefold() for vm in scene.config.vm}
+def _settings(context: CheckContext, facts: HostFacts) -> dict[str, VmSettings]:
+    protected = {vm.name.casefold() for vm in context.config.vm}
     return {name: vm for name, vm in facts.vms.items() if isinstance(vm, VmSettings) and name in protected}
 
 
@@ -142,10 +159,10 @@ def _connected(place: str, connections: tuple[str, ...], target: str) -> Finding
     )
 
 
-def _persistent(place: str, sessions: tuple[Session, ...]) -> Finding:
+def _persistent(place: str, sessions: tuple[IscsiSession, ...]) -> Finding:
     if not sessions or any(one.is_persistent is None for one in sessions):
         why = "no session" if not sessions else "the host does not show it"
-        return cannot_tell("iscsi-persistent", place, Untold(why=why))
+        return cannot_tell("iscsi-persistent", place, Unavailable(why=why))
     passing = [one.target for one in sessions if not one.is_persistent]
     return is_so(
         "iscsi-persistent",
@@ -157,17 +174,17 @@ def _persistent(place: str, sessions: tuple[Session, ...]) -> Finding:
     )
 
 
-def _initiator(scene: Scene, place: str, sessions: tuple[Session, ...]) -> Finding:
+def _initiator(context: CheckContext, place: str, sessions: tuple[IscsiSession, ...]) -> Finding:
     names = {one.initiator for one in sessions if one.initiator}
-    if scene.acls is None or len(scene.acls) < 2 or not names:
+    if context.acls is None or len(context.acls) < 2 or not names:
         why = "the host shows no session" if not names else "the target does not let two hosts in: see target-acl"
-        return cannot_tell("iscsi-initiator", place, Untold(why=why))
-    allowed = {one.casefold() for one in scene.acls}
+        return cannot_tell("iscsi-initiator", place, Unavailable(why=why))
+    allowed = {one.casefold() for one in context.acls}
     return is_so(
         "iscsi-initiator",
         place,
         ", ".join(sorted(names)),
         so=any(one.casefold() in allowed for one in names),
-        expected=f"one of {', '.join(scene.acls) or 'none'}",
-        remedy=serve([*scene.acls, *sorted(names)]),
+        expected=f"one of {', '.join(context.acls) or 'none'}",
+        remedy=serve([*context.acls, *sorted(names)]),
     )

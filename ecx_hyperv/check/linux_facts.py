@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ecx_hyperv.check import target
-from ecx_hyperv.check.outcome import Untold, here, words
+from ecx_hyperv.check.outcome import Unavailable, here, words
 from ecx_hyperv.config import Config
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.desired import clpconf
@@ -40,14 +40,14 @@ class System:
         """Return the path of a file of this EC-VM, with or without its leading slash."""
         return self.root / name.lstrip("/")
 
-    def says(self, *command: str) -> str | Untold:
+    def says(self, *command: str) -> str | Unavailable:
         """Return what a command prints, whatever its exit code."""
         try:
             done = self.run(command, min(_COMMAND_S, self.deadline.remaining()))
         except LocalError as error:
-            return Untold(why=error.what)
+            return Unavailable(why=error.what)
         if done.code is None:
-            return Untold(why=f"{command[0]} took too long")
+            return Unavailable(why=f"{command[0]} took too long")
         return done.text.strip()
 
 
@@ -62,33 +62,33 @@ class FileFacts:
 
 @dataclass(frozen=True, slots=True)
 class LinuxFacts:
-    """Everything that this EC-VM said; an Untold stands in place of what it would not say.
+    """Everything that this EC-VM said; an Unavailable stands in place of what it would not say.
 
     `devices` tells for each device that ECX names whether it is there, `symlinks` what udev's rules make.
     """
 
-    firewalld: str | Untold
-    firewall: str | Untold
-    selinux: str | Untold
-    dnf_makecache: str | Untold
-    target_service: str | Untold
-    ecx_version: str | Untold
-    servers: clpstat.Status | Untold
-    addresses: frozenset[str] | Untold
+    firewalld: str | Unavailable
+    firewall: str | Unavailable
+    selinux: str | Unavailable
+    dnf_makecache: str | Unavailable
+    target_service: str | Unavailable
+    ecx_version: str | Unavailable
+    servers: clpstat.Clpstat | Unavailable
+    addresses: frozenset[str] | Unavailable
     symlinks: tuple[str, ...]
     disk: Disk
     devices: dict[str, bool]
-    saved: target.Saved | Untold
+    saved: target.Saved | Unavailable
     key: FileFacts
     known_hosts: FileFacts
     missing_programs: tuple[str, ...]
     folders: dict[str, bool]
-    conf: ClpConf | Untold
+    conf: ClpConf | Unavailable
     os_name: str
 
 
 def read(system: System, config: Config) -> LinuxFacts:
-    """Read everything; what cannot be read is an Untold."""
+    """Read everything; what cannot be read is an Unavailable."""
     conf = _told(lambda: clpconf.read(system.file(str(clpconf.LIVE))))
     disk = disk_of(conf, config)
     return LinuxFacts(
@@ -113,10 +113,10 @@ def read(system: System, config: Config) -> LinuxFacts:
     )
 
 
-def disk_of(conf: ClpConf | Untold, config: Config) -> Disk:
+def disk_of(conf: ClpConf | Unavailable, config: Config) -> Disk:
     """Return the mirror disk's devices, as ECX has them; the usual ones where it says nothing."""
     usual = Disk()
-    md = None if isinstance(conf, Untold) else conf.find_resource(names_in(conf, config).md)
+    md = None if isinstance(conf, Unavailable) else conf.find_resource(names_in(conf, config).md)
     if md is None:
         return usual
     said = md.parameters.get
@@ -127,25 +127,25 @@ def disk_of(conf: ClpConf | Untold, config: Config) -> Disk:
     )
 
 
-def _told(read_it: Callable[[], _T]) -> _T | Untold:
+def _told(read_it: Callable[[], _T]) -> _T | Unavailable:
     try:
         return read_it()
     except EcxHypervError as error:
         why = error.what + (f": {error.seen}" if error.seen else "")
-        return Untold(why=why, remedy=words(error.remedy) if error.remedy else None)
+        return Unavailable(why=why, remedy=words(error.remedy) if error.remedy else None)
 
 
-def _version(system: System) -> str | Untold:
+def _version(system: System) -> str | Unavailable:
     """Return the version of the package that NEC ships; empty where it is not installed."""
     asked: Sequence[tuple[str, ...]] = (
         ("rpm", "-q", "--qf", "%{VERSION}-%{RELEASE}", "expresscls"),
         ("dpkg-query", "-W", "-f", "${Version}", "expresscls"),
     )
-    told = [said for command in asked if not isinstance(said := system.says(*command), Untold)]
+    told = [said for command in asked if not isinstance(said := system.says(*command), Unavailable)]
     versions = [said for said in told if re.match(r"\d+\.\d", said)]
     if versions:
         return versions[0]
-    return "" if told else Untold(why="neither rpm nor dpkg-query is there")
+    return "" if told else Unavailable(why="neither rpm nor dpkg-query is there")
 
 
 def _symlinks(rules: Path) -> tuple[str, ...]:
@@ -160,12 +160,12 @@ def _symlinks(rules: Path) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _saved(system: System) -> target.Saved | Untold:
+def _saved(system: System) -> target.Saved | Unavailable:
     path = system.file(SAVED)
     try:
         return target.parse(path.read_bytes(), f"/{SAVED}")
     except OSError as error:
-        return Untold(
+        return Unavailable(
             why=f"/{SAVED}: {error.strerror}",
             remedy=here("ecx-hyperv setup iscsi --initiator IQN_OF_HOST_1 --initiator IQN_OF_HOST_2"),
         )

@@ -9,7 +9,7 @@ from ecx_hyperv.check.host_facts import NOT_SHOWN, HostFacts
 from ecx_hyperv.check.outcome import (
     Finding,
     Outcome,
-    Untold,
+    Unavailable,
     cannot_tell,
     here,
     is_so,
@@ -48,12 +48,12 @@ def silent(place: str, error: HostError, *, tried: bool) -> Iterator[Finding]:
         yield (
             ok(stage, place, "yes")
             if error.tried
-            else cannot_tell(stage, place, Untold(why=f"the host was not called: see {reached}"))
+            else cannot_tell(stage, place, Unavailable(why=f"the host was not called: see {reached}"))
         )
     seen = error.what.removeprefix(f"{error.host}: ") + (f": {error.seen}" if error.seen else "")
     remedy = _MENDED_BY.get(reached) or words(error.remedy or "see the host")
     yield wrong(reached, place, seen, "that it answers", remedy)
-    reason = Untold(why=f"the host does not answer: see {reached}")
+    reason = Unavailable(why=f"the host does not answer: see {reached}")
     beyond = names_of(Area.LOGIN, Area.HOST, Area.EC_GUEST, *(() if tried else (Area.WIRE,)))
     for name in beyond[beyond.index(reached) + 1 :]:
         yield cannot_tell(name, place, reason)
@@ -90,7 +90,7 @@ def _clock(place: str, facts: HostFacts, asked: tuple[datetime, datetime]) -> Fi
     try:
         there = datetime.fromisoformat(facts.hello.utc or "").astimezone(UTC)
     except ValueError:
-        return cannot_tell("clock", place, Untold(why="the host does not say what time it has"))
+        return cannot_tell("clock", place, Unavailable(why="the host does not say what time it has"))
     before, after = asked
     apart = max((before - there).total_seconds() - 1, (there - after).total_seconds(), 0.0)
     seen = f"{apart:.0f} s apart" if apart else "the same"

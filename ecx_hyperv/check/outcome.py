@@ -51,7 +51,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     means: str = ""
 
 
-class Untold(Struct, frozen=True, kw_only=True):
+class Unavailable(Struct, frozen=True, kw_only=True):
     """A fact that could not be read, and why."""
 
     why: str
@@ -88,14 +88,14 @@ def warning(name: str, place: str, seen: str, expected: str, remedy: Remedy) -> 
     return Finding(name=name, place=place, outcome=Outcome.WARNING, seen=seen, expected=expected, remedy=remedy)
 
 
-def cannot_tell(name: str, place: str, untold: Untold) -> Finding:
+def cannot_tell(name: str, place: str, unavailable: Unavailable) -> Finding:
     """Nobody knows."""
-    return Finding(name=name, place=place, outcome=Outcome.CANNOT_TELL, seen=untold.why, remedy=untold.remedy)
+    return Finding(name=name, place=place, outcome=Outcome.CANNOT_TELL, seen=unavailable.why, remedy=unavailable.remedy)
 
 
-def judged(name: str, place: str, fact: _T | Untold, judge: Callable[[_T], Finding]) -> Finding:
+def judged(name: str, place: str, fact: _T | Unavailable, judge: Callable[[_T], Finding]) -> Finding:
     """Judge a fact, if it was told."""
-    return cannot_tell(name, place, fact) if isinstance(fact, Untold) else judge(fact)
+    return cannot_tell(name, place, fact) if isinstance(fact, Unavailable) else judge(fact)
 
 
 def is_so(

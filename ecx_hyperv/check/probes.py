@@ -26,7 +26,7 @@ _REFUSED = (
 
 
 @dataclass(slots=True)
-class Tried:
+class ProbeResult:
     """What came of the trials on one host; a text says why not, empty is yes, None is not tried."""
 
     handle: str | None = None
@@ -43,7 +43,7 @@ class Tried:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class WireProbe:
     """How one host is tried: its connections, its PowerShell, how long its stdin is left idle."""
 
     connect: Callable[[Deadline], Connection]
@@ -54,9 +54,9 @@ class Trial:
     end_s: float = _END_S
     request_s: float = _REQUEST_S
 
-    def run(self, deadline: Deadline) -> Tried:
+    def run(self, deadline: Deadline) -> ProbeResult:
         """Try everything; raises nothing that a host may cause."""
-        tried = Tried(idle_s=self.idle_s)
+        tried = ProbeResult(idle_s=self.idle_s)
         try:
             connection = self.connect(deadline)
         except HostError as error:
@@ -70,7 +70,7 @@ class Trial:
             connection.close()
         return tried
 
-    def _on(self, connection: Connection, tried: Tried, deadline: Deadline) -> None:
+    def _on(self, connection: Connection, tried: ProbeResult, deadline: Deadline) -> None:
         agent = self._by_handle(connection, tried, deadline)
         deadman = threading.Thread(target=self._deadman, args=(connection, tried, deadline), daemon=True)
         if agent is not None:
@@ -85,7 +85,7 @@ class Trial:
     def _start(self, connection: Connection, way: StdinWay, deadline: Deadline) -> Agent:
         return Agent(connection, self.powershell, way, deadline)
 
-    def _by_handle(self, connection: Connection, tried: Tried, deadline: Deadline) -> Agent | None:
+    def _by_handle(self, connection: Connection, tried: ProbeResult, deadline: Deadline) -> Agent | None:
         began = deadline.clock.monotonic()
         try:
             agent = self._start(connection, StdinWay.HANDLE, deadline)
@@ -97,7 +97,7 @@ class Trial:
         tried.handle, tried.hello_s = "", deadline.clock.monotonic() - began
         return agent
 
-    def _by_input(self, connection: Connection, tried: Tried, deadline: Deadline, *, answers_too: bool) -> None:
+    def _by_input(self, connection: Connection, tried: ProbeResult, deadline: Deadline, *, answers_too: bool) -> None:
         def ask(request: Request) -> Reply:
             began = deadline.clock.monotonic()
             limit = deadline.within(self.request_s)
@@ -117,7 +117,7 @@ class Trial:
         if answers_too:
             _echo_and_refuse(ask, tried)
 
-    def _idle(self, held: "_Held", tried: Tried, deadline: Deadline) -> None:
+    def _idle(self, held: "_Held", tried: ProbeResult, deadline: Deadline) -> None:
         """Leave stdin open and idle, ask again, and then end it."""
         deadline.sleep(self.idle_s)
         try:
@@ -130,7 +130,7 @@ class Trial:
             "" if held.agent.ended_within(deadline.within(self.end_s)) else f"it is still there {self.end_s:g} s later"
         )
 
-    def _deadman(self, connection: Connection, tried: Tried, deadline: Deadline) -> None:
+    def _deadman(self, connection: Connection, tried: ProbeResult, deadline: Deadline) -> None:
         """Have a second PowerShell sleep past its limit; it must be gone soon after."""
         sleep = Request(calls=(Call(cmdlet="Agent-Sleep", args={"Milliseconds": int(_SLEEP_S * 1000)}),))
         try:
@@ -160,7 +160,7 @@ class _Held:
         return _reply(self.agent, self._asked, limit)
 
 
-def _echo_and_refuse(ask: Callable[[Request], Reply], tried: Tried) -> None:
+def _echo_and_refuse(ask: Callable[[Request], Reply], tried: ProbeResult) -> None:
     try:
         tried.names = _echoed(ask(_echo(JAPANESE, 1)), JAPANESE)
         refused = ask(Request(calls=_REFUSED, stop_on_error=False)).results

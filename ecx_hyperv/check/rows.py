@@ -48,7 +48,7 @@ class Services:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class IscsiSession:
     """An iSCSI session."""
 
     target: str
@@ -67,7 +67,7 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
+class ClusterProperties:
     """The cluster's own settings; None for what it did not say."""
 
     name: str
@@ -76,7 +76,7 @@ class Cluster:
 
 
 @dataclass(frozen=True, slots=True)
-class Volume:
+class SharedVolume:
     """A Shared Volume."""
 
     name: str

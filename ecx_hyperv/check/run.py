@@ -14,15 +14,15 @@ from ecx_hyperv import __version__
 from ecx_hyperv.check import host_facts, linux_facts
 from ecx_hyperv.check.catalogue import CATALOGUE, Area
 from ecx_hyperv.check.cluster import judge_cluster
-from ecx_hyperv.check.context import Scene
+from ecx_hyperv.check.context import CheckContext
 from ecx_hyperv.check.ec_vm import judge_ec_vm
 from ecx_hyperv.check.ecx_settings import judge_ecx, read_scripts
 from ecx_hyperv.check.host_facts import HostFacts
 from ecx_hyperv.check.hosts import judge_host
 from ecx_hyperv.check.linux_facts import LinuxFacts, System
 from ecx_hyperv.check.logins import judge_login, silent
-from ecx_hyperv.check.outcome import Finding, Untold, cannot_tell, is_so, judged, ok, warning, words
-from ecx_hyperv.check.probes import Trial, Tried
+from ecx_hyperv.check.outcome import Finding, Unavailable, cannot_tell, is_so, judged, ok, warning, words
+from ecx_hyperv.check.probes import ProbeResult, WireProbe
 from ecx_hyperv.check.vms import judge_ec_guest, judge_vm
 from ecx_hyperv.check.wire import judge_wire
 from ecx_hyperv.config import Config
@@ -54,7 +54,7 @@ class Answers(Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Surveyor:
+class CheckRun:
     """All that a check is handed; `scripts` is the folder of the program's scripts for ECX, where it is known."""
 
     config: Config
@@ -62,23 +62,23 @@ class Surveyor:
     hosts: Hosts
     system: System
     flags: Callable[[], Sequence[Flag]]
-    trial: Callable[[Side], Trial]
+    probe: Callable[[Side], WireProbe]
     wall: Callable[[], datetime]
     deadline: Deadline
     scripts: Path | None = None
 
-    def survey(self, wanted: frozenset[str]) -> list[Finding]:
+    def go(self, wanted: frozenset[str]) -> list[Finding]:
         """Make the checks that are wanted, in the order of the catalogue; raises nothing that a machine may cause."""
         areas = {CATALOGUE[name].area for name in wanted}
         linux = linux_facts.read(self.system, self.config)
         with ThreadPoolExecutor(3) as pool:
-            trials = {side: pool.submit(self._tried, side) for side in Side if self._is_tried(wanted)}
+            probes = {side: pool.submit(self._probed, side) for side in Side if self._is_tried(wanted)}
             before = self.wall()
             answered = self._ask() if areas & _OF_HOSTS else {}
             asked = (before, self.wall())
-            tried = {side: trial.result() for side, trial in trials.items()}
-        scene = self._scene(answered, linux)
-        findings = [*(self._of_hosts(scene, asked, tried) if answered else ()), *self._of_ec_vm(scene, linux)]
+            tried = {side: probe.result() for side, probe in probes.items()}
+        context = self._context(answered, linux)
+        findings = [*(self._of_hosts(context, asked, tried) if answered else ()), *self._of_ec_vm(context, linux)]
         chosen = [finding for finding in findings if finding.name in wanted]
         if "group" in wanted:
             chosen.append(self._group(linux.servers, wanted - {one.name for one in chosen}, wanted))
@@ -87,9 +87,9 @@ class Surveyor:
     def _is_tried(self, wanted: frozenset[str]) -> bool:
         return any(CATALOGUE[name].area is Area.WIRE and name not in _NO_TRIAL for name in wanted)
 
-    def _tried(self, side: Side) -> Tried:
-        trial = self.trial(side)
-        return trial.run(self.deadline.within(_ASK_S + trial.idle_s))
+    def _probed(self, side: Side) -> ProbeResult:
+        probe = self.probe(side)
+        return probe.run(self.deadline.within(_ASK_S + probe.idle_s))
 
     def _ask(self) -> Mapping[Side, HostFacts | HostError]:
         vms = [vm.name for vm in self.config.vm]
@@ -104,49 +104,51 @@ class Surveyor:
             for side, answer in answers.items()
         }
 
-    def _scene(self, answered: Mapping[Side, HostFacts | HostError], linux: LinuxFacts) -> Scene:
-        acls = None if isinstance(linux.saved, Untold) else linux.saved.acls()
-        return Scene(self.config, self.pair, answered, _runs(linux.servers), acls)
+    def _context(self, answered: Mapping[Side, HostFacts | HostError], linux: LinuxFacts) -> CheckContext:
+        acls = None if isinstance(linux.saved, Unavailable) else linux.saved.acls()
+        return CheckContext(self.config, self.pair, answered, _runs(linux.servers), acls)
 
     def _of_hosts(
-        self, scene: Scene, asked: tuple[datetime, datetime], tried: Mapping[Side, Tried]
+        self, context: CheckContext, asked: tuple[datetime, datetime], tried: Mapping[Side, ProbeResult]
     ) -> Iterator[Finding]:
-        for side, facts in scene.hosts.items():
-            place = scene.place(side)
-            trials = tried.get(side, Tried())
+        for side, facts in context.hosts.items():
+            place = context.place(side)
+            probes = tried.get(side, ProbeResult())
             if isinstance(facts, HostError):
-                yield from silent(place, facts, tried=trials.input is not None)
-                if trials.input is None:
+                yield from silent(place, facts, tried=probes.input is not None)
+                if probes.input is None:
                     continue
             else:
                 yield from judge_login(place, facts, asked)
-                yield from judge_host(scene, side)
-                yield from judge_ec_guest(scene, side)
+                yield from judge_host(context, side)
+                yield from judge_ec_guest(context, side)
             told = None if isinstance(facts, HostError) else facts
-            yield from judge_wire(place, trials, told, self.config.ssh.stdin)
-        yield from judge_cluster(scene)
+            yield from judge_wire(place, probes, told, self.config.ssh.stdin)
+        yield from judge_cluster(context)
         for vm in self.config.vm:
-            yield from judge_vm(scene, vm)
+            yield from judge_vm(context, vm)
 
-    def _of_ec_vm(self, scene: Scene, linux: LinuxFacts) -> Iterator[Finding]:
-        found = [facts.sessions for facts in scene.told().values()]
-        sessions = [one for part in found if not isinstance(part, Untold) for one in part]
+    def _of_ec_vm(self, context: CheckContext, linux: LinuxFacts) -> Iterator[Finding]:
+        found = [facts.sessions for facts in context.told().values()]
+        sessions = [one for part in found if not isinstance(part, Unavailable) for one in part]
         initiators = list(dict.fromkeys(one.initiator for one in sessions if one.initiator))
         yield from judge_ec_vm(linux, self.config, self.pair, self._maintenance(), initiators)
         scripts = read_scripts(self.system.root, self.scripts, linux.conf, self.config)
         yield from judge_ecx(linux.conf, self.config, self.pair, scripts)
 
-    def _maintenance(self) -> Sequence[Flag] | Untold:
+    def _maintenance(self) -> Sequence[Flag] | Unavailable:
         try:
             return self.flags()
         except LocalError as error:
-            return Untold(why=f"{error.what}: {error.seen}")
+            return Unavailable(why=f"{error.what}: {error.seen}")
 
-    def _group(self, servers: clpstat.Status | Untold, silent_ones: frozenset[str], wanted: frozenset[str]) -> Finding:
-        place = self.pair.own.name
+    def _group(
+        self, servers: clpstat.Clpstat | Unavailable, silent_ones: frozenset[str], wanted: frozenset[str]
+    ) -> Finding:
+        place = self.pair.local.name
         unseen = sorted(name for name in silent_ones & wanted if CATALOGUE[name].area in _OF_HOSTS)
 
-        def judge(status: clpstat.Status) -> Finding:
+        def judge(status: clpstat.Clpstat) -> Finding:
             shown = ", ".join(f"{one.name} {one.status} {one.current}".strip() for one in status.groups) or "no group"
             if not unseen or _runs(status) is not False:
                 return ok("group", place, shown)
@@ -188,7 +190,7 @@ def ask_peer(system: System, pair: Pair, config: Config, wanted: frozenset[str])
         said = msgspec.json.decode(done.stdout, type=Answers)
     except (LocalError, msgspec.DecodeError, UnicodeDecodeError) as error:
         why = error.what if isinstance(error, LocalError) else done.stderr.decode("utf-8", "replace").strip()[-200:]
-        return [cannot_tell("peer", pair.peer.name, Untold(why=why or "it answers nothing", remedy=remedy))]
+        return [cannot_tell("peer", pair.peer.name, Unavailable(why=why or "it answers nothing", remedy=remedy))]
     found = [_from_peer(one, said.node) for one in said.findings if one.name in CATALOGUE]
     return [_same(pair, config, said), *found]
 
@@ -208,7 +210,7 @@ def _same(pair: Pair, config: Config, said: Answers) -> Finding:
         pair.peer.name,
         "; ".join(other) or f"program {said.program}, the same configuration",
         so=not other,
-        expected=f"program {__version__} and the configuration of {pair.own.name}",
+        expected=f"program {__version__} and the configuration of {pair.local.name}",
         remedy=words("install the same version on both EC-VMs, and copy config.toml from the one that is right"),
     )
 
@@ -222,7 +224,7 @@ def _is_still_connecting(answer: Exchanged) -> bool:
     return isinstance(answer, Unreachable) and CONNECTING in answer.what
 
 
-def _runs(status: clpstat.Status | Untold) -> bool | None:
-    if isinstance(status, Untold) or not status.groups:
+def _runs(status: clpstat.Clpstat | Unavailable) -> bool | None:
+    if isinstance(status, Unavailable) or not status.groups:
         return None
     return any(group.status == "Online" for group in status.groups)

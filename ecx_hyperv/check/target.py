@@ -3,7 +3,7 @@
 import msgspec
 from msgspec import Struct
 
-from ecx_hyperv.check.outcome import Untold, here
+from ecx_hyperv.check.outcome import Unavailable, here
 
 
 class StorageObject(Struct, frozen=True, kw_only=True):
@@ -39,7 +39,7 @@ class Tpg(Struct, frozen=True, kw_only=True):
     node_acls: list[NodeAcl] = []
 
 
-class Target(Struct, frozen=True, kw_only=True):
+class IscsiTarget(Struct, frozen=True, kw_only=True):
     """A target, by its IQN."""
 
     fabric: str = ""
@@ -51,7 +51,7 @@ class Saved(Struct, frozen=True, kw_only=True):
     """All that targetcli restores."""
 
     storage_objects: list[StorageObject] = []
-    targets: list[Target] = []
+    targets: list[IscsiTarget] = []
 
     def backstore(self, device: str) -> StorageObject | None:
         """Return the backstore that is made of a device."""
@@ -66,12 +66,12 @@ class Saved(Struct, frozen=True, kw_only=True):
         return tuple(dict.fromkeys(acl.node_wwn for tpg in self.tpgs() for acl in tpg.node_acls))
 
 
-def parse(content: bytes, file: str) -> Saved | Untold:
+def parse(content: bytes, file: str) -> Saved | Unavailable:
     """Read targetcli's saved configuration."""
     try:
         return msgspec.json.decode(content, type=Saved)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return Untold(
+        return Unavailable(
             why=f"{file} makes no sense: {error}",
             remedy=here("ecx-hyperv setup iscsi --initiator IQN_OF_HOST_1 --initiator IQN_OF_HOST_2"),
         )

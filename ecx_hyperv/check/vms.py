@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from ecx_hyperv.check.catalogue import Area, names_of
-from ecx_hyperv.check.context import Scene
+from ecx_hyperv.check.context import CheckContext
 from ecx_hyperv.check.host_facts import NOT_SHOWN, HostFacts
 from ecx_hyperv.check.outcome import (
     Finding,
     Outcome,
     Remedy,
-    Untold,
+    Unavailable,
     cannot_tell,
     is_so,
     judged,
@@ -20,7 +20,7 @@ from ecx_hyperv.check.outcome import (
     wrong,
 )
 from ecx_hyperv.check.rows import GroupSettings, Services, VmSettings
-from ecx_hyperv.config import Vm
+from ecx_hyperv.config import ProtectedVm
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.desired.quoting import literal
 
@@ -33,16 +33,16 @@ _SERVICES = {
 _CSV_ROOT = "c:\\clusterstorage\\"
 
 
-def judge_ec_guest(scene: Scene, side: Side) -> Iterator[Finding]:
+def judge_ec_guest(context: CheckContext, side: Side) -> Iterator[Finding]:
     """Judge the EC-VM of a host that answered."""
-    facts, name, host = scene.told()[side], scene.pair.of(side).vm, scene.place(side)
-    settings = facts.vms.get(name.casefold(), Untold(why="it was not asked for"))
+    facts, name, host = context.told()[side], context.pair.of(side).vm, context.place(side)
+    settings = facts.vms.get(name.casefold(), Unavailable(why="it was not asked for"))
     beyond = [one for one in names_of(Area.EC_GUEST) if one != "ec-vm-known"]
     if settings is None:
-        remedy = words(f"correct vm in the [[node]] of {scene.pair.of(side).name}")
+        remedy = words(f"correct vm in the [[node]] of {context.pair.of(side).name}")
         yield wrong("ec-vm-known", name, f"{host} has no VM of that name", "the EC-VM's name in Hyper-V", remedy)
-    if settings is None or isinstance(settings, Untold):
-        reason = settings or Untold(why="see ec-vm-known")
+    if settings is None or isinstance(settings, Unavailable):
+        reason = settings or Unavailable(why="see ec-vm-known")
         for one in beyond if settings is None else ["ec-vm-known", *beyond]:
             yield cannot_tell(one, name, reason)
         return
@@ -51,7 +51,9 @@ def judge_ec_guest(scene: Scene, side: Side) -> Iterator[Finding]:
     yield _shown("ec-vm-start-delay", name, settings.start_delay, lambda delay: _delay(name, host, delay))
     yield _stop_action("ec-vm-stop-action", name, host, settings, Outcome.WARNING)
     yield _shown("ec-vm-clustered", name, settings.is_clustered, lambda is_clustered: _apart(name, is_clustered))
-    services = facts.services_of.get(name.casefold()) or Untold(why="the host does not show its integration services")
+    services = facts.services_of.get(name.casefold()) or Unavailable(
+        why="the host does not show its integration services"
+    )
     yield judged("ec-vm-heartbeat", name, services, lambda said: _service("ec-vm-heartbeat", name, host, said))
 
 
@@ -84,23 +86,23 @@ def _shown(check: str, place: str, fact: _T | None, judge: Callable[[_T], Findin
     return judged(check, place, NOT_SHOWN if fact is None else fact, judge)
 
 
-def judge_vm(scene: Scene, vm: Vm) -> Iterator[Finding]:
+def judge_vm(context: CheckContext, vm: ProtectedVm) -> Iterator[Finding]:
     """Judge a protected VM; its settings can be read only where it is registered."""
-    told = scene.told()
+    told = context.told()
     if not told:
         for name in names_of(Area.VM):
-            yield cannot_tell(name, vm.name, Untold(why="no host answers"))
+            yield cannot_tell(name, vm.name, Unavailable(why="no host answers"))
         return
-    yield from _group(scene, vm)
+    yield from _group(context, vm)
     known = {side: facts for side, facts in told.items() if isinstance(facts.vms.get(vm.name.casefold()), VmSettings)}
     if known:
         side, facts = next(iter(known.items()))
-        yield from _settings(scene, vm, scene.place(side), facts)
+        yield from _settings(context, vm, context.place(side), facts)
         return
-    if scene.group_runs is False:
+    if context.group_runs is False:
         return
-    reasons = [one for facts in told.values() if isinstance(one := facts.vms.get(vm.name.casefold()), Untold)]
-    reason = reasons[0] if reasons else Untold(why="registered on no host that answers")
+    reasons = [one for facts in told.values() if isinstance(one := facts.vms.get(vm.name.casefold()), Unavailable)]
+    reason = reasons[0] if reasons else Unavailable(why="registered on no host that answers")
     for name in names_of(Area.VM):
         if name not in _OF_GROUP:
             yield cannot_tell(name, vm.name, reason)
@@ -109,21 +111,23 @@ def judge_vm(scene: Scene, vm: Vm) -> Iterator[Finding]:
 _OF_GROUP = ("vm-clustered", "vm-failover", "vm-failback")
 
 
-def _group(scene: Scene, vm: Vm) -> Iterator[Finding]:
-    lists = {side: facts.groups for side, facts in scene.told().items() if isinstance(facts.groups, tuple)}
+def _group(context: CheckContext, vm: ProtectedVm) -> Iterator[Finding]:
+    lists = {side: facts.groups for side, facts in context.told().items() if isinstance(facts.groups, tuple)}
     if not lists:
-        first = next(iter(scene.told().values())).groups
+        first = next(iter(context.told().values())).groups
         for name in _OF_GROUP:
-            yield cannot_tell(name, vm.name, first if isinstance(first, Untold) else Untold(why="no host knows"))
+            yield cannot_tell(
+                name, vm.name, first if isinstance(first, Unavailable) else Unavailable(why="no host knows")
+            )
         return
     side, groups = next(iter(lists.items()))
-    host = scene.place(side)
+    host = context.place(side)
     found = next((one for one in groups if one.name.casefold() == vm.name.casefold()), None)
     if found is None:
         line = f"Add-ClusterVirtualMachineRole -VMName {literal(vm.name)}"
         yield wrong("vm-clustered", vm.name, "no group of that name", "a role of the cluster", on_host(host, line))
         for name in _OF_GROUP[1:]:
-            yield cannot_tell(name, vm.name, Untold(why="see vm-clustered"))
+            yield cannot_tell(name, vm.name, Unavailable(why="see vm-clustered"))
         return
     yield ok("vm-clustered", vm.name, "a role of the cluster")
     yield from _failover(host, vm.name, found)
@@ -164,52 +168,52 @@ def _failback(host: str, vm: str, failback: int) -> Finding:
     )
 
 
-def _settings(scene: Scene, vm: Vm, host: str, facts: HostFacts) -> Iterator[Finding]:
+def _settings(context: CheckContext, vm: ProtectedVm, host: str, facts: HostFacts) -> Iterator[Finding]:
     settings = facts.vms[vm.name.casefold()]
     assert isinstance(settings, VmSettings)  # noqa: S101 - the caller has seen to it
-    yield _on_csv(scene, vm, host, facts, settings)
+    yield _on_csv(context, vm, host, facts, settings)
     yield _action("vm-start-action", vm.name, host, "AutomaticStartAction", settings.start_action, "Nothing")
     yield _stop_action("vm-stop-action", vm.name, host, settings, Outcome.WRONG)
-    yield _critical(scene, vm.name, host, settings)
-    services = facts.services_of.get(vm.name.casefold()) or Untold(why="the host does not show its services")
+    yield _critical(context, vm.name, host, settings)
+    services = facts.services_of.get(vm.name.casefold()) or Unavailable(why="the host does not show its services")
     for check in ("vm-heartbeat", "vm-shutdown"):
         yield judged(check, vm.name, services, lambda said, check=check: _service(check, vm.name, host, said))  # type: ignore[misc]
 
 
-def _on_csv(scene: Scene, vm: Vm, host: str, facts: HostFacts, settings: VmSettings) -> Finding:
+def _on_csv(context: CheckContext, vm: ProtectedVm, host: str, facts: HostFacts, settings: VmSettings) -> Finding:
     if settings.disks is None:
         return cannot_tell("vm-on-csv", vm.name, NOT_SHOWN)
     elsewhere = [path for path in settings.disks if not path.casefold().startswith(_CSV_ROOT)]
-    move = words(f"on {host}: Move-VMStorage, all of it into a folder of {scene.config.csv_of(vm.name)}")
+    move = words(f"on {host}: Move-VMStorage, all of it into a folder of {context.config.csv_of(vm.name)}")
     if elsewhere or not settings.disks:
         seen = ", ".join(elsewhere) or "no disk"
         return wrong("vm-on-csv", vm.name, seen, "C:\\ClusterStorage\\...", move)
-    depends = facts.volumes_of.get(vm.name.casefold(), Untold(why="the host does not show its volumes"))
+    depends = facts.volumes_of.get(vm.name.casefold(), Unavailable(why="the host does not show its volumes"))
     volumes = facts.volumes
-    if isinstance(depends, Untold) or isinstance(volumes, Untold):
-        return cannot_tell("vm-on-csv", vm.name, depends if isinstance(depends, Untold) else _as_untold(volumes))
+    if isinstance(depends, Unavailable) or isinstance(volumes, Unavailable):
+        return cannot_tell("vm-on-csv", vm.name, depends if isinstance(depends, Unavailable) else _as_untold(volumes))
     names = {one.id.strip("{}").casefold(): one.name for one in volumes}
     seen_on = [names.get(one, one) for one in depends]
-    wanted = scene.config.csv_of(vm.name) or ""
+    wanted = context.config.csv_of(vm.name) or ""
     remedy = words(f"correct csv in the [[vm]] of {vm.name}, or move its disks: Move-VMStorage")
     is_there = wanted.casefold() in {one.casefold() for one in seen_on}
     return is_so("vm-on-csv", vm.name, ", ".join(seen_on) or "no volume", so=is_there, expected=wanted, remedy=remedy)
 
 
-def _as_untold(fact: object) -> Untold:
-    return fact if isinstance(fact, Untold) else Untold(why="not shown")
+def _as_untold(fact: object) -> Unavailable:
+    return fact if isinstance(fact, Unavailable) else Unavailable(why="not shown")
 
 
-def _critical(scene: Scene, vm: str, host: str, settings: VmSettings) -> Finding:
+def _critical(context: CheckContext, vm: str, host: str, settings: VmSettings) -> Finding:
     if not settings.critical_action or settings.critical_minutes is None:
         return cannot_tell("vm-critical-action", vm, NOT_SHOWN)
-    minutes = max(30, round(scene.config.timing.critical / 60))
+    minutes = max(30, round(context.config.timing.critical / 60))
     return is_so(
         "vm-critical-action",
         vm,
         f"{settings.critical_action}, off after {settings.critical_minutes} minutes",
-        so=settings.critical_action == "Pause" and settings.critical_minutes * 60 >= scene.config.timing.critical,
-        expected=f"Pause, for longer than a failover takes ([timing] critical, {scene.config.timing.critical:g} s)",
+        so=settings.critical_action == "Pause" and settings.critical_minutes * 60 >= context.config.timing.critical,
+        expected=f"Pause, for longer than a failover takes ([timing] critical, {context.config.timing.critical:g} s)",
         remedy=on_host(
             host,
             f"Set-VM -Name {literal(vm)} -AutomaticCriticalErrorAction Pause"
@@ -243,7 +247,7 @@ def _service(check: str, vm: str, host: str, services: Services) -> Finding:
     kind = check.rsplit("-", 1)[-1]
     enabled = services.heartbeat if kind == "heartbeat" else services.shutdown
     if enabled is None:
-        return cannot_tell(check, vm, Untold(why="the VM shows no such integration service"))
+        return cannot_tell(check, vm, Unavailable(why="the VM shows no such integration service"))
     return is_so(
         check,
         vm,

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from ecx_hyperv.check.host_facts import HostFacts
-from ecx_hyperv.check.outcome import Finding, Remedy, Untold, cannot_tell, here, is_so, ok, warning, words, wrong
-from ecx_hyperv.check.probes import REPLY_BYTES, Tried
+from ecx_hyperv.check.outcome import Finding, Remedy, Unavailable, cannot_tell, here, is_so, ok, warning, words, wrong
+from ecx_hyperv.check.probes import REPLY_BYTES, ProbeResult
 from ecx_hyperv.config import StdinWay
 
 # PowerShell and all modules must be there well before a monitor's limit of 90 s.
@@ -12,36 +12,36 @@ _SLOW_S = 25.0
 _TELL = words("send the report to the developers: ecx-hyperv check --report FILE")
 
 
-def judge_wire(place: str, tried: Tried, facts: HostFacts | None, way: StdinWay) -> Iterator[Finding]:
+def judge_wire(place: str, tried: ProbeResult, facts: HostFacts | None, way: StdinWay) -> Iterator[Finding]:
     """Judge the trials on one host; `way` is the configured one, `facts` what it said of itself before."""
     yield _stdin(place, tried, way)
     needs_handle = words('nothing, with [ssh] stdin = "input": it starts a PowerShell for each request')
-    held = Untold(why="stdin cannot be held open on this host: see wire-stdin", remedy=needs_handle)
-    untried = held if tried.handle else Untold(why="; ".join(tried.trouble) or "not tried")
+    held = Unavailable(why="stdin cannot be held open on this host: see wire-stdin", remedy=needs_handle)
+    untried = held if tried.handle else Unavailable(why="; ".join(tried.trouble) or "not tried")
     yield _part("wire-idle", place, tried.idle, f"answers after {tried.idle_s:g} s of silence", untried)
     yield _part("wire-end", place, tried.end, "PowerShell ends with its stdin", untried)
     yield _part("wire-deadman", place, tried.deadman, "ended what slept past its limit", untried)
-    dead = Untold(why="no way in works: see wire-stdin")
+    dead = Unavailable(why="no way in works: see wire-stdin")
     yield _part("wire-names", place, tried.names, "Japanese comes back unharmed", dead)
     yield _part("wire-reply", place, tried.reply, f"{REPLY_BYTES // 1024} KiB in one answer", dead)
     yield _part("wire-refusal", place, tried.refusal, "refuses what it must", dead)
     if facts is None:
-        asked = Untold(why="the host does not answer: see powershell")
+        asked = Unavailable(why="the host does not answer: see powershell")
         yield from (cannot_tell(name, place, asked) for name in ("wire-cmdlets", "wire-times"))
         return
     yield _cmdlets(place, facts)
     yield _times(place, tried, facts)
 
 
-def _part(name: str, place: str, came: str | None, seen: str, untold: Untold) -> Finding:
+def _part(name: str, place: str, came: str | None, seen: str, unavailable: Unavailable) -> Finding:
     if came is None:
-        return cannot_tell(name, place, untold)
+        return cannot_tell(name, place, unavailable)
     return is_so(name, place, came or seen, so=not came, expected=seen, remedy=_TELL)
 
 
-def _stdin(place: str, tried: Tried, way: StdinWay) -> Finding:
+def _stdin(place: str, tried: ProbeResult, way: StdinWay) -> Finding:
     if tried.handle is None or tried.input is None:
-        return cannot_tell("wire-stdin", place, Untold(why="; ".join(tried.trouble) or "not tried"))
+        return cannot_tell("wire-stdin", place, Unavailable(why="; ".join(tried.trouble) or "not tried"))
     works = [name.value for name, why in ((StdinWay.HANDLE, tried.handle), (StdinWay.INPUT, tried.input)) if not why]
     seen = f"{' and '.join(works) or 'neither'} work{'s' if len(works) == 1 else ''}; set: {way.value}"
     if way.value not in works:
@@ -66,9 +66,9 @@ def _cmdlets(place: str, facts: HostFacts) -> Finding:
     )
 
 
-def _times(place: str, tried: Tried, facts: HostFacts) -> Finding:
+def _times(place: str, tried: ProbeResult, facts: HostFacts) -> Finding:
     if tried.hello_s is None:
-        return cannot_tell("wire-times", place, Untold(why="no way in works: see wire-stdin"))
+        return cannot_tell("wire-times", place, Unavailable(why="no way in works: see wire-stdin"))
     parts = {"PowerShell": tried.hello_s, **{name: ms / 1000 for name, ms in facts.modules.items()}}
     seen = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in parts.items())
     if sum(parts.values()) > _SLOW_S:

@@ -9,12 +9,12 @@ import click
 
 from ecx_hyperv import __version__
 from ecx_hyperv.cli import common
-from ecx_hyperv.cli.common import Setting, with_options
+from ecx_hyperv.cli.common import Invocation, with_options
 from ecx_hyperv.exits import Exit
 
 if TYPE_CHECKING:
     from ecx_hyperv.check.outcome import Finding
-    from ecx_hyperv.check.run import Surveyor
+    from ecx_hyperv.check.run import CheckRun
     from ecx_hyperv.config import Config
     from ecx_hyperv.deadline import Deadline
 
@@ -38,7 +38,7 @@ _PEER_S = 200.0
 )
 @with_options
 def check(
-    setting: Setting,
+    invocation: Invocation,
     name: tuple[str, ...],
     *,
     as_list: bool,
@@ -52,8 +52,8 @@ def check(
     0: all is right, or warnings only; 1: something is wrong; 7: something could not be told. Nothing is changed.
     """
     if as_list:
-        common.run_to_exit(setting, _list)
-    common.run_to_exit(setting, lambda: _check(setting, name, as_json, peer, report, idle))
+        common.run_to_exit(invocation, _list)
+    common.run_to_exit(invocation, lambda: _check(invocation, name, as_json, peer, report, idle))
 
 
 def _list() -> Exit:
@@ -68,37 +68,37 @@ def _list() -> Exit:
 
 
 def _check(
-    setting: Setting, names: tuple[str, ...], as_json: bool, peer: bool, report: Path | None, idle: float
+    invocation: Invocation, names: tuple[str, ...], as_json: bool, peer: bool, report: Path | None, idle: float
 ) -> Exit:
     from ecx_hyperv.check.catalogue import choose
     from ecx_hyperv.check.outcome import exit_of
     from ecx_hyperv.check.run import ask_peer, ordered
 
     wanted = choose(names)
-    config = common.load_config(setting)
+    config = common.load_config(invocation)
     seconds = _CHECK_S + idle + (_PEER_S if peer else 0)
-    common.guard(setting, seconds * 1.2, Exit.CANNOT_TELL, "the check is not complete")
-    surveyor = _surveyor(setting, config, common.deadline_of(setting, seconds), idle)
-    findings = surveyor.survey(wanted)
+    common.guard(invocation, seconds * 1.2, Exit.CANNOT_TELL, "the check is not complete")
+    check_run = _surveyor(invocation, config, common.deadline_of(invocation, seconds), idle)
+    findings = check_run.go(wanted)
     if peer:
-        findings = ordered([*findings, *ask_peer(surveyor.system, surveyor.pair, config, wanted)])
+        findings = ordered([*findings, *ask_peer(check_run.system, check_run.pair, config, wanted)])
     code = exit_of(findings)
     if as_json:
-        _print_json(findings, surveyor, code)
+        _print_json(findings, check_run, code)
     else:
         from ecx_hyperv.cli.findings import show_findings
 
         show_findings(findings)
     if report is not None:
-        _report(setting, surveyor, findings, report)
-    _last_line(setting, findings, code)
+        _report(invocation, check_run, findings, report)
+    _last_line(invocation, findings, code)
     return code
 
 
-def _surveyor(setting: Setting, config: "Config", deadline: "Deadline", idle: float) -> "Surveyor":
+def _surveyor(invocation: Invocation, config: "Config", deadline: "Deadline", idle: float) -> "CheckRun":
     from ecx_hyperv.check.linux_facts import System
-    from ecx_hyperv.check.probes import Trial
-    from ecx_hyperv.check.run import Surveyor
+    from ecx_hyperv.check.probes import WireProbe
+    from ecx_hyperv.check.run import CheckRun
     from ecx_hyperv.decide.facts import Side
     from ecx_hyperv.desired.scripts import find_scripts
     from ecx_hyperv.ecx import commands
@@ -106,64 +106,64 @@ def _surveyor(setting: Setting, config: "Config", deadline: "Deadline", idle: fl
     from ecx_hyperv.errors import LocalError
     from ecx_hyperv.host.ssh import connect
 
-    pair = common.which_pair(setting, config)
+    pair = common.which_pair(invocation, config)
     try:
         scripts: Path | None = find_scripts()
     except LocalError:
         scripts = None
 
-    def trial(side: Side) -> Trial:
+    def trial(side: Side) -> WireProbe:
         target = common.target_of(config, pair, side)
-        return Trial(lambda deadline: connect(target, deadline), config.ssh.powershell, idle)
+        return WireProbe(lambda deadline: connect(target, deadline), config.ssh.powershell, idle)
 
-    return Surveyor(
+    return CheckRun(
         config=config,
         pair=pair,
-        hosts=common.open_hosts(setting, config, pair),
+        hosts=common.open_hosts(invocation, config, pair),
         # Only the lab, which has both EC-VMs on one machine, says another root.
         system=System(commands.run, Path(os.environ.get("ECX_HYPERV_ROOT", "/")), deadline),
-        flags=lambda: Maintenance(Path(config.paths.state)).all(setting.clock.wall()),
-        trial=trial,
-        wall=setting.clock.wall,
+        flags=lambda: Maintenance(Path(config.paths.state)).all(invocation.clock.wall()),
+        probe=trial,
+        wall=invocation.clock.wall,
         deadline=deadline,
         scripts=scripts,
     )
 
 
-def _print_json(findings: "list[Finding]", surveyor: "Surveyor", code: Exit) -> None:
+def _print_json(findings: "list[Finding]", check_run: "CheckRun", code: Exit) -> None:
     import msgspec
 
     from ecx_hyperv.check.run import Answers, digest
 
     answers = Answers(
-        node=surveyor.pair.own.name,
+        node=check_run.pair.local.name,
         program=__version__,
-        config=digest(surveyor.config),
+        config=digest(check_run.config),
         exit=int(code),
         findings=findings,
     )
     click.echo(json.dumps(msgspec.to_builtins(answers), indent=2, ensure_ascii=False))
 
 
-def _report(setting: Setting, surveyor: "Surveyor", findings: "list[Finding]", path: Path) -> None:
+def _report(invocation: Invocation, check_run: "CheckRun", findings: "list[Finding]", path: Path) -> None:
     from ecx_hyperv.check import linux_facts, report
 
-    facts = linux_facts.read(surveyor.system, surveyor.config)
+    facts = linux_facts.read(check_run.system, check_run.config)
     ecx = facts.ecx_version if isinstance(facts.ecx_version, str) else facts.ecx_version.why
     text = report.compose(
         findings,
-        surveyor.pair.own.name,
-        setting.clock.wall().isoformat(timespec="seconds"),
-        setting.options.config,
+        check_run.pair.local.name,
+        invocation.clock.wall().isoformat(timespec="seconds"),
+        invocation.options.config,
         facts.os_name,
         ecx,
-        surveyor.system.file("opt/nec/clusterpro/log"),
+        check_run.system.file("opt/nec/clusterpro/log"),
     )
     report.write(path, text)
     click.echo(f"report: {path}", err=True)
 
 
-def _last_line(setting: Setting, findings: "list[Finding]", code: Exit) -> None:
+def _last_line(invocation: Invocation, findings: "list[Finding]", code: Exit) -> None:
     from ecx_hyperv.check.outcome import Outcome
 
     if code is Exit.DONE:
@@ -172,7 +172,7 @@ def _last_line(setting: Setting, findings: "list[Finding]", code: Exit) -> None:
     bad = [one for one in findings if one.outcome is worst]
     first = bad[0]
     how = "wrong" if worst is Outcome.WRONG else "not to be told"
-    setting.log.error(
+    invocation.log.error(
         f"{len(bad)} of {len(findings)} checks {how}; the first: {first.name} of {first.place}",
         seen=first.seen,
         do=str(first.remedy or "see the others first"),

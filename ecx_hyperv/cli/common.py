@@ -18,7 +18,7 @@ from ecx_hyperv.config import DEFAULT, Config, Loaded, load, load_or_last
 from ecx_hyperv.deadline import Clock, Deadline, SystemClock
 from ecx_hyperv.ecx import commands
 from ecx_hyperv.ecx.alerts import EcxAlerts, Level
-from ecx_hyperv.ecx.environment import Call, Pair, identify, local_addresses, read_call
+from ecx_hyperv.ecx.environment import EcxCall, Pair, identify, local_addresses, read_call
 from ecx_hyperv.errors import EcxHypervError, sentence
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.log import Log, LogFormat, open_log
@@ -26,8 +26,8 @@ from ecx_hyperv.log import Log, LogFormat, open_log
 if TYPE_CHECKING:
     from ecx_hyperv.decide.facts import Side
     from ecx_hyperv.host.link import SshHosts
-    from ecx_hyperv.host.ssh import Target
-    from ecx_hyperv.run.context import Progress, Room
+    from ecx_hyperv.host.ssh import SshTarget
+    from ecx_hyperv.run.context import Progress, RunContext
 
 P = ParamSpec("P")
 
@@ -48,22 +48,22 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class Invocation:
     """Where a command runs: its clock, its log, how ECX called it."""
 
     options: Options
     clock: Clock
     log: Log
-    call: Call
+    call: EcxCall
 
 
 def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command --config, --node, --log-format, --verbose and --version; it is handed a Setting."""
+    """Give a command --config, --node, --log-format, --verbose and --version; it is handed an Invocation."""
 
     @wraps(command)
     def wrapped(*args: Any, config: str, node: str, log_format: str, verbose: bool, **kwargs: Any) -> Any:
         options = Options(Path(config), node, LogFormat(log_format), verbose)
-        return command(open_setting(options), *args, **kwargs)
+        return command(open_invocation(options), *args, **kwargs)
 
     for option in (
         click.version_option(__version__, message="%(prog)s %(version)s"),
@@ -89,7 +89,7 @@ def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-def open_setting(options: Options) -> Setting:
+def open_invocation(options: Options) -> Invocation:
     """Set up what a command needs before its configuration is read."""
     for stream in (sys.stdout, sys.stderr):
         # A name that the locale's encoding cannot write must not end the command.
@@ -98,10 +98,10 @@ def open_setting(options: Options) -> Setting:
     clock = SystemClock()
     log = open_log(clock, secrets.token_hex(2), form=options.form, verbose=options.verbose)
     threading.excepthook = lambda failed: log.debug("a thread failed", error=repr(failed.exc_value))
-    return Setting(options, clock, log, read_call(os.environ, _folder()))
+    return Invocation(options, clock, log, read_call(os.environ, _folder()))
 
 
-def run_to_exit(setting: Setting, command: Callable[[], Exit], *, blind: Exit | None = None) -> NoReturn:
+def run_to_exit(invocation: Invocation, command: Callable[[], Exit], *, blind: Exit | None = None) -> NoReturn:
     """Run a command and leave with its exit code; no traceback ever reaches a user.
 
     `blind` is the exit code of a command that must not pass its own troubles off as its answer.
@@ -110,16 +110,16 @@ def run_to_exit(setting: Setting, command: Callable[[], Exit], *, blind: Exit | 
         code = command()
     except EcxHypervError as error:
         code = error.exit if blind is None else blind
-        setting.log.error(error.what, seen=error.seen, do=error.remedy, exit=int(code))
+        invocation.log.error(error.what, seen=error.seen, do=error.remedy, exit=int(code))
     except KeyboardInterrupt:
-        setting.log.error("interrupted", do="run it again: it goes on from what it finds", exit=_INTERRUPTED)
+        invocation.log.error("interrupted", do="run it again: it goes on from what it finds", exit=_INTERRUPTED)
         _leave(_INTERRUPTED)
     except BrokenPipeError:
         _leave(int(Exit.DONE))
     except Exception as error:
         code = Exit.CANNOT_TELL if blind is None else blind
-        setting.log.debug("traceback", exc_info=True)
-        setting.log.error(
+        invocation.log.debug("traceback", exc_info=True)
+        invocation.log.error(
             f"an error in the program itself: {type(error).__name__}",
             seen=" ".join(str(error).split()),
             do="run it again with -v and report what it says",
@@ -136,24 +136,24 @@ def _leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def load_config(setting: Setting) -> Config:
+def load_config(invocation: Invocation) -> Config:
     """Read the configuration; raises ConfigError."""
-    return load(setting.options.config)
+    return load(invocation.options.config)
 
 
-def load_config_or_last(setting: Setting) -> Loaded:
+def load_config_or_last(invocation: Invocation) -> Loaded:
     """Read the configuration, or the last copy that was good, with an alert; raises ConfigError."""
-    loaded = load_or_last(setting.options.config)
+    loaded = load_or_last(invocation.options.config)
     if loaded.fallback is not None:
-        setting.log.error(
+        invocation.log.error(
             f"using {loaded.path}, the last good copy", seen=loaded.fallback.what, do=loaded.fallback.remedy
         )
     return loaded
 
 
-def alert_of(setting: Setting, deadline: Deadline) -> EcxAlerts:
+def alert_of(invocation: Invocation, deadline: Deadline) -> EcxAlerts:
     """Return the way to ECX's alert log."""
-    return EcxAlerts(commands.run, setting.log, deadline)
+    return EcxAlerts(commands.run, invocation.log, deadline)
 
 
 def alert_fallback(loaded: Loaded, alert: Callable[[Level, str], None]) -> None:
@@ -162,23 +162,23 @@ def alert_fallback(loaded: Loaded, alert: Callable[[Level, str], None]) -> None:
         alert(Level.ERR, f"using {loaded.path}, the last good copy: {loaded.fallback.what}")
 
 
-def which_pair(setting: Setting, config: Config) -> Pair:
+def which_pair(invocation: Invocation, config: Config) -> Pair:
     """Say which node this is; raises UsageError, ConfigError, LocalError."""
-    options = setting.options
+    options = invocation.options
     return identify(config, options.node, lambda: local_addresses(commands.run), str(options.config))
 
 
-def deadline_of(setting: Setting, seconds: float) -> Deadline:
+def deadline_of(invocation: Invocation, seconds: float) -> Deadline:
     """Return the deadline of a command that may take that many seconds in all."""
-    return Deadline.after(setting.clock, seconds - min(_MARGIN_S, seconds / 10))
+    return Deadline.after(invocation.clock, seconds - min(_MARGIN_S, seconds / 10))
 
 
-def guard(setting: Setting, seconds: float, code: Exit, what: str) -> None:
+def guard(invocation: Invocation, seconds: float, code: Exit, what: str) -> None:
     """End the process at its limit whatever hangs; the last resort, after every wait's own limit."""
 
     def end() -> None:
         line = sentence(what, f"not over after {seconds:g} s", "run it again; see what hangs with -v")
-        setting.log.error(line, exit=int(code))
+        invocation.log.error(line, exit=int(code))
         _leave(int(code))
 
     timer = threading.Timer(seconds, end)
@@ -186,22 +186,22 @@ def guard(setting: Setting, seconds: float, code: Exit, what: str) -> None:
     timer.start()
 
 
-def open_room(
-    setting: Setting, config: Config, deadline: Deadline, *, dry: bool = False, progress: "Progress | None" = None
-) -> "Room":
+def open_context(
+    invocation: Invocation, config: Config, deadline: Deadline, *, dry: bool = False, progress: "Progress | None" = None
+) -> "RunContext":
     """Put together all that a run is handed."""
     from ecx_hyperv.ecx.locks import FileLocks
     from ecx_hyperv.ecx.maintenance import Maintenance
-    from ecx_hyperv.run.context import NoProgress, Room
+    from ecx_hyperv.run.context import NoProgress, RunContext
 
-    pair = which_pair(setting, config)
-    alerts = alert_of(setting, deadline)
-    return Room(
+    pair = which_pair(invocation, config)
+    alerts = alert_of(invocation, deadline)
+    return RunContext(
         config=config,
         pair=pair,
-        hosts=open_hosts(setting, config, pair),
-        clock=setting.clock,
-        log=setting.log,
+        hosts=open_hosts(invocation, config, pair),
+        clock=invocation.clock,
+        log=invocation.log,
         alert=(lambda _level, _text: None) if dry else alerts,
         locks=FileLocks(Path(config.paths.run)),
         maintenance=Maintenance(Path(config.paths.state)),
@@ -211,7 +211,7 @@ def open_room(
     )
 
 
-def open_hosts(setting: Setting, config: Config, pair: Pair) -> "SshHosts":
+def open_hosts(invocation: Invocation, config: Config, pair: Pair) -> "SshHosts":
     """Return the way to both hosts; nothing is connected yet."""
     from ecx_hyperv.decide.facts import Side
     from ecx_hyperv.host.link import SshHosts
@@ -222,15 +222,15 @@ def open_hosts(setting: Setting, config: Config, pair: Pair) -> "SshHosts":
         connection = connect(target_of(config, pair, side), deadline, on_life)
         return open_session(connection, config.ssh.powershell, config.ssh.stdin, deadline)
 
-    return SshHosts(open_one, {side: pair.of(side).host for side in Side}, setting.clock, setting.log)
+    return SshHosts(open_one, {side: pair.of(side).host for side in Side}, invocation.clock, invocation.log)
 
 
-def target_of(config: Config, pair: Pair, side: "Side") -> "Target":
+def target_of(config: Config, pair: Pair, side: "Side") -> "SshTarget":
     """Return how a host is logged in to."""
-    from ecx_hyperv.host.ssh import Target
+    from ecx_hyperv.host.ssh import SshTarget
 
     ssh = config.ssh
-    return Target(pair.of(side).host, ssh.port, ssh.user, ssh.key, ssh.known_hosts)
+    return SshTarget(pair.of(side).host, ssh.port, ssh.user, ssh.key, ssh.known_hosts)
 
 
 def _folder() -> Path:

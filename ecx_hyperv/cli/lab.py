@@ -11,11 +11,11 @@ import click
 import msgspec
 
 from ecx_hyperv.cli import common
-from ecx_hyperv.cli.common import Setting, with_options
+from ecx_hyperv.cli.common import Invocation, with_options
 from ecx_hyperv.errors import LocalError
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.lab.linux.files import NODES, Folder
-from ecx_hyperv.lab.model.timings import FAST, FAST_TIMING, Choices, Settings
+from ecx_hyperv.lab.model.timings import FAST, FAST_TIMING, Choices, Timings
 from ecx_hyperv.lab.service import control
 
 _STARTED_S = 30.0
@@ -42,7 +42,7 @@ def lab() -> None:
 @click.option("--set", "sets", multiple=True, metavar="NAME=VALUE", help="Another setting, powershell=0.3 say.")
 @with_options
 def start(
-    setting: Setting,
+    invocation: Invocation,
     folder: str,
     vms: tuple[str, ...],
     *,
@@ -52,35 +52,35 @@ def start(
     sets: tuple[str, ...],
 ) -> None:
     """Start a lab in the background."""
-    settings = _with_sets(msgspec.structs.replace(FAST if fast else Settings(), language=language), sets)
-    choices = Choices(vms=vms, settings=settings, stdin=stdin)
+    timings = _with_sets(msgspec.structs.replace(FAST if fast else Timings(), language=language), sets)
+    choices = Choices(vms=vms, timings=timings, stdin=stdin)
     if fast:
         choices = msgspec.structs.replace(choices, timing=FAST_TIMING)
-    common.run_to_exit(setting, lambda: _start(Path(folder), choices))
+    common.run_to_exit(invocation, lambda: _start(Path(folder), choices))
 
 
 @lab.command(epilog="Example: ecx-hyperv lab stop")
 @_folder
 @with_options
-def stop(setting: Setting, folder: str) -> None:
+def stop(invocation: Invocation, folder: str) -> None:
     """Stop the lab."""
-    common.run_to_exit(setting, lambda: _ask(folder, "stop"))
+    common.run_to_exit(invocation, lambda: _ask(folder, "stop"))
 
 
 @lab.command(epilog="Example: ecx-hyperv lab show")
 @_folder
 @with_options
-def show(setting: Setting, folder: str) -> None:
+def show(invocation: Invocation, folder: str) -> None:
     """Show the lab's world as JSON."""
-    common.run_to_exit(setting, lambda: _ask(folder, "show"))
+    common.run_to_exit(invocation, lambda: _ask(folder, "show"))
 
 
 @lab.command(epilog="Example: ecx-hyperv lab history")
 @_folder
 @with_options
-def history(setting: Setting, folder: str) -> None:
+def history(invocation: Invocation, folder: str) -> None:
     """Show all that has happened in the lab."""
-    common.run_to_exit(setting, lambda: _ask(folder, "history"))
+    common.run_to_exit(invocation, lambda: _ask(folder, "history"))
 
 
 @lab.command(epilog="Example: ecx-hyperv lab power host2 off")
@@ -88,18 +88,18 @@ def history(setting: Setting, folder: str) -> None:
 @click.argument("what", type=click.Choice(["host1", "host2", *NODES]))
 @click.argument("how", type=click.Choice(["on", "off", "shutdown", "hang"]))
 @with_options
-def power(setting: Setting, folder: str, what: str, how: str) -> None:
+def power(invocation: Invocation, folder: str, what: str, how: str) -> None:
     """Power a host or an EC-VM on or off, shut it down, or have an EC-VM hang."""
-    common.run_to_exit(setting, lambda: _ask(folder, "power", what, how))
+    common.run_to_exit(invocation, lambda: _ask(folder, "power", what, how))
 
 
 @lab.command(epilog="Example: ecx-hyperv lab iscsi cut")
 @_folder
 @click.argument("how", type=click.Choice(["cut", "mend"]))
 @with_options
-def iscsi(setting: Setting, folder: str, how: str) -> None:
+def iscsi(invocation: Invocation, folder: str, how: str) -> None:
     """Cut every host off from the iSCSI target, or mend that."""
-    common.run_to_exit(setting, lambda: _ask(folder, "iscsi", how))
+    common.run_to_exit(invocation, lambda: _ask(folder, "iscsi", how))
 
 
 @lab.command(epilog="Example: ecx-hyperv lab network isolate host1")
@@ -107,9 +107,9 @@ def iscsi(setting: Setting, folder: str, how: str) -> None:
 @click.argument("how", type=click.Choice(["isolate", "cut", "mend"]))
 @click.argument("machines", nargs=-1)
 @with_options
-def network(setting: Setting, folder: str, how: str, machines: tuple[str, ...]) -> None:
+def network(invocation: Invocation, folder: str, how: str, machines: tuple[str, ...]) -> None:
     """Cut all networks of a machine, or those between two of them (host1 host2 ec1 ec2 witness); or mend all."""
-    common.run_to_exit(setting, lambda: _ask(folder, "network", how, *machines))
+    common.run_to_exit(invocation, lambda: _ask(folder, "network", how, *machines))
 
 
 @lab.command(epilog="Example: ecx-hyperv lab group move ec2")
@@ -117,10 +117,10 @@ def network(setting: Setting, folder: str, how: str, machines: tuple[str, ...]) 
 @click.argument("how", type=click.Choice(["start", "stop", "move"]))
 @click.argument("where", type=click.Choice(NODES), default=NODES[0])
 @with_options
-def group(setting: Setting, folder: str, how: str, where: str) -> None:
+def group(invocation: Invocation, folder: str, how: str, where: str) -> None:
     """Have ECX start its group on a node, stop it, or move it to a node."""
     options = {"start": "-s", "stop": "-t", "move": "-m"}
-    common.run_to_exit(setting, lambda: _ask(folder, "clpgrp", options[how], "-a", where))
+    common.run_to_exit(invocation, lambda: _ask(folder, "clpgrp", options[how], "-a", where))
 
 
 @lab.command("set", epilog="Example: ecx-hyperv lab set vm1 stop_action Save")
@@ -129,9 +129,9 @@ def group(setting: Setting, folder: str, how: str, where: str) -> None:
 @click.argument("name")
 @click.argument("value")
 @with_options
-def set_fact(setting: Setting, folder: str, where: str, name: str, value: str) -> None:
+def set_fact(invocation: Invocation, folder: str, where: str, name: str, value: str) -> None:
     """Set up something else than it should be: of the cluster, host1, vm1, EC-VM1, or ec1's Linux."""
-    common.run_to_exit(setting, lambda: _ask(folder, "set", where, name, value))
+    common.run_to_exit(invocation, lambda: _ask(folder, "set", where, name, value))
 
 
 @lab.command(
@@ -141,18 +141,18 @@ def set_fact(setting: Setting, folder: str, where: str, name: str, value: str) -
 @click.argument("host")
 @click.argument("line")
 @with_options
-def powershell(setting: Setting, folder: str, host: str, line: str) -> None:
+def powershell(invocation: Invocation, folder: str, host: str, line: str) -> None:
     """Run a line that a check prints as its remedy on a host."""
-    common.run_to_exit(setting, lambda: _ask(folder, "powershell", host, line))
+    common.run_to_exit(invocation, lambda: _ask(folder, "powershell", host, line))
 
 
 @lab.command("move-vm", epilog="Example: ecx-hyperv lab move-vm vm1")
 @_folder
 @click.argument("vm")
 @with_options
-def move_vm(setting: Setting, folder: str, vm: str) -> None:
+def move_vm(invocation: Invocation, folder: str, vm: str) -> None:
     """Have WSFC live-migrate a VM by itself, as its balancer does."""
-    common.run_to_exit(setting, lambda: _ask(folder, "move-vm", vm))
+    common.run_to_exit(invocation, lambda: _ask(folder, "move-vm", vm))
 
 
 @lab.command(
@@ -172,24 +172,24 @@ def run(folder: str, node: str, command: tuple[str, ...]) -> None:
 
 @lab.command(epilog="Example: ecx-hyperv lab demo")
 @with_options
-def demo(setting: Setting) -> None:
+def demo(invocation: Invocation) -> None:
     """Play the main job: start, live migration, failover, stop."""
-    common.run_to_exit(setting, _demo)
+    common.run_to_exit(invocation, _demo)
 
 
 @lab.command(epilog="Example: ecx-hyperv lab bench")
 @with_options
-def bench(setting: Setting) -> None:
+def bench(invocation: Invocation) -> None:
     """Measure what each job costs: connections, PowerShells, requests, time."""
-    common.run_to_exit(setting, _bench)
+    common.run_to_exit(invocation, _bench)
 
 
-def _with_sets(settings: Settings, sets: tuple[str, ...]) -> Settings:
+def _with_sets(timings: Timings, sets: tuple[str, ...]) -> Timings:
     """Return settings with those changed that --set names."""
     names = {name: value for name, _, value in (one.partition("=") for one in sets)}
     try:
-        changed = {**msgspec.to_builtins(settings), **names}
-        return msgspec.convert(changed, Settings, strict=False)
+        changed = {**msgspec.to_builtins(timings), **names}
+        return msgspec.convert(changed, Timings, strict=False)
     except msgspec.ValidationError as error:
         raise click.BadParameter(str(error), param_hint="--set") from None
 

@@ -8,7 +8,7 @@ import click
 
 from ecx_hyperv import __version__
 from ecx_hyperv.cli import common
-from ecx_hyperv.cli.common import Setting, with_options
+from ecx_hyperv.cli.common import Invocation, with_options
 from ecx_hyperv.cli.lazy import LazyGroup
 from ecx_hyperv.config import Config, advice, last_good
 from ecx_hyperv.ecx.maintenance import Flag, Kind, Maintenance
@@ -41,9 +41,9 @@ def main() -> None:
 @click.argument("vm", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="The same facts as JSON.")
 @with_options
-def status(setting: Setting, vm: tuple[str, ...], as_json: bool) -> None:
+def status(invocation: Invocation, vm: tuple[str, ...], as_json: bool) -> None:
     """Show both hosts, the VMs, the Shared Volumes, iSCSI, ECX and maintenance."""
-    common.run_to_exit(setting, lambda: _status(setting, vm, as_json))
+    common.run_to_exit(invocation, lambda: _status(invocation, vm, as_json))
 
 
 @main.group(epilog="Example: ecx-hyperv maintenance on Cent8.2-1 --for 2h")
@@ -59,35 +59,35 @@ def maintenance() -> None:
 @click.option("--dry-run", is_flag=True, help="Print what would be set, change nothing.")
 @with_options
 def maintenance_on(
-    setting: Setting, name: str, length: str | None, until: datetime | None, reason: str, dry_run: bool
+    invocation: Invocation, name: str, length: str | None, until: datetime | None, reason: str, dry_run: bool
 ) -> None:
     """Put a VM, or the peer EC-VM by its node name, in maintenance."""
-    common.run_to_exit(setting, lambda: _maintenance_on(setting, name, length, until, reason, dry_run))
+    common.run_to_exit(invocation, lambda: _maintenance_on(invocation, name, length, until, reason, dry_run))
 
 
 @maintenance.command("off", epilog="Example: ecx-hyperv maintenance off Cent8.2-1")
 @click.argument("name")
 @click.option("--dry-run", is_flag=True, help="Print what would be ended, change nothing.")
 @with_options
-def maintenance_off(setting: Setting, name: str, dry_run: bool) -> None:
+def maintenance_off(invocation: Invocation, name: str, dry_run: bool) -> None:
     """End the maintenance of a VM or EC-VM."""
-    common.run_to_exit(setting, lambda: _maintenance_off(setting, name, dry_run))
+    common.run_to_exit(invocation, lambda: _maintenance_off(invocation, name, dry_run))
 
 
 @maintenance.command("list", epilog="Example: ecx-hyperv maintenance list")
 @with_options
-def maintenance_list(setting: Setting) -> None:
+def maintenance_list(invocation: Invocation) -> None:
     """Show what is in maintenance."""
-    common.run_to_exit(setting, lambda: _maintenance_list(setting))
+    common.run_to_exit(invocation, lambda: _maintenance_list(invocation))
 
 
 @main.command(epilog="Example: ecx-hyperv trust")
 @click.option("--yes", is_flag=True, help="Pin the keys without asking.")
 @click.option("--dry-run", is_flag=True, help="Show the keys, pin nothing.")
 @with_options
-def trust(setting: Setting, yes: bool, dry_run: bool) -> None:
+def trust(invocation: Invocation, yes: bool, dry_run: bool) -> None:
     """Fetch the hosts' SSH keys, show them, and pin them in [ssh] known_hosts."""
-    common.run_to_exit(setting, lambda: _trust(setting, yes, dry_run))
+    common.run_to_exit(invocation, lambda: _trust(invocation, yes, dry_run))
 
 
 @main.group(epilog="Example: ecx-hyperv config check")
@@ -97,32 +97,32 @@ def config() -> None:
 
 @config.command("check", epilog="Example: ecx-hyperv config check --config ./config.toml")
 @with_options
-def config_check(setting: Setting) -> None:
+def config_check(invocation: Invocation) -> None:
     """Name every mistake in the configuration by its file and key."""
-    common.run_to_exit(setting, lambda: _config_check(setting))
+    common.run_to_exit(invocation, lambda: _config_check(invocation))
 
 
-def _status(setting: Setting, names: tuple[str, ...], as_json: bool) -> Exit:
+def _status(invocation: Invocation, names: tuple[str, ...], as_json: bool) -> Exit:
     import msgspec
 
     from ecx_hyperv.ecx.environment import choose_vms
     from ecx_hyperv.run.status import look
 
-    loaded = common.load_config_or_last(setting)
-    found = choose_vms(loaded.config, names, setting.call) if names else [vm.name for vm in loaded.config.vm]
-    common.guard(setting, _STATUS_S * 1.5, Exit.CANNOT_TELL, "the status is not complete")
-    deadline = common.deadline_of(setting, _STATUS_S)
-    room = common.open_room(setting, loaded.config, deadline)
+    loaded = common.load_config_or_last(invocation)
+    found = choose_vms(loaded.config, names, invocation.call) if names else [vm.name for vm in loaded.config.vm]
+    common.guard(invocation, _STATUS_S * 1.5, Exit.CANNOT_TELL, "the status is not complete")
+    deadline = common.deadline_of(invocation, _STATUS_S)
+    context = common.open_context(invocation, loaded.config, deadline)
     if not as_json:
         # Before a host is asked: an upgrade may replace the files meanwhile.
         from ecx_hyperv.cli.show import show_status
-    shown = look(room, found, deadline)
+    shown = look(context, found, deadline)
     if as_json:
         click.echo(json.dumps(msgspec.to_builtins(shown), indent=2, ensure_ascii=False))
     else:
         show_status(shown)
     if shown.exit is not Exit.DONE:
-        setting.log.error(
+        invocation.log.error(
             "no host answers",
             seen="; ".join(host.trouble or host.address for host in shown.hosts),
             do="see that the hosts are on, the network to them, and their sshd service",
@@ -132,11 +132,11 @@ def _status(setting: Setting, names: tuple[str, ...], as_json: bool) -> Exit:
 
 
 def _maintenance_on(
-    setting: Setting, name: str, length: str | None, until: datetime | None, reason: str, dry: bool
+    invocation: Invocation, name: str, length: str | None, until: datetime | None, reason: str, dry: bool
 ) -> Exit:
-    loaded = common.load_config(setting)
+    loaded = common.load_config(invocation)
     kind, full = _find(loaded, name)
-    now = setting.clock.wall()
+    now = invocation.clock.wall()
     if length and until:
         raise UsageError("--for and --until exclude each other", remedy="give one of them")
     end = until.astimezone() if until else now + _length(length) if length else None
@@ -150,19 +150,19 @@ def _maintenance_on(
     return Exit.DONE
 
 
-def _maintenance_off(setting: Setting, name: str, dry: bool) -> Exit:
-    loaded = common.load_config(setting)
+def _maintenance_off(invocation: Invocation, name: str, dry: bool) -> Exit:
+    loaded = common.load_config(invocation)
     kind, full = _find(loaded, name)
     flags = Maintenance(Path(loaded.paths.state))
-    was_set = flags.find(kind, full, setting.clock.wall()) is not None if dry else flags.clear(kind, full)
+    was_set = flags.find(kind, full, invocation.clock.wall()) is not None if dry else flags.clear(kind, full)
     ended = "would be ended" if dry else "ended"
     click.echo(f"{full}: maintenance {ended}" if was_set else f"{full}: was not in maintenance")
     return Exit.DONE
 
 
-def _maintenance_list(setting: Setting) -> Exit:
-    loaded = common.load_config(setting)
-    flags = Maintenance(Path(loaded.paths.state)).all(setting.clock.wall())
+def _maintenance_list(invocation: Invocation) -> Exit:
+    loaded = common.load_config(invocation)
+    flags = Maintenance(Path(loaded.paths.state)).all(invocation.clock.wall())
     for flag in flags:
         click.echo(_in_words(flag))
     if not flags:
@@ -195,18 +195,18 @@ def _in_words(flag: Flag) -> str:
     return f"{flag.name} ({kind}): maintenance {until}" + (f", {flag.reason}" if flag.reason else "")
 
 
-def _trust(setting: Setting, yes: bool, dry: bool) -> Exit:
+def _trust(invocation: Invocation, yes: bool, dry: bool) -> Exit:
     from ecx_hyperv.cli.trust import pin
 
-    loaded = common.load_config(setting)
-    common.guard(setting, 300, Exit.UNREACHABLE, "the keys were not pinned")
-    return pin(loaded, common.deadline_of(setting, 120), yes=yes, dry=dry)
+    loaded = common.load_config(invocation)
+    common.guard(invocation, 300, Exit.UNREACHABLE, "the keys were not pinned")
+    return pin(loaded, common.deadline_of(invocation, 120), yes=yes, dry=dry)
 
 
-def _config_check(setting: Setting) -> Exit:
-    path = setting.options.config
+def _config_check(invocation: Invocation) -> Exit:
+    path = invocation.options.config
     try:
-        loaded = common.load_config(setting)
+        loaded = common.load_config(invocation)
     except ConfigError as error:
         for mistake in error.mistakes:
             click.echo(str(mistake))

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ecx_hyperv.cli import common
-from ecx_hyperv.cli.common import Setting, with_options
+from ecx_hyperv.cli.common import Invocation, with_options
 from ecx_hyperv.config import Config, Node
 from ecx_hyperv.errors import UsageError
 from ecx_hyperv.exits import Exit
@@ -45,9 +45,9 @@ def setup() -> None:
 @as_print
 @dry_run
 @with_options
-def setup_ssh(setting: Setting, **options: Any) -> None:
+def setup_ssh(invocation: Invocation, **options: Any) -> None:
     """Have a key here, write the script that lets it in on each host, and pin the hosts' keys."""
-    common.run_to_exit(setting, lambda: _ssh(setting, **options))
+    common.run_to_exit(invocation, lambda: _ssh(invocation, **options))
 
 
 @setup.command("host", epilog='Example: ecx-hyperv setup host --switch "iSCSI_switch=Ethernet 3"')
@@ -70,9 +70,9 @@ def setup_ssh(setting: Setting, **options: Any) -> None:
 @as_print
 @dry_run
 @with_options
-def setup_host(setting: Setting, **options: Any) -> None:
+def setup_host(invocation: Invocation, **options: Any) -> None:
     """Write the script of each host's steps: features, switches, migration, cluster, iSCSI, volumes, VMs."""
-    common.run_to_exit(setting, lambda: _host(setting, **options))
+    common.run_to_exit(invocation, lambda: _host(invocation, **options))
 
 
 @setup.command("iscsi", epilog="Example: ecx-hyperv setup iscsi --initiator iqn.1991-05.com.microsoft:host1 --dry-run")
@@ -86,9 +86,9 @@ def setup_host(setting: Setting, **options: Any) -> None:
 @click.option("--rule", type=click.Path(path_type=Path), help="The udev rule's file.")
 @dry_run
 @with_options
-def setup_iscsi(setting: Setting, **options: Any) -> None:
+def setup_iscsi(invocation: Invocation, **options: Any) -> None:
     """Serve the mirror disk from this EC-VM, and name the disk under it for good."""
-    common.run_to_exit(setting, lambda: _iscsi(**options))
+    common.run_to_exit(invocation, lambda: _iscsi(**options))
 
 
 @setup.command("ecx", epilog="Example: ecx-hyperv setup ecx --conf ./clp.conf --apply")
@@ -106,13 +106,13 @@ def setup_iscsi(setting: Setting, **options: Any) -> None:
 @output
 @dry_run
 @with_options
-def setup_ecx(setting: Setting, **options: Any) -> None:
+def setup_ecx(invocation: Invocation, **options: Any) -> None:
     """Make the group's resources and monitors: a script of ECX's own commands, or a changed copy of clp.conf."""
-    common.run_to_exit(setting, lambda: _ecx(setting, **options))
+    common.run_to_exit(invocation, lambda: _ecx(invocation, **options))
 
 
 def _ssh(
-    setting: Setting,
+    invocation: Invocation,
     *,
     more: tuple[str, ...],
     others: tuple[Path, ...],
@@ -128,31 +128,31 @@ def _ssh(
     from ecx_hyperv.cli.trust import pin
     from ecx_hyperv.setup import ssh
 
-    config = common.load_config(setting)
+    config = common.load_config(invocation)
     # Whatever is wrong with what was given is told before anything is made.
     known = [ssh.read_public(path) for path in others]
     allowed = ssh.check_addresses(config, more)
     writer = Writer(click.echo, dry_run or to_stdout)
     quiet = Writer(lambda text: click.echo(text, err=True), dry_run or to_stdout) if to_stdout else writer
-    own = ssh.make_key(Path(config.ssh.key), f"ecx-hyperv@{platform.node()}", quiet)
-    if own is None and to_stdout:
+    this_key = ssh.make_key(Path(config.ssh.key), f"ecx-hyperv@{platform.node()}", quiet)
+    if this_key is None and to_stdout:
         raise UsageError(
             "the scripts need the key", seen=f"none at {config.ssh.key}", remedy="run ecx-hyperv setup ssh first"
         )
-    if own is None:
+    if this_key is None:
         click.echo("the scripts for the hosts need the key: run this without --dry-run", err=True)
         return Exit.DONE
-    keys = list(dict.fromkeys([own, *known]))
+    keys = list(dict.fromkeys([this_key, *known]))
     _scripts(config, only, output, writer, to_stdout, "ssh", lambda node: ssh.host_script(config, node, keys, allowed))
     if to_stdout or no_trust:
         return Exit.DONE
     click.echo("run each script on its host, with -Apply; what follows works once that is done")
-    common.guard(setting, 300, Exit.UNREACHABLE, "the hosts' keys were not pinned")
-    return pin(config, common.deadline_of(setting, 120), yes=yes, dry=dry_run)
+    common.guard(invocation, 300, Exit.UNREACHABLE, "the hosts' keys were not pinned")
+    return pin(config, common.deadline_of(invocation, 120), yes=yes, dry=dry_run)
 
 
 def _host(
-    setting: Setting,
+    invocation: Invocation,
     *,
     target: str | None,
     switches: tuple[str, ...],
@@ -171,7 +171,7 @@ def _host(
 ) -> Exit:
     from ecx_hyperv.setup import host
 
-    config = common.load_config(setting)
+    config = common.load_config(invocation)
     plan = host.HostPlan(
         target=target or host.TARGET,
         switches=tuple(host.parse_switch(one) for one in switches),
@@ -221,7 +221,7 @@ def _iscsi(
 
 
 def _ecx(
-    setting: Setting,
+    invocation: Invocation,
     *,
     conf: Path | None,
     do_apply: bool,
@@ -242,7 +242,7 @@ def _ecx(
     from ecx_hyperv.ecx.commands import run
     from ecx_hyperv.setup import ecx
 
-    config = common.load_config(setting)
+    config = common.load_config(invocation)
     ecx.check_asked(conf, output, do_apply, push)
     known = read(conf) if conf else None
     names = ecx.choose_names(known, config, group, fip, md)

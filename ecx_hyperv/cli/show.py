@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ecx_hyperv.log import flat
-from ecx_hyperv.run.status import HostStatus, OnHost, Status
+from ecx_hyperv.run.status import HostStatus, OnHost, PairStatus
 
 _WIDE = 200
 
@@ -34,7 +34,7 @@ class LiveProgress:
         self._spinner.update(_plain("   ".join(f"{name}: {what}" for name, what in self._shown.items())))
 
 
-def show_status(status: Status) -> None:
+def show_status(status: PairStatus) -> None:
     """Print a status as tables on stdout."""
     console = Console(highlight=False, emoji=False)
     if not console.is_terminal:
@@ -51,10 +51,10 @@ def show_status(status: Status) -> None:
             console.print(_plain(f"{host.name or host.address}: {host.trouble}"))
 
 
-def _hosts(status: Status) -> Table:
+def _hosts(status: PairStatus) -> Table:
     table = _table("host", "address", "node", "iSCSI")
     for host in status.hosts:
-        name = f"{host.name or '-'} ({'own' if host.side == 'own' else 'peer'})"
+        name = f"{host.name or '-'} ({'local' if host.side == 'local' else 'peer'})"
         _row(table, name, host.address, _node(host), _ISCSI[host.iscsi])
     return table
 
@@ -68,13 +68,13 @@ def _node(host: HostStatus) -> str:
     return ", ".join([host.node or "unknown", *host.node_flags])
 
 
-def _vms(status: Status) -> Table:
-    own, peer = (host.name or host.address for host in status.hosts)
-    table = _table("VM", "owner", "group", f"on {own}", f"on {peer}", "configuration", "")
+def _vms(status: PairStatus) -> Table:
+    local, peer = (host.name or host.address for host in status.hosts)
+    table = _table("VM", "owner", "group", f"on {local}", f"on {peer}", "configuration", "")
     for vm in status.vms:
         group = ", ".join([vm.group or "unknown", *vm.group_flags])
         remark = "maintenance" if vm.maintenance else ""
-        _row(table, vm.name, vm.owner, group, _state(vm.own), _state(vm.peer), vm.configuration, remark)
+        _row(table, vm.name, vm.owner, group, _state(vm.local), _state(vm.peer), vm.configuration, remark)
     return table
 
 
@@ -95,17 +95,17 @@ def _duration(seconds: float) -> str:
     return " ".join([part for part in parts if part][:2])
 
 
-def _volumes(status: Status) -> Table:
+def _volumes(status: PairStatus) -> Table:
     table = _table("Shared Volume", "state", "owner")
     for volume in status.volumes:
         _row(table, volume.name, volume.state or "unknown", volume.owner)
     return table
 
 
-def _ecx(status: Status) -> str:
+def _ecx(status: PairStatus) -> str:
     if status.ecx.trouble:
         return status.ecx.trouble
-    servers = [f"{'*' if one.is_own else ''}{one.name} {one.status}" for one in status.ecx.servers]
+    servers = [f"{'*' if one.is_local else ''}{one.name} {one.status}" for one in status.ecx.servers]
     groups = [f"{name} {where}" for name, where in status.ecx.groups.items()]
     return "; ".join([*servers, *groups])
 

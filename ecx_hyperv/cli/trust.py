@@ -9,7 +9,7 @@ from ecx_hyperv.config import Config
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.errors import EcxHypervError, LocalError, UsageError
 from ecx_hyperv.exits import Exit, worst
-from ecx_hyperv.host.ssh import Target, fetch_host_keys
+from ecx_hyperv.host.ssh import SshTarget, fetch_host_keys
 
 
 def pin(config: Config, deadline: Deadline, *, yes: bool, dry: bool) -> Exit:
@@ -21,7 +21,7 @@ def pin(config: Config, deadline: Deadline, *, yes: bool, dry: bool) -> Exit:
     new: dict[str, list[paramiko.PKey]] = {}
     exits = []
     for node in config.node:
-        target = Target(node.host, config.ssh.port, config.ssh.user, config.ssh.key, config.ssh.known_hosts)
+        target = SshTarget(node.host, config.ssh.port, config.ssh.user, config.ssh.key, config.ssh.known_hosts)
         try:
             new[target.entry] = fetch_host_keys(target, deadline.within(40))
         except EcxHypervError as error:

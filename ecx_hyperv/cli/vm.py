@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from ecx_hyperv.cli import common
-from ecx_hyperv.cli.common import Setting, with_options
+from ecx_hyperv.cli.common import Invocation, with_options
 from ecx_hyperv.exits import Exit, worst
 from ecx_hyperv.log import flat
 
 if TYPE_CHECKING:
-    from ecx_hyperv.run.context import Progress, Room
+    from ecx_hyperv.run.context import Progress, RunContext
     from ecx_hyperv.run.tasks import Task
 
 _DRY = click.option("--dry-run", is_flag=True, help="Look and decide, print the next step, change nothing.")
@@ -22,13 +22,13 @@ _DRY = click.option("--dry-run", is_flag=True, help="Look and decide, print the 
 @click.argument("vm", nargs=-1)
 @_DRY
 @with_options
-def vm_start(setting: Setting, vm: tuple[str, ...], dry_run: bool) -> None:
+def vm_start(invocation: Invocation, vm: tuple[str, ...], dry_run: bool) -> None:
     """Have each VM run on this EC-VM's host: register it, move it here, start it, as needed.
 
     A VM that runs on the other host is live-migrated. Without VM, ECX's CLP_RESOURCENAME (exec-VMNAME) or the folder
     that ECX runs the script in says which is meant.
     """
-    common.run_to_exit(setting, lambda: _start(setting, vm, dry_run))
+    common.run_to_exit(invocation, lambda: _start(invocation, vm, dry_run))
 
 
 @click.command("vm-unregister", epilog="Example: vm-unregister --yes Cent8.2-1")
@@ -36,50 +36,50 @@ def vm_start(setting: Setting, vm: tuple[str, ...], dry_run: bool) -> None:
 @click.option("--yes", is_flag=True, help="Stop the VM although it is not ECX that asks (no CLP_FACTOR).")
 @_DRY
 @with_options
-def vm_unregister(setting: Setting, vm: tuple[str, ...], yes: bool, dry_run: bool) -> None:
+def vm_unregister(invocation: Invocation, vm: tuple[str, ...], yes: bool, dry_run: bool) -> None:
     """Have each VM off and unregistered, wherever it runs, and its Shared Volume offline if nothing else needs it.
 
     ECX says in CLP_FACTOR why it stops: on a move of the group (GROUPMOVE) the VM is left to run, and the start on the
     other EC-VM migrates it.
     """
-    common.run_to_exit(setting, lambda: _unregister(setting, vm, yes, dry_run))
+    common.run_to_exit(invocation, lambda: _unregister(invocation, vm, yes, dry_run))
 
 
-def _start(setting: Setting, names: Sequence[str], dry: bool) -> Exit:
+def _start(invocation: Invocation, names: Sequence[str], dry: bool) -> Exit:
     from ecx_hyperv.ecx.environment import choose_vms
     from ecx_hyperv.run.loop import Loop
     from ecx_hyperv.run.tasks import StartTask
 
-    loaded = common.load_config_or_last(setting)
+    loaded = common.load_config_or_last(invocation)
     timing = loaded.config.timing
-    deadline = common.deadline_of(setting, timing.start)
-    common.guard(setting, timing.start, Exit.OUT_OF_TIME, "the start is not over")
-    vms = choose_vms(loaded.config, names, setting.call)
+    deadline = common.deadline_of(invocation, timing.start)
+    common.guard(invocation, timing.start, Exit.OUT_OF_TIME, "the start is not over")
+    vms = choose_vms(loaded.config, names, invocation.call)
     with _progress() as progress:
-        room = common.open_room(setting, loaded.config, deadline, dry=dry, progress=progress)
-        common.alert_fallback(loaded, room.alert)
-        setting.log.debug("start", vms=", ".join(vms), clp_event=setting.call.event, node=room.pair.own.name)
+        context = common.open_context(invocation, loaded.config, deadline, dry=dry, progress=progress)
+        common.alert_fallback(loaded, context.alert)
+        invocation.log.debug("start", vms=", ".join(vms), clp_event=invocation.call.event, node=context.pair.local.name)
         tasks = [StartTask(vm, timing) for vm in vms]
-        Loop(room, tasks, deadline, patience=timing.connect).go()
-    return _answer(setting, room, tasks)
+        Loop(context, tasks, deadline, patience=timing.connect).go()
+    return _answer(invocation, context, tasks)
 
 
-def _unregister(setting: Setting, names: Sequence[str], yes: bool, dry: bool) -> Exit:
-    from ecx_hyperv.decide.unregister import Asked, Factor
+def _unregister(invocation: Invocation, names: Sequence[str], yes: bool, dry: bool) -> Exit:
+    from ecx_hyperv.decide.unregister import Factor, StopRequest
     from ecx_hyperv.ecx.environment import choose_vms
     from ecx_hyperv.errors import UsageError
     from ecx_hyperv.run.stop import stop
 
-    factor = setting.call.factor
+    factor = invocation.call.factor
     if factor is Factor.GROUPMOVE and not yes:
         # A planned move needs nothing from here, so nothing here may fail it: not even the configuration is read.
         click.echo("left as it is: the start on the other EC-VM migrates it")
         return Exit.DONE
-    loaded = common.load_config_or_last(setting)
+    loaded = common.load_config_or_last(invocation)
     timing = loaded.config.timing
-    deadline = common.deadline_of(setting, timing.unregister)
-    common.guard(setting, timing.unregister, Exit.CANNOT_TELL, "the stop is not over")
-    vms = choose_vms(loaded.config, names, setting.call)
+    deadline = common.deadline_of(invocation, timing.unregister)
+    common.guard(invocation, timing.unregister, Exit.CANNOT_TELL, "the stop is not over")
+    vms = choose_vms(loaded.config, names, invocation.call)
     if factor is Factor.NONE and not yes and not dry:
         raise UsageError(
             f"{', '.join(vms)}: not stopped, since nobody said that it should be",
@@ -87,12 +87,14 @@ def _unregister(setting: Setting, names: Sequence[str], yes: bool, dry: bool) ->
             remedy=f"to stop by hand: vm-unregister --yes {' '.join(map(repr, vms))}",
         )
     with _progress() as progress:
-        room = common.open_room(setting, loaded.config, deadline, dry=dry, progress=progress)
-        common.alert_fallback(loaded, room.alert)
-        setting.log.debug("stop", vms=", ".join(vms), factor=setting.call.factor_word, node=room.pair.own.name)
+        context = common.open_context(invocation, loaded.config, deadline, dry=dry, progress=progress)
+        common.alert_fallback(loaded, context.alert)
+        invocation.log.debug(
+            "stop", vms=", ".join(vms), factor=invocation.call.factor_word, node=context.pair.local.name
+        )
         by_hand = yes or (dry and factor is Factor.NONE)
-        tasks = stop(room, vms, Asked(factor=factor, by_hand=by_hand), deadline)
-    return _answer(setting, room, tasks)
+        tasks = stop(context, vms, StopRequest(factor=factor, by_hand=by_hand), deadline)
+    return _answer(invocation, context, tasks)
 
 
 def _progress() -> "Progress":
@@ -105,22 +107,22 @@ def _progress() -> "Progress":
     return NoProgress()
 
 
-def _answer(setting: Setting, room: "Room", tasks: "Sequence[Task]") -> Exit:
+def _answer(invocation: Invocation, context: "RunContext", tasks: "Sequence[Task]") -> Exit:
     """Print how each VM ended, and as the last line of the log the worst that there is to say."""
     from ecx_hyperv.decide.steps import Done, Fail
 
     fails = [task.end for task in tasks if isinstance(task.end, Fail)]
     for task in tasks:
         if isinstance(task.end, Done):
-            click.echo(flat(task.end.how if not room.dry else f"{task.vm}: {task.end.how}"))
-        elif isinstance(task.end, Fail) and room.dry:
+            click.echo(flat(task.end.how if not context.dry else f"{task.vm}: {task.end.how}"))
+        elif isinstance(task.end, Fail) and context.dry:
             click.echo(flat(f"{task.vm}: next: fail: {task.end.what}"))
     code = worst(end.exit for end in fails)
-    if room.dry and code not in (Exit.UNREACHABLE, Exit.LOGIN):
+    if context.dry and code not in (Exit.UNREACHABLE, Exit.LOGIN):
         return Exit.DONE
     if len(tasks) > 1 and fails:
         last = next(end for end in fails if end.exit is code)
-        setting.log.error(
+        invocation.log.error(
             f"{len(fails)} of {len(tasks)} VMs failed; the worst: {last.what}",
             seen=last.seen,
             do=last.remedy,

@@ -12,14 +12,14 @@ from ecx_hyperv.decide.states import Doing, GroupKind, NodeKind, ResourceKind, V
 class Side(Enum):
     """One of the two hosts, as seen from this EC-VM: the one it runs on, or the other."""
 
-    OWN = "own"
+    LOCAL = "local"
     PEER = "peer"
 
 
 class Place(Enum):
     """Where the cluster says that something is: on a host, on a node that is neither, or nowhere."""
 
-    OWN = "own"
+    LOCAL = "local"
     PEER = "peer"
     ELSEWHERE = "elsewhere"
     NOWHERE = "nowhere"
@@ -48,7 +48,7 @@ class Refusal(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class VmSeen:
+class VmOnHost:
     """What Get-VM on one host says about the VM; `word` is the state as Hyper-V names it."""
 
     kind: VmKind
@@ -79,7 +79,7 @@ class VmSeen:
 
 _LIVE = frozenset({VmKind.RUNNING, VmKind.TRANSITIONAL, VmKind.PAUSED, VmKind.CRITICAL, VmKind.ODD})
 
-UNSEEN = VmSeen(VmKind.UNREADABLE)
+UNSEEN = VmOnHost(VmKind.UNREADABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,41 +88,41 @@ class Names:
 
     vm: str
     csv: str
-    own: str
+    local: str
     peer: str
     target: str
 
     def of(self, side: Side) -> str:
         """Name a host by its node."""
-        return self.own if side is Side.OWN else self.peer
+        return self.local if side is Side.LOCAL else self.peer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Observation:
     """One VM at one moment.
 
-    `observer` is the host whose cluster service told the cluster's facts: the own one if it answers, else the
+    `observer` is the host whose cluster service told the cluster's facts: the local one if it answers, else the
     peer's, else none, and then those facts are blank. `own_node` and `peer_node` are as the observer sees them.
     `machine` and `configuration` are the states of the VM's two resources.
     """
 
     names: Names
     maintenance: bool = False
-    own: Contact = Contact.ANSWERS
+    local: Contact = Contact.ANSWERS
     peer: Contact = Contact.UNASKED
-    observer: Side | None = Side.OWN
-    own_node: NodeKind = NodeKind.UP
+    observer: Side | None = Side.LOCAL
+    local_node: NodeKind = NodeKind.UP
     peer_node: NodeKind = NodeKind.UP
-    owner: Place = Place.OWN
+    owner: Place = Place.LOCAL
     group: GroupKind = GroupKind.ONLINE
     queued: bool = False
     configuration: ResourceKind = ResourceKind.ONLINE
     machine: ResourceKind = ResourceKind.ONLINE
     csv: ResourceKind = ResourceKind.ONLINE
-    csv_owner: Place = Place.OWN
+    csv_owner: Place = Place.LOCAL
     iscsi: bool = True
-    on_own: VmSeen = UNSEEN
-    on_peer: VmSeen = UNSEEN
+    on_local: VmOnHost = UNSEEN
+    on_peer: VmOnHost = UNSEEN
 
     @property
     def is_migrating(self) -> bool:
@@ -130,18 +130,18 @@ class Seen:
         return (
             self.group is GroupKind.PENDING
             or self.queued
-            or self.on_own.doing is Doing.MIGRATING
+            or self.on_local.doing is Doing.MIGRATING
             or self.on_peer.doing is Doing.MIGRATING
         )
 
-    def on(self, side: Side) -> VmSeen:
+    def on(self, side: Side) -> VmOnHost:
         """Return what Get-VM says on that host."""
-        return self.on_own if side is Side.OWN else self.on_peer
+        return self.on_local if side is Side.LOCAL else self.on_peer
 
     def contact(self, side: Side) -> Contact:
         """Return whether that host answers."""
-        return self.own if side is Side.OWN else self.peer
+        return self.local if side is Side.LOCAL else self.peer
 
     def node(self, side: Side) -> NodeKind:
         """Return that host's node state, as the observer sees it."""
-        return self.own_node if side is Side.OWN else self.peer_node
+        return self.local_node if side is Side.LOCAL else self.peer_node

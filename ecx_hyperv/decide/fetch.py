@@ -4,14 +4,14 @@ A quick migration of a guest that may execute would save it, or start a second c
 nothing runs there, or its silence for long enough while the cluster has shut it out.
 """
 
-from ecx_hyperv.decide.attempts import Tried, adopt, stuck, used_up, within
-from ecx_hyperv.decide.facts import Contact, Place, Seen
+from ecx_hyperv.decide.attempts import StartAttempts, adopt, stuck, used_up, within
+from ecx_hyperv.decide.facts import Contact, Observation, Place
 from ecx_hyperv.decide.states import NodeKind, ResourceKind, VmKind
-from ecx_hyperv.decide.steps import Act, Attempts, Do, Fail, Look, Step, Timer, Wait
+from ecx_hyperv.decide.steps import Act, Do, Fail, Look, Retry, Step, Timer, Wait
 from ecx_hyperv.exits import Exit
 
 
-def on_the_peer(seen: Seen, tried: Tried) -> Step | None:
+def on_the_peer(seen: Observation, tried: StartAttempts) -> Step | None:
     """Return the next step for a VM whose group the peer host owns; None if it does not."""
     if seen.owner is not Place.PEER:
         return None
@@ -31,7 +31,7 @@ def on_the_peer(seen: Seen, tried: Tried) -> Step | None:
     return _from_unseen(seen, tried)
 
 
-def _from_isolated(seen: Seen, tried: Tried) -> Step:
+def _from_isolated(seen: Observation, tried: StartAttempts) -> Step:
     peer = seen.names.peer
     if seen.peer is Contact.ANSWERS:
         if seen.on_peer.is_off:
@@ -40,12 +40,12 @@ def _from_isolated(seen: Seen, tried: Tried) -> Step:
     if seen.peer is not Contact.SILENT:
         return Wait(f"{peer} is isolated and cannot be asked, but is alive: it may still run {seen.names.vm}")
     # Only now have quorum, ECX's own arbitration and the volume's reservation all decided for this side.
-    if Timer.PEER_SILENT in tried.over and seen.own_node is NodeKind.UP:
+    if Timer.PEER_SILENT in tried.over and seen.local_node is NodeKind.UP:
         return _quick(seen, tried, f"{peer} is isolated and has been silent for [timing] isolated")
     return Wait(f"{peer} is isolated and silent: it may still run {seen.names.vm}")
 
 
-def _from_unseen(seen: Seen, tried: Tried) -> Step:
+def _from_unseen(seen: Observation, tried: StartAttempts) -> Step:
     peer = seen.names.peer
     if seen.peer_node in (NodeKind.DOWN, NodeKind.QUARANTINED):
         return _quick(seen, tried, f"node {peer} is down")
@@ -57,16 +57,16 @@ def _from_unseen(seen: Seen, tried: Tried) -> Step:
     return Wait(f"{peer} does not say how {seen.names.vm} is, and the cluster cannot tell")
 
 
-def _critical_on_peer(seen: Seen, tried: Tried) -> Step:
+def _critical_on_peer(seen: Observation, tried: StartAttempts) -> Step:
     where = f"it is {seen.on_peer.word} on {seen.names.peer}"
     if Timer.PEER_CRITICAL in tried.over:
         return _quick(seen, tried, f"{where} for longer than [timing] critical")
-    if tried.portal is Attempts.READY:
+    if tried.portal is Retry.READY:
         return Act(Do.RECONNECT_ISCSI_PEER, f"{where}: its storage is away")
     return Wait(f"{where}: waiting for its storage to come back")
 
 
-def _alive_on_peer(seen: Seen, tried: Tried) -> Step:
+def _alive_on_peer(seen: Observation, tried: StartAttempts) -> Step:
     peer = seen.names.peer
     where = f"it is {seen.on_peer.word} on {peer}"
     match seen.on_peer.kind:
@@ -82,22 +82,22 @@ def _alive_on_peer(seen: Seen, tried: Tried) -> Step:
     return Wait(where)
 
 
-def _live(seen: Seen, tried: Tried, why: str) -> Step:
+def _live(seen: Observation, tried: StartAttempts, why: str) -> Step:
     step = within(tried.migrations, Do.MIGRATE_LIVE, why)
     return step or Fail(
         Exit.NOT_AS_ASKED,
-        f"{seen.names.vm} could not be migrated to {seen.names.own}; its guest goes on running on {seen.names.peer}",
+        f"{seen.names.vm} could not be migrated to {seen.names.local}; its guest goes on running on {seen.names.peer}",
         f"3 live migrations, and {why}",
         "see the FailoverClustering and Hyper-V-VMMS event logs of both hosts, then move the group again, or move it "
         f"back to the EC-VM of {seen.names.peer}",
     )
 
 
-def _quick(seen: Seen, tried: Tried, why: str) -> Step:
+def _quick(seen: Observation, tried: StartAttempts, why: str) -> Step:
     step = within(tried.migrations, Do.MIGRATE_QUICK, why)
     return step or Fail(
         Exit.NOT_AS_ASKED,
-        f"{seen.names.vm} could not be moved to {seen.names.own}",
+        f"{seen.names.vm} could not be moved to {seen.names.local}",
         f"3 quick migrations, and {why}",
         "see the FailoverClustering event log of both hosts, then start it again",
     )

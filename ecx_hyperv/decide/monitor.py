@@ -8,7 +8,7 @@ everything that is merely not understood is UNKNOWN.
 from dataclasses import dataclass
 from enum import Enum
 
-from ecx_hyperv.decide.facts import Contact, Place, Seen, Side
+from ecx_hyperv.decide.facts import Contact, Observation, Place, Side
 from ecx_hyperv.decide.states import Doing, GroupKind, ResourceKind, VmKind
 
 
@@ -41,7 +41,7 @@ class Watched:
     """One VM as a monitor sees it; `locked` while a start or stop of ours works on it, `heartbeat_lost` only if
     [monitor] heartbeat asks for it and it had been answering; `over` holds the spans that are past `settle`."""
 
-    seen: Seen
+    seen: Observation
     locked: bool = False
     heartbeat_lost: bool = False
     over: frozenset[Span] = frozenset()
@@ -50,36 +50,36 @@ class Watched:
 def judge(watched: Watched) -> Verdict:
     """Give one look's verdict."""
     seen = watched.seen
-    vm, own = seen.names.vm, seen.names.own
+    vm, local = seen.names.vm, seen.names.local
     if seen.maintenance:
         return Verdict(Health.HEALTHY, f"{vm} is in maintenance")
     if watched.locked:
         return Verdict(Health.HEALTHY, f"a start or stop of {vm} is under way")
-    if seen.own is not Contact.ANSWERS:
-        return Verdict(Health.UNKNOWN, f"{own} does not answer")
-    if seen.on_own.kind is VmKind.RUNNING:
+    if seen.local is not Contact.ANSWERS:
+        return Verdict(Health.UNKNOWN, f"{local} does not answer")
+    if seen.on_local.kind is VmKind.RUNNING:
         return _running(watched)
-    if seen.on_own.doing is Doing.HELD:
-        return Verdict(Health.HEALTHY, f"{vm} is held by a checkpoint, backup or merge on {own}")
+    if seen.on_local.doing is Doing.HELD:
+        return Verdict(Health.HEALTHY, f"{vm} is held by a checkpoint, backup or merge on {local}")
     if _is_in_transition(seen):
         return _in_transition(watched)
     if seen.owner is Place.PEER:
         return Verdict(
             Health.FAILED,
-            f"{vm} is not on {own}: WSFC moved it to {seen.names.peer} (usual cause: memory or processors short here), "
-            "or an operator did, or ECX is active on the other EC-VM too",
+            f"{vm} is not on {local}: WSFC moved it to {seen.names.peer} (usual cause: memory or processors short "
+            "here), or an operator did, or ECX is active on the other EC-VM too",
         )
-    return _on_own(watched)
+    return _on_local(watched)
 
 
 def spans(watched: Watched) -> frozenset[Span]:
     """Return the spans that this look belongs to."""
     seen = watched.seen
-    if seen.own is not Contact.ANSWERS:
+    if seen.local is not Contact.ANSWERS:
         return frozenset()
     here = {
-        Span.IN_TRANSITION: seen.on_own.kind is not VmKind.RUNNING and _is_in_transition(seen),
-        Span.CRITICAL: seen.on_own.is_critical,
+        Span.IN_TRANSITION: seen.on_local.kind is not VmKind.RUNNING and _is_in_transition(seen),
+        Span.CRITICAL: seen.on_local.is_critical,
         Span.HEARTBEAT_LOST: watched.heartbeat_lost,
     }
     return frozenset(span for span, is_so in here.items() if is_so)
@@ -88,29 +88,29 @@ def spans(watched: Watched) -> frozenset[Span]:
 def _running(watched: Watched) -> Verdict:
     names = watched.seen.names
     if watched.heartbeat_lost and Span.HEARTBEAT_LOST in watched.over:
-        return Verdict(Health.FAILED, f"{names.vm} runs on {names.own}, but its heartbeat is lost")
-    return Verdict(Health.HEALTHY, f"{names.vm} is running on {names.own}")
+        return Verdict(Health.FAILED, f"{names.vm} runs on {names.local}, but its heartbeat is lost")
+    return Verdict(Health.HEALTHY, f"{names.vm} is running on {names.local}")
 
 
-def _is_in_transition(seen: Seen) -> bool:
-    if seen.on_own.kind is VmKind.TRANSITIONAL or seen.is_migrating:
+def _is_in_transition(seen: Observation) -> bool:
+    if seen.on_local.kind is VmKind.TRANSITIONAL or seen.is_migrating:
         return True
-    return seen.on_own.kind is VmKind.ABSENT and seen.configuration is ResourceKind.PENDING
+    return seen.on_local.kind is VmKind.ABSENT and seen.configuration is ResourceKind.PENDING
 
 
 def _in_transition(watched: Watched) -> Verdict:
     seen = watched.seen
-    what = f"{seen.names.vm} is in transition ({seen.on_own.word or 'moving'})"
+    what = f"{seen.names.vm} is in transition ({seen.on_local.word or 'moving'})"
     if Span.IN_TRANSITION not in watched.over:
         return Verdict(Health.HEALTHY, what)
-    down = seen.on_own.kind in (VmKind.DOWN, VmKind.PAUSED)
+    down = seen.on_local.kind in (VmKind.DOWN, VmKind.PAUSED)
     return Verdict(Health.FAILED if down else Health.UNKNOWN, f"{what} for longer than [timing] settle")
 
 
-def _on_own(watched: Watched) -> Verdict:
+def _on_local(watched: Watched) -> Verdict:
     seen = watched.seen
-    where = f"{seen.names.vm} is {seen.on_own.word} on {seen.names.own}"
-    match seen.on_own.kind:
+    where = f"{seen.names.vm} is {seen.on_local.word} on {seen.names.local}"
+    match seen.on_local.kind:
         case VmKind.DOWN | VmKind.PAUSED:
             return Verdict(Health.FAILED, where)
         case VmKind.CRITICAL | VmKind.STRANDED if Span.CRITICAL in watched.over:
@@ -122,16 +122,16 @@ def _on_own(watched: Watched) -> Verdict:
     return Verdict(Health.UNKNOWN, f"{where or 'unreadable'}: nobody knows what that means")
 
 
-def _absent(seen: Seen) -> Verdict:
-    vm, own = seen.names.vm, seen.names.own
-    if seen.observer is not Side.OWN:
-        return Verdict(Health.UNKNOWN, f"{vm} is not registered on {own}, whose cluster service does not answer")
+def _absent(seen: Observation) -> Verdict:
+    vm, local = seen.names.vm, seen.names.local
+    if seen.observer is not Side.LOCAL:
+        return Verdict(Health.UNKNOWN, f"{vm} is not registered on {local}, whose cluster service does not answer")
     if seen.group is GroupKind.ABSENT:
-        return Verdict(Health.UNKNOWN, f"neither {own} nor the cluster knows {vm}")
+        return Verdict(Health.UNKNOWN, f"neither {local} nor the cluster knows {vm}")
     if seen.configuration in (ResourceKind.OFFLINE, ResourceKind.FAILED):
         return Verdict(
-            Health.FAILED, f"{vm} is not registered on {own}: its configuration is {seen.configuration.value}"
+            Health.FAILED, f"{vm} is not registered on {local}: its configuration is {seen.configuration.value}"
         )
     return Verdict(
-        Health.UNKNOWN, f"{own} does not know {vm}, although its configuration is {seen.configuration.value}"
+        Health.UNKNOWN, f"{local} does not know {vm}, although its configuration is {seen.configuration.value}"
     )

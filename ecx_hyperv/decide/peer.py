@@ -8,12 +8,12 @@ cannot make a healthy EC-VM look hung.
 from dataclasses import dataclass
 from enum import Enum
 
-from ecx_hyperv.decide.facts import UNSEEN, Contact, VmSeen
+from ecx_hyperv.decide.facts import UNSEEN, Contact, VmOnHost
 from ecx_hyperv.decide.states import VmKind
 from ecx_hyperv.exits import Exit
 
 
-class Ecx(Enum):
+class PeerEcx(Enum):
     """What clpstat says of the peer's server row."""
 
     ONLINE = "online"
@@ -30,7 +30,7 @@ class Ping(Enum):
     UNASKED = "unasked"
 
 
-class Remedy(Enum):
+class PeerRemedy(Enum):
     """What can be done for the peer."""
 
     POWER_ON = "power on"
@@ -40,16 +40,16 @@ class Remedy(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PeerSeen:
+class PeerObservation:
     """The peer at one moment; `hung` once the look of a hung guest has lasted `hung_after`."""
 
     node: str
     vm: str
     host: str
     maintenance: bool = False
-    ecx: Ecx
+    ecx: PeerEcx
     contact: Contact = Contact.UNASKED
-    on_host: VmSeen = UNSEEN
+    on_host: VmOnHost = UNSEEN
     heartbeat_silent: bool = False
     ping: Ping = Ping.UNASKED
     cooling: bool = False
@@ -58,20 +58,20 @@ class PeerSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class PeerAct:
     """Do this for the peer."""
 
-    remedy: Remedy
+    remedy: PeerRemedy
     why: str
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class AskHost:
     """Ask the peer's host and ping the peer, and decide again."""
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class PeerEnd:
     """Nothing to do; for another exit than DONE, `remedy` says what a person should do; `pending` if it may yet
     become well by itself, or by what was done."""
 
@@ -81,24 +81,26 @@ class End:
     pending: bool = False
 
 
-Step = Act | Ask | End
+PeerStep = PeerAct | AskHost | PeerEnd
 
 
-def decide(seen: PeerSeen) -> Step:
+def decide(seen: PeerObservation) -> PeerStep:
     """Return the next step for the peer."""
     match seen.ecx:
-        case Ecx.ONLINE | Ecx.PENDING:
-            return End(Exit.DONE, f"ECX on {seen.node} is {seen.ecx.value}", pending=seen.ecx is Ecx.PENDING)
-        case Ecx.SENSELESS if not seen.maintenance:
-            return End(Exit.CANNOT_TELL, f"clpstat does not say how {seen.node} is", "run clpstat and clpstat --long")
+        case PeerEcx.ONLINE | PeerEcx.PENDING:
+            return PeerEnd(Exit.DONE, f"ECX on {seen.node} is {seen.ecx.value}", pending=seen.ecx is PeerEcx.PENDING)
+        case PeerEcx.SENSELESS if not seen.maintenance:
+            return PeerEnd(
+                Exit.CANNOT_TELL, f"clpstat does not say how {seen.node} is", "run clpstat and clpstat --long"
+            )
     if seen.maintenance:
-        return End(Exit.DONE, f"{seen.node} is in maintenance")
+        return PeerEnd(Exit.DONE, f"{seen.node} is in maintenance")
     if seen.cooling:
-        return End(Exit.DONE, f"{seen.node} is offline; waiting for what was done for it", pending=True)
+        return PeerEnd(Exit.DONE, f"{seen.node} is offline; waiting for what was done for it", pending=True)
     if seen.contact is Contact.UNASKED:
-        return Ask()
+        return AskHost()
     if seen.contact is not Contact.ANSWERS:
-        return End(
+        return PeerEnd(
             Exit.UNREACHABLE,
             f"ECX on {seen.node} is offline, and its host {seen.host} does not answer",
             f"look at {seen.host}: power, network, sshd",
@@ -106,41 +108,41 @@ def decide(seen: PeerSeen) -> Step:
     return _by_its_host(seen)
 
 
-def looks_hung(seen: PeerSeen) -> bool:
+def looks_hung(seen: PeerObservation) -> bool:
     """Tell whether this look shows a guest that runs and answers nobody, not even its own host."""
     is_running = seen.on_host.kind is VmKind.RUNNING
-    return seen.ecx is Ecx.OFFLINE and is_running and seen.ping is Ping.SILENT and seen.heartbeat_silent
+    return seen.ecx is PeerEcx.OFFLINE and is_running and seen.ping is Ping.SILENT and seen.heartbeat_silent
 
 
-def _by_its_host(seen: PeerSeen) -> Step:
+def _by_its_host(seen: PeerObservation) -> PeerStep:
     where = f"{seen.vm} is {seen.on_host.word} on {seen.host}"
     match seen.on_host.kind:
         case VmKind.DOWN:
-            return _act(seen, Remedy.POWER_ON, where)
+            return _act(seen, PeerRemedy.POWER_ON, where)
         case VmKind.PAUSED:
-            return _act(seen, Remedy.RESUME, where)
+            return _act(seen, PeerRemedy.RESUME, where)
         case VmKind.RUNNING if seen.ping is Ping.ANSWERS:
-            return _act(seen, Remedy.START_ECX, f"{where} and answers ping, its ECX is offline")
+            return _act(seen, PeerRemedy.START_ECX, f"{where} and answers ping, its ECX is offline")
         case VmKind.RUNNING if looks_hung(seen) and seen.hung:
-            return _act(seen, Remedy.RESTART, f"{where}, no ping and no heartbeat for [timing] hung_after")
+            return _act(seen, PeerRemedy.RESTART, f"{where}, no ping and no heartbeat for [timing] hung_after")
         case VmKind.ABSENT:
-            return End(
+            return PeerEnd(
                 Exit.CONFIG, f"{seen.host} knows no VM {seen.vm}", f"compare vm of [[node]] {seen.node} with Get-VM"
             )
         case VmKind.UNREADABLE:
-            return End(
+            return PeerEnd(
                 Exit.CANNOT_TELL,
                 f"Hyper-V on {seen.host} does not say how {seen.vm} is",
                 f"run Get-VM on {seen.host}",
             )
     what = f"ECX on {seen.node} is offline; {where}"
-    return End(Exit.NOT_AS_ASKED, what, "wait; it is looked at again", pending=True)
+    return PeerEnd(Exit.NOT_AS_ASKED, what, "wait; it is looked at again", pending=True)
 
 
-def _act(seen: PeerSeen, remedy: Remedy, why: str) -> Step:
+def _act(seen: PeerObservation, remedy: PeerRemedy, why: str) -> PeerStep:
     if not seen.used_up:
-        return Act(remedy, why)
-    return End(
+        return PeerAct(remedy, why)
+    return PeerEnd(
         Exit.NOT_AS_ASKED,
         f"{seen.node} does not stay up: {why}, after 3 actions in an hour",
         f"see why on its console, and whether its network and ECX's witness are there; then clpcl -s -h {seen.node}",

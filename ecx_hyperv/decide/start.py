@@ -1,4 +1,4 @@
-"""What vm-start does next: a VM is to be Running on the own host.
+"""What vm-start does next: a VM is to be Running on the local host.
 
 The rows of the table are the functions below, tried from the top; the first that has something to say decides.
 Nothing here ever saves, stops or turns off a running guest: the worst that a start may do to one is to leave it
@@ -7,15 +7,15 @@ where it runs, and say so.
 
 from collections.abc import Callable
 
-from ecx_hyperv.decide.attempts import Tried, adopt, stuck, used_up, within
-from ecx_hyperv.decide.facts import Contact, Place, Refusal, Seen, Side
+from ecx_hyperv.decide.attempts import StartAttempts, adopt, stuck, used_up, within
+from ecx_hyperv.decide.facts import Contact, Observation, Place, Refusal, Side
 from ecx_hyperv.decide.fetch import on_the_peer
 from ecx_hyperv.decide.states import GroupKind, NodeKind, ResourceKind, VmKind
-from ecx_hyperv.decide.steps import Act, Attempts, Do, Done, Fail, Look, Step, Timer, Wait
+from ecx_hyperv.decide.steps import Act, Do, Done, Fail, Look, Retry, Step, Timer, Wait
 from ecx_hyperv.exits import Exit
 
 
-def decide(seen: Seen, tried: Tried) -> Step:
+def decide(seen: Observation, tried: StartAttempts) -> Step:
     """Return the next step of a start."""
     for row in _ROWS:
         step = row(seen, tried)
@@ -24,27 +24,27 @@ def decide(seen: Seen, tried: Tried) -> Step:
     return _power(seen, tried)
 
 
-def timers(seen: Seen) -> frozenset[Timer]:
+def timers(seen: Observation) -> frozenset[Timer]:
     """Return the timers that run while this is seen; any other starts anew."""
     at_peer = seen.owner is Place.PEER
     running = {
-        Timer.AT_HOME: seen.on_own.kind is VmKind.RUNNING,
+        Timer.AT_HOME: seen.on_local.kind is VmKind.RUNNING,
         Timer.PEER_CRITICAL: at_peer and seen.on_peer.is_critical,
         Timer.PEER_TRANSITIONAL: at_peer and seen.on_peer.kind is VmKind.TRANSITIONAL,
         Timer.PEER_SILENT: seen.peer is Contact.SILENT and seen.peer_node is NodeKind.ISOLATED,
-        Timer.ODD: VmKind.ODD in (seen.on_own.kind, seen.on_peer.kind),
+        Timer.ODD: VmKind.ODD in (seen.on_local.kind, seen.on_peer.kind),
     }
     return frozenset(timer for timer, runs in running.items() if runs)
 
 
-def is_home(seen: Seen, *, moved: bool) -> bool:
-    """Tell whether the VM is on the own host; `moved` if this run moved it: its quick migration may be taken back."""
-    if seen.observer is not Side.OWN or seen.owner is not Place.OWN:
+def is_home(seen: Observation, *, moved: bool) -> bool:
+    """Tell whether the VM is on the local host; `moved` if this run moved it: its quick migration may be taken back."""
+    if seen.observer is not Side.LOCAL or seen.owner is not Place.LOCAL:
         return False
-    return not seen.is_migrating or (seen.on_own.is_live and not moved)
+    return not seen.is_migrating or (seen.on_local.is_live and not moved)
 
 
-def out_of_time(vm: str, seen: Seen | None, why: str) -> Fail:
+def out_of_time(vm: str, seen: Observation | None, why: str) -> Fail:
     """Say how a start ends that reached its deadline: what it waited for, and what the VM looked like."""
     return Fail(
         Exit.OUT_OF_TIME,
@@ -54,31 +54,33 @@ def out_of_time(vm: str, seen: Seen | None, why: str) -> Fail:
     )
 
 
-def _picture(seen: Seen) -> str:
+def _picture(seen: Observation) -> str:
     """Say in a few words how the VM looks: its group, and its state on each host that was looked at."""
-    owner = {Place.OWN: seen.names.own, Place.PEER: seen.names.peer, Place.ELSEWHERE: "another node"}.get(seen.owner)
+    owner = {Place.LOCAL: seen.names.local, Place.PEER: seen.names.peer, Place.ELSEWHERE: "another node"}.get(
+        seen.owner
+    )
     group = f"its group is {seen.group.value}{' and queued' if seen.queued else ''}, owned by {owner or 'nobody'}"
     sides = [side for side in Side if seen.contact(side) is not Contact.UNASKED]
     states = [f"{seen.on(side).word or seen.on(side).kind.value} on {seen.names.of(side)}" for side in sides]
     return f"{group}; the VM is {' and '.join(states)}"
 
 
-def _in_maintenance(seen: Seen, _tried: Tried) -> Step | None:
+def _in_maintenance(seen: Observation, _tried: StartAttempts) -> Step | None:
     if not seen.maintenance:
         return None
     return Done(f"{seen.names.vm} is in maintenance and was left as it is", warn=True)
 
 
-def _at_home(seen: Seen, tried: Tried) -> Step | None:
-    if seen.on_own.kind is not VmKind.RUNNING:
+def _at_home(seen: Observation, tried: StartAttempts) -> Step | None:
+    if seen.on_local.kind is not VmKind.RUNNING:
         return None
-    running = f"{seen.names.vm} is running on {seen.names.own}"
+    running = f"{seen.names.vm} is running on {seen.names.local}"
     missing = _missing(seen)
     if not missing:
         return Done(running)
     if Timer.AT_HOME in tried.over:
         return Done(f"{running}, but {'; '.join(missing)}", warn=True)
-    if seen.observer is not Side.OWN:
+    if seen.observer is not Side.LOCAL:
         return Look(missing[0]) if seen.peer is Contact.UNASKED else Wait(missing[0])
     for row in (_busy, _iscsi, _csv_offline, _csv_elsewhere, adopt):
         step = row(seen, tried)
@@ -87,88 +89,88 @@ def _at_home(seen: Seen, tried: Tried) -> Step | None:
     return Wait("; ".join(missing))
 
 
-def _missing(seen: Seen) -> list[str]:
-    if seen.observer is not Side.OWN:
-        return [f"the cluster service on {seen.names.own} does not answer"]
+def _missing(seen: Observation) -> list[str]:
+    if seen.observer is not Side.LOCAL:
+        return [f"the cluster service on {seen.names.local} does not answer"]
     facts = {
-        f"{seen.names.own} has no iSCSI connection to {seen.names.target}": not seen.iscsi,
+        f"{seen.names.local} has no iSCSI connection to {seen.names.target}": not seen.iscsi,
         f"{seen.names.csv} is {seen.csv.value}": seen.csv is not ResourceKind.ONLINE,
-        f"{seen.names.csv} is not owned by {seen.names.own}": seen.csv_owner is not Place.OWN,
+        f"{seen.names.csv} is not owned by {seen.names.local}": seen.csv_owner is not Place.LOCAL,
         "its cluster group is failed": seen.group is GroupKind.FAILED,
         "it is being migrated": seen.is_migrating,
     }
     return [text for text, is_so in facts.items() if is_so]
 
 
-def _refused(seen: Seen, tried: Tried) -> Step | None:
-    vm, own, peer = seen.names.vm, seen.names.own, seen.names.peer
+def _refused(seen: Observation, tried: StartAttempts) -> Step | None:
+    vm, local, peer = seen.names.vm, seen.names.local, seen.names.peer
     match tried.refused:
         case Refusal.MEMORY:
             stays = f"; its guest goes on running on {peer}" if seen.on_peer.kind is VmKind.RUNNING else ""
             return Fail(
                 Exit.REFUSED,
-                f"{vm} cannot run on {own}: not enough memory or processors{stays}",
+                f"{vm} cannot run on {local}: not enough memory or processors{stays}",
                 "Hyper-V or the cluster refused it for lack of resources",
-                f"free memory on {own}: stop or shrink other VMs there, or add memory; then start {vm} again",
+                f"free memory on {local}: stop or shrink other VMs there, or add memory; then start {vm} again",
             )
         case Refusal.DENIED:
             return Fail(
                 Exit.REFUSED,
-                f"{own} does not let this login handle {vm}",
+                f"{local} does not let this login handle {vm}",
                 "access denied by Hyper-V or the cluster",
-                f"make the [ssh] user a member of the local Administrators group on {own}",
+                f"make the [ssh] user a member of the local Administrators group on {local}",
             )
         case Refusal.IN_USE:
             return Fail(
                 Exit.REFUSED,
-                f"{vm} cannot start on {own}: its disk is in use",
+                f"{vm} cannot start on {local}: its disk is in use",
                 "error 0x80070020: another host or program holds the disk open, so the VM may run elsewhere",
                 f"look on {peer} for {vm}; do not start a second copy",
             )
     return None
 
 
-def _left_again(seen: Seen, tried: Tried) -> Step | None:
+def _left_again(seen: Observation, tried: StartAttempts) -> Step | None:
     if not (tried.was_home and seen.owner is Place.PEER) or seen.is_migrating:
         return None
     return Fail(
         Exit.NOT_AS_ASKED,
-        f"{seen.names.vm} has left {seen.names.own} for {seen.names.peer}",
+        f"{seen.names.vm} has left {seen.names.local} for {seen.names.peer}",
         "it had been here earlier in this run, and this run did not move it away",
         "someone else moves it: see whether ECX is active on both EC-VMs, or an operator or WSFC's balancer moved it",
     )
 
 
-def _no_cluster_service(seen: Seen, _tried: Tried) -> Step | None:
-    own = seen.names.own
-    if seen.own_node is NodeKind.QUARANTINED:
+def _no_cluster_service(seen: Observation, _tried: StartAttempts) -> Step | None:
+    local = seen.names.local
+    if seen.local_node is NodeKind.QUARANTINED:
         return Fail(
             Exit.REFUSED,
-            f"{own} is quarantined by the cluster",
+            f"{local} is quarantined by the cluster",
             "its cluster service is kept out after repeated failures",
-            f"run on {own}: Start-ClusterNode -ClearQuarantine",
+            f"run on {local}: Start-ClusterNode -ClearQuarantine",
         )
-    if seen.observer is Side.OWN:
+    if seen.observer is Side.LOCAL:
         return None
     if seen.observer is None and seen.peer is Contact.UNASKED:
-        return Look(f"the cluster service on {own} does not answer")
-    return Wait(f"the cluster service on {own} does not answer")
+        return Look(f"the cluster service on {local} does not answer")
+    return Wait(f"the cluster service on {local} does not answer")
 
 
-def _own_node_not_up(seen: Seen, _tried: Tried) -> Step | None:
-    own = seen.names.own
-    match seen.own_node:
+def _local_node_not_up(seen: Observation, _tried: StartAttempts) -> Step | None:
+    local = seen.names.local
+    match seen.local_node:
         case NodeKind.UP:
             return None
         case NodeKind.PAUSED:
-            return Wait(f"node {own} is paused (drained for maintenance); resume it with Resume-ClusterNode")
+            return Wait(f"node {local} is paused (drained for maintenance); resume it with Resume-ClusterNode")
         case NodeKind.ISOLATED:
             # What an isolated node believes of the other side may be out of date.
-            return Wait(f"node {own} is isolated from the cluster")
-    return Wait(f"node {own} is {seen.own_node.value}")
+            return Wait(f"node {local} is isolated from the cluster")
+    return Wait(f"node {local} is {seen.local_node.value}")
 
 
-def _not_in_cluster(seen: Seen, _tried: Tried) -> Step | None:
+def _not_in_cluster(seen: Observation, _tried: StartAttempts) -> Step | None:
     names = seen.names
     lacking = {
         f"no cluster group {names.vm}": seen.group is GroupKind.ABSENT,
@@ -181,27 +183,27 @@ def _not_in_cluster(seen: Seen, _tried: Tried) -> Step | None:
         if is_so:
             return Fail(
                 Exit.CONFIG,
-                f"{what}, says the cluster on {names.own}",
+                f"{what}, says the cluster on {names.local}",
                 "the names in the configuration and in the cluster differ",
                 "compare [cluster], [[node]] and [[vm]] with Get-ClusterGroup and Get-ClusterSharedVolume",
             )
     return None
 
 
-def _busy(seen: Seen, _tried: Tried) -> Step | None:
+def _busy(seen: Observation, _tried: StartAttempts) -> Step | None:
     if not seen.is_migrating:
         return None
     return Wait(f"the group of {seen.names.vm} is being moved or is changing state")
 
 
-def _iscsi(seen: Seen, tried: Tried) -> Step | None:
+def _iscsi(seen: Observation, tried: StartAttempts) -> Step | None:
     if seen.iscsi:
         return None
-    why = f"{seen.names.own} has no iSCSI connection to {seen.names.target}"
-    return Act(Do.RECONNECT_ISCSI, why) if tried.portal is Attempts.READY else Wait(why)
+    why = f"{seen.names.local} has no iSCSI connection to {seen.names.target}"
+    return Act(Do.RECONNECT_ISCSI, why) if tried.portal is Retry.READY else Wait(why)
 
 
-def _csv_offline(seen: Seen, tried: Tried) -> Step | None:
+def _csv_offline(seen: Observation, tried: StartAttempts) -> Step | None:
     why = f"{seen.names.csv} is {seen.csv.value}"
     match seen.csv:
         case ResourceKind.ONLINE | ResourceKind.ABSENT:
@@ -209,46 +211,46 @@ def _csv_offline(seen: Seen, tried: Tried) -> Step | None:
         case ResourceKind.PENDING | ResourceKind.UNKNOWN:
             return Wait(why)
     # A node that cannot reach the disk cannot bring it online: after a try there, take it over first.
-    if tried.csv_start_failed and seen.csv_owner is not Place.OWN:
+    if tried.csv_start_sent and seen.csv_owner is not Place.LOCAL:
         return Act(Do.MOVE_CSV, f"{why} on another node")
     return Act(Do.START_CSV, why)
 
 
-def _csv_elsewhere(seen: Seen, _tried: Tried) -> Step | None:
-    if seen.csv_owner is Place.OWN or seen.csv is ResourceKind.ABSENT:
+def _csv_elsewhere(seen: Observation, _tried: StartAttempts) -> Step | None:
+    if seen.csv_owner is Place.LOCAL or seen.csv is ResourceKind.ABSENT:
         return None
-    return Act(Do.MOVE_CSV, f"{seen.names.csv} is not owned by {seen.names.own}")
+    return Act(Do.MOVE_CSV, f"{seen.names.csv} is not owned by {seen.names.local}")
 
 
-def _owner_unknown(seen: Seen, _tried: Tried) -> Step | None:
+def _owner_unknown(seen: Observation, _tried: StartAttempts) -> Step | None:
     if seen.owner is not Place.NOWHERE:
         return None
     return Wait(f"the cluster names no owner of {seen.names.vm}")
 
 
-def _alive_on_both(seen: Seen, _tried: Tried) -> Step | None:
+def _alive_on_both(seen: Observation, _tried: StartAttempts) -> Step | None:
     if seen.peer is Contact.UNASKED and seen.peer_node not in (NodeKind.UP, NodeKind.PAUSED):
         # Of a node that is no full member the cluster does not know what still runs there.
         return Look(f"node {seen.names.peer} is {seen.peer_node.value}")
     if not seen.on_peer.is_live:
         return None
-    return Wait(f"{seen.names.vm} is {seen.on_peer.word} on {seen.names.peer}, although {seen.names.own} owns it")
+    return Wait(f"{seen.names.vm} is {seen.on_peer.word} on {seen.names.peer}, although {seen.names.local} owns it")
 
 
-def _failed_group(seen: Seen, tried: Tried) -> Step | None:
+def _failed_group(seen: Observation, tried: StartAttempts) -> Step | None:
     # With the VM's own resource Offline it is the configuration that failed, which the next row starts.
-    if seen.group is not GroupKind.FAILED or seen.machine is ResourceKind.OFFLINE or not seen.on_own.is_gone:
+    if seen.group is not GroupKind.FAILED or seen.machine is ResourceKind.OFFLINE or not seen.on_local.is_gone:
         return None
     step = within(tried.clears, Do.CLEAR_FAILED, f"the group of {seen.names.vm} is failed")
     return step or Fail(
         Exit.NOT_AS_ASKED,
         f"the cluster group of {seen.names.vm} stays failed",
         "it was cleared 3 times and failed again",
-        f"see the FailoverClustering event log of {seen.names.own} for the reason",
+        f"see the FailoverClustering event log of {seen.names.local} for the reason",
     )
 
 
-def _configuration(seen: Seen, _tried: Tried) -> Step | None:
+def _configuration(seen: Observation, _tried: StartAttempts) -> Step | None:
     why = f"the configuration resource of {seen.names.vm} is {seen.configuration.value}"
     match seen.configuration:
         case ResourceKind.ONLINE:
@@ -258,43 +260,43 @@ def _configuration(seen: Seen, _tried: Tried) -> Step | None:
     return Wait(why)
 
 
-def _not_registered(seen: Seen, tried: Tried) -> Step | None:
-    if seen.on_own.kind is not VmKind.ABSENT:
+def _not_registered(seen: Observation, tried: StartAttempts) -> Step | None:
+    if seen.on_local.kind is not VmKind.ABSENT:
         return None
-    why = f"its configuration is online, but Hyper-V on {seen.names.own} does not know it"
+    why = f"its configuration is online, but Hyper-V on {seen.names.local} does not know it"
     step = within(tried.registrations, Do.STOP_CONFIGURATION, why)
     return step or Fail(
         Exit.NOT_AS_ASKED,
-        f"{seen.names.vm} cannot be registered on {seen.names.own}",
+        f"{seen.names.vm} cannot be registered on {seen.names.local}",
         f"3 times stopped and started: {why}",
-        f"see the Hyper-V-VMMS event log of {seen.names.own}, and whether the VM's files are on {seen.names.csv}",
+        f"see the Hyper-V-VMMS event log of {seen.names.local}, and whether the VM's files are on {seen.names.csv}",
     )
 
 
-def _power(seen: Seen, tried: Tried) -> Step:
-    own = seen.names.own
-    where = f"it is {seen.on_own.word} on {own}"
-    match seen.on_own.kind:
+def _power(seen: Observation, tried: StartAttempts) -> Step:
+    local = seen.names.local
+    where = f"it is {seen.on_local.word} on {local}"
+    match seen.on_local.kind:
         case VmKind.DOWN:
-            return within(tried.starts, Do.START_VM, where) or used_up(seen, "started", own)
+            return within(tried.starts, Do.START_VM, where) or used_up(seen, "started", local)
         case VmKind.PAUSED:
-            return within(tried.starts, Do.RESUME_VM, where) or used_up(seen, "resumed", own)
+            return within(tried.starts, Do.RESUME_VM, where) or used_up(seen, "resumed", local)
         case VmKind.ODD if Timer.ODD in tried.over:
-            return stuck(seen, own, seen.on_own.word)
+            return stuck(seen, local, seen.on_local.word)
         case VmKind.CRITICAL | VmKind.STRANDED:
             return Wait(f"{where}: its storage is away")
         case VmKind.UNREADABLE:
-            return Wait(f"Hyper-V on {own} does not say how {seen.names.vm} is")
+            return Wait(f"Hyper-V on {local} does not say how {seen.names.vm} is")
     return Wait(where)
 
 
-_ROWS: tuple[Callable[[Seen, Tried], Step | None], ...] = (
+_ROWS: tuple[Callable[[Observation, StartAttempts], Step | None], ...] = (
     _in_maintenance,
     _at_home,
     _refused,
     _left_again,
     _no_cluster_service,
-    _own_node_not_up,
+    _local_node_not_up,
     _not_in_cluster,
     _busy,
     _iscsi,

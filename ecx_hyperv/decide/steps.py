@@ -45,7 +45,7 @@ class Timer(Enum):
     OFF = "leftover"
 
 
-class Attempts(Enum):
+class Retry(Enum):
     """Whether something may be tried (again)."""
 
     READY = "ready"

@@ -8,9 +8,9 @@ follows the VM, or another resource's failure brought it here, the guest is left
 from dataclasses import dataclass
 from enum import Enum
 
-from ecx_hyperv.decide.facts import Contact, Place, Seen, Side
+from ecx_hyperv.decide.facts import Contact, Observation, Place, Side
 from ecx_hyperv.decide.states import Doing, GroupKind, NodeKind, ResourceKind, VmKind
-from ecx_hyperv.decide.steps import Act, Attempts, Do, Done, Fail, Look, Step, Timer, Wait
+from ecx_hyperv.decide.steps import Act, Do, Done, Fail, Look, Retry, Step, Timer, Wait
 from ecx_hyperv.exits import Exit
 
 
@@ -28,7 +28,7 @@ class Factor(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class StopRequest:
     """What was asked of the stop; `by_hand` is --yes, `ecx_peer_online` what clpstat says of the peer."""
 
     factor: Factor
@@ -37,37 +37,37 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
+class StopAttempts:
     """What this run has done so far; `stopping` once the guest was asked to shut down, `stop` whether it is to be
     asked (again), `hurry` once only the reserve is left before the deadline."""
 
     stopping: bool = False
-    stop: Attempts = Attempts.READY
-    turn_off: Attempts = Attempts.READY
+    stop: Retry = Retry.READY
+    turn_off: Retry = Retry.READY
     cancelled: bool = False
-    clears: Attempts = Attempts.READY
-    machine_stop: Attempts = Attempts.READY
-    unregister: Attempts = Attempts.READY
+    clears: Retry = Retry.READY
+    machine_stop: Retry = Retry.READY
+    unregister: Retry = Retry.READY
     hurry: bool = False
     over: frozenset[Timer] = frozenset()
 
 
-def decide(seen: Seen, asked: Asked, tried: Tried) -> Step:
+def decide(seen: Observation, asked: StopRequest, tried: StopAttempts) -> Step:
     """Return the next step of a stop."""
     step = _not_meant(seen, asked)
     if step is not None:
         return step
-    first = Side.PEER if seen.owner is Place.PEER else Side.OWN
-    for side in (first, Side.PEER if first is Side.OWN else Side.OWN):
+    first = Side.PEER if seen.owner is Place.PEER else Side.LOCAL
+    for side in (first, Side.PEER if first is Side.LOCAL else Side.LOCAL):
         if seen.on(side).is_live:
             return _bring_down(seen, tried, side)
     return _settle(seen, tried) or _doubt(seen, tried) or _off(seen, tried)
 
 
-def timers(seen: Seen, tried: Tried) -> frozenset[Timer]:
+def timers(seen: Observation, tried: StopAttempts) -> frozenset[Timer]:
     """Return the timers that run while this is seen; any other starts anew."""
-    live = seen.on_own.is_live or seen.on_peer.is_live
-    unclear = {VmKind.TRANSITIONAL, VmKind.ODD} & {seen.on_own.kind, seen.on_peer.kind}
+    live = seen.on_local.is_live or seen.on_peer.is_live
+    unclear = {VmKind.TRANSITIONAL, VmKind.ODD} & {seen.on_local.kind, seen.on_peer.kind}
     running = {
         Timer.BUSY: seen.is_migrating or bool(unclear),
         Timer.GRACE: tried.stopping and (live or _is_unseen(seen)),
@@ -77,10 +77,10 @@ def timers(seen: Seen, tried: Tried) -> frozenset[Timer]:
     return frozenset(timer for timer, runs in running.items() if runs)
 
 
-def out_of_time(seen: Seen | None, why: str) -> Fail:
+def out_of_time(seen: Observation | None, why: str) -> Fail:
     """Say how a stop ends that reached its deadline: the guest runs on, or nobody can tell."""
-    if seen is not None and (seen.on_own.is_live or seen.on_peer.is_live):
-        side = Side.OWN if seen.on_own.is_live else Side.PEER
+    if seen is not None and (seen.on_local.is_live or seen.on_peer.is_live):
+        side = Side.LOCAL if seen.on_local.is_live else Side.PEER
         return Fail(
             Exit.OUT_OF_TIME,
             f"{seen.names.vm} is still {seen.on(side).word} on {seen.names.of(side)}",
@@ -95,7 +95,7 @@ def out_of_time(seen: Seen | None, why: str) -> Fail:
     )
 
 
-def _not_meant(seen: Seen, asked: Asked) -> Step | None:
+def _not_meant(seen: Observation, asked: StopRequest) -> Step | None:
     vm = seen.names.vm
     if asked.by_hand:
         return None
@@ -112,14 +112,14 @@ def _not_meant(seen: Seen, asked: Asked) -> Step | None:
         return None
     if seen.on_peer.healthy:
         return Done(f"{vm} is left running on {seen.names.peer}: the failover follows it", stays=True)
-    if seen.owner is Place.OWN and seen.on_own.doing is Doing.MIGRATING:
+    if seen.owner is Place.LOCAL and seen.on_local.doing is Doing.MIGRATING:
         return Done(f"{vm} is on its way to {seen.names.peer}: the failover follows it", stays=True)
-    if asked.factor is Factor.GROUPFAILOVER and seen.on_own.healthy and asked.ecx_peer_online:
+    if asked.factor is Factor.GROUPFAILOVER and seen.on_local.healthy and asked.ecx_peer_online:
         return Done(f"{vm} is healthy and left running: the start on the other EC-VM migrates it", stays=True)
     return None
 
 
-def _bring_down(seen: Seen, tried: Tried, side: Side) -> Step:
+def _bring_down(seen: Observation, tried: StopAttempts, side: Side) -> Step:
     vm = seen.on(side)
     where = f"it is {vm.word} on {seen.names.of(side)}"
     unclear = seen.is_migrating or vm.kind in (VmKind.TRANSITIONAL, VmKind.ODD)
@@ -132,18 +132,18 @@ def _bring_down(seen: Seen, tried: Tried, side: Side) -> Step:
         return _turn_off(tried, side, where)
     if Timer.GRACE in tried.over:
         return _turn_off(tried, side, f"{where}, its grace is over")
-    if tried.stop is Attempts.READY:
-        return Act(Do.STOP_VM if side is Side.OWN else Do.STOP_VM_PEER, where)
+    if tried.stop is Retry.READY:
+        return Act(Do.STOP_VM if side is Side.LOCAL else Do.STOP_VM_PEER, where)
     return Wait(f"{where}, and shutting down")
 
 
-def _turn_off(tried: Tried, side: Side, why: str) -> Step:
-    if tried.turn_off is Attempts.RECENT:
+def _turn_off(tried: StopAttempts, side: Side, why: str) -> Step:
+    if tried.turn_off is Retry.RECENT:
         return Wait(f"{why}; it has just been turned off")
-    return Act(Do.TURN_OFF if side is Side.OWN else Do.TURN_OFF_PEER, why)
+    return Act(Do.TURN_OFF if side is Side.LOCAL else Do.TURN_OFF_PEER, why)
 
 
-def _settle(seen: Seen, tried: Tried) -> Step | None:
+def _settle(seen: Observation, tried: StopAttempts) -> Step | None:
     """Let a move end before its guest counts as off: a saved guest may be about to start."""
     if not _is_on_its_way(seen, tried):
         return None
@@ -152,15 +152,15 @@ def _settle(seen: Seen, tried: Tried) -> Step | None:
     return Act(Do.CANCEL_MOVE, "its group has been changing for longer than settle")
 
 
-def _is_on_its_way(seen: Seen, tried: Tried) -> bool:
+def _is_on_its_way(seen: Observation, tried: StopAttempts) -> bool:
     return not tried.cancelled and not tried.hurry and seen.is_migrating
 
 
-def _doubt(seen: Seen, tried: Tried) -> Step | None:
+def _doubt(seen: Observation, tried: StopAttempts) -> Step | None:
     """Return what to do while a guest that nobody sees may still run; None if it is certainly off."""
     vm = seen.names.vm
     if seen.observer is None or seen.group is GroupKind.ABSENT:
-        if seen.on_own.is_off and seen.on_peer.is_off:
+        if seen.on_local.is_off and seen.on_peer.is_off:
             return None
         if seen.peer is Contact.UNASKED:
             return Look(f"the cluster does not say where {vm} is")
@@ -169,7 +169,7 @@ def _doubt(seen: Seen, tried: Tried) -> Step | None:
         return Wait(f"the cluster names no owner of {vm}")
     if seen.owner is Place.ELSEWHERE:
         return _stop_through_cluster(seen, tried, "a node that is none of the two hosts")
-    side = Side.OWN if seen.owner is Place.OWN else Side.PEER
+    side = Side.LOCAL if seen.owner is Place.LOCAL else Side.PEER
     if seen.on(side).is_off:
         return None
     if seen.contact(side) is Contact.UNASKED:
@@ -177,7 +177,7 @@ def _doubt(seen: Seen, tried: Tried) -> Step | None:
     return _on_silent(seen, tried, side)
 
 
-def _on_silent(seen: Seen, tried: Tried, side: Side) -> Step | None:
+def _on_silent(seen: Observation, tried: StopAttempts, side: Side) -> Step | None:
     host, vm = seen.names.of(side), seen.names.vm
     match seen.node(side):
         case NodeKind.DOWN | NodeKind.QUARANTINED:
@@ -189,11 +189,11 @@ def _on_silent(seen: Seen, tried: Tried, side: Side) -> Step | None:
     return Wait(f"{host} owns {vm}, does not say how it is, and its node is {seen.node(side).value}")
 
 
-def _stop_through_cluster(seen: Seen, tried: Tried, host: str) -> Step | None:
+def _stop_through_cluster(seen: Observation, tried: StopAttempts, host: str) -> Step | None:
     vm = seen.names.vm
     if seen.machine is ResourceKind.OFFLINE:
         return None
-    if seen.machine is ResourceKind.PENDING or tried.machine_stop is Attempts.RECENT:
+    if seen.machine is ResourceKind.PENDING or tried.machine_stop is Retry.RECENT:
         return Wait(f"the cluster is stopping {vm} on {host}")
     # The cluster would save it in the middle of its shutdown, which would then go on at its next start.
     if tried.stopping and not tried.hurry and Timer.GRACE not in tried.over:
@@ -201,16 +201,16 @@ def _stop_through_cluster(seen: Seen, tried: Tried, host: str) -> Step | None:
     return Act(Do.STOP_MACHINE, f"{host} owns {vm} and does not say how it is")
 
 
-def _owner_is_silent_and_isolated(seen: Seen) -> bool:
-    side = {Place.OWN: Side.OWN, Place.PEER: Side.PEER}.get(seen.owner)
+def _owner_is_silent_and_isolated(seen: Observation) -> bool:
+    side = {Place.LOCAL: Side.LOCAL, Place.PEER: Side.PEER}.get(seen.owner)
     if side is None or seen.observer in (None, side):
         return False
-    observer = Side.PEER if side is Side.OWN else Side.OWN
+    observer = Side.PEER if side is Side.LOCAL else Side.LOCAL
     silent = seen.contact(side) is Contact.SILENT and seen.node(side) is NodeKind.ISOLATED
     return silent and seen.node(observer) is NodeKind.UP
 
 
-def _off(seen: Seen, tried: Tried) -> Step:
+def _off(seen: Observation, tried: StopAttempts) -> Step:
     vm = seen.names.vm
     why = f"the configuration resource of {vm} is {seen.configuration.value}"
     if seen.group is GroupKind.ABSENT:
@@ -222,17 +222,17 @@ def _off(seen: Seen, tried: Tried) -> Step:
         return Done(f"{vm} is off, but could not be unregistered: {why}", warn=True)
     if seen.observer is None:
         return Wait(f"{vm} is off; the cluster service does not answer")
-    if seen.group is GroupKind.FAILED and seen.machine is ResourceKind.FAILED and tried.clears is Attempts.READY:
+    if seen.group is GroupKind.FAILED and seen.machine is ResourceKind.FAILED and tried.clears is Retry.READY:
         return Act(Do.CLEAR_FAILED, "its group is failed")
-    if seen.configuration is ResourceKind.ONLINE and tried.unregister is Attempts.READY:
+    if seen.configuration is ResourceKind.ONLINE and tried.unregister is Retry.READY:
         return Act(Do.STOP_CONFIGURATION, f"{vm} is off")
     return Wait(why)
 
 
-def _is_unseen(seen: Seen) -> bool:
-    side = {Place.OWN: Side.OWN, Place.PEER: Side.PEER}.get(seen.owner)
+def _is_unseen(seen: Observation) -> bool:
+    side = {Place.LOCAL: Side.LOCAL, Place.PEER: Side.PEER}.get(seen.owner)
     return side is not None and seen.on(side).kind is VmKind.UNREADABLE
 
 
-def _is_unregistered(seen: Seen) -> bool:
+def _is_unregistered(seen: Observation) -> bool:
     return seen.configuration in (ResourceKind.OFFLINE, ResourceKind.FAILED, ResourceKind.ABSENT)

@@ -5,7 +5,7 @@ from enum import Enum
 
 from ecx_hyperv.decide.facts import Contact
 from ecx_hyperv.decide.states import ResourceKind
-from ecx_hyperv.decide.steps import Act, Attempts, Do, Done, Look, Step, Timer, Wait
+from ecx_hyperv.decide.steps import Act, Do, Done, Look, Retry, Step, Timer, Wait
 
 
 class Users(Enum):
@@ -18,20 +18,20 @@ class Users(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CsvSeen:
+class VolumeObservation:
     """One Shared Volume at one moment; `because` names the users or the doubt."""
 
     csv: str
     state: ResourceKind
     users: Users
     because: str
-    own: Contact
+    local: Contact
     peer: Contact
 
 
-def decide(seen: CsvSeen, stop: Attempts, over: frozenset[Timer]) -> Step:
+def decide(seen: VolumeObservation, stop: Retry, over: frozenset[Timer]) -> Step:
     """Return the next step for a volume whose VMs of this run are all off and unregistered."""
-    if seen.own is not Contact.ANSWERS or seen.peer is not Contact.ANSWERS:
+    if seen.local is not Contact.ANSWERS or seen.peer is not Contact.ANSWERS:
         return Done(f"{seen.csv} is left online: a host does not answer, and may use it")
     match seen.state:
         case ResourceKind.OFFLINE | ResourceKind.FAILED | ResourceKind.ABSENT:
@@ -40,7 +40,7 @@ def decide(seen: CsvSeen, stop: Attempts, over: frozenset[Timer]) -> Step:
             return Done(f"{seen.csv} is left as it is: its state is not known")
     if Timer.OFF in over:
         return Done(f"{seen.csv} could not be taken offline: it is {seen.state.value}", warn=True)
-    if seen.state is ResourceKind.PENDING or stop is Attempts.RECENT:
+    if seen.state is ResourceKind.PENDING or stop is Retry.RECENT:
         return Wait(f"{seen.csv} is being taken offline")
     match seen.users:
         case Users.UNASKED:

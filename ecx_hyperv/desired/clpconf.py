@@ -31,7 +31,7 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class ConfiguredServer:
     """One EC-VM as ECX knows it; the lowest priority is where a group starts."""
 
     name: str
@@ -53,7 +53,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ConfiguredGroup:
     """A failover group and its resources, in the order of the file."""
 
     name: str
@@ -61,7 +61,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Resource:
+class ConfiguredResource:
     """A resource; `parameters` by their paths as clpcfset takes them (`parameters/timeout/start`).
 
     `depends` is None where the file says nothing and ECX's default dependencies hold.
@@ -75,7 +75,7 @@ class Resource:
 
 
 @dataclass(frozen=True, slots=True)
-class Monitor:
+class ConfiguredMonitor:
     """A monitor; `parameters` by their paths as clpcfset takes them (`polling/timeout`)."""
 
     type: str
@@ -112,16 +112,16 @@ class ClpConf:
         return self._root.findtext("trekking/savedversion", "")
 
     @property
-    def servers(self) -> tuple[Server, ...]:
+    def servers(self) -> tuple[ConfiguredServer, ...]:
         """Return the servers, by their priority."""
         found = [_server(element) for element in self._root.findall("server")]
         return tuple(sorted(found, key=lambda one: 1 << 31 if one.priority is None else one.priority))
 
     @property
-    def groups(self) -> tuple[Group, ...]:
+    def groups(self) -> tuple[ConfiguredGroup, ...]:
         """Return the groups."""
         return tuple(
-            Group(
+            ConfiguredGroup(
                 element.get("name", ""),
                 tuple(Member(*_split(one.get("name", ""))) for one in element.findall("resource")),
             )
@@ -129,28 +129,30 @@ class ClpConf:
         )
 
     @property
-    def resources(self) -> tuple[Resource, ...]:
+    def resources(self) -> tuple[ConfiguredResource, ...]:
         """Return the resources of all groups."""
         owner = {(member.type, member.name): group.name for group in self.groups for member in group.members}
         return tuple(
-            Resource(kind, name, owner.get((kind, name)), _parameters(element), _depends(element))
+            ConfiguredResource(kind, name, owner.get((kind, name)), _parameters(element), _depends(element))
             for kind, name, element in self._objects("resource")
         )
 
     @property
-    def monitors(self) -> tuple[Monitor, ...]:
+    def monitors(self) -> tuple[ConfiguredMonitor, ...]:
         """Return the monitors."""
-        return tuple(Monitor(kind, name, _parameters(element)) for kind, name, element in self._objects("monitor"))
+        return tuple(
+            ConfiguredMonitor(kind, name, _parameters(element)) for kind, name, element in self._objects("monitor")
+        )
 
-    def find_group(self, name: str) -> Group | None:
+    def find_group(self, name: str) -> ConfiguredGroup | None:
         """Return the group of that name."""
         return next((group for group in self.groups if group.name == name), None)
 
-    def find_resource(self, name: str) -> Resource | None:
+    def find_resource(self, name: str) -> ConfiguredResource | None:
         """Return the resource of that name; ECX allows a name once, whatever the type."""
         return next((resource for resource in self.resources if resource.name == name), None)
 
-    def find_monitor(self, name: str) -> Monitor | None:
+    def find_monitor(self, name: str) -> ConfiguredMonitor | None:
         """Return the monitor of that name."""
         return next((monitor for monitor in self.monitors if monitor.name == name), None)
 
@@ -314,9 +316,9 @@ def overrides(parameters: Mapping[str, str], path: str) -> Iterator[tuple[str, s
     return ((where, value) for where, value in parameters.items() if _FOR_SERVER.sub("", where) == path != where)
 
 
-def _server(element: ET.Element) -> Server:
+def _server(element: ET.Element) -> ConfiguredServer:
     priority = element.findtext("priority", "").strip()
-    return Server(
+    return ConfiguredServer(
         element.get("name", ""),
         int(priority) if priority.isdecimal() else None,
         tuple(

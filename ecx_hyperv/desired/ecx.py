@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from ecx_hyperv.config import Config, Vm
-from ecx_hyperv.desired.clpconf import ClpConf, Monitor, Resource, overrides
+from ecx_hyperv.config import Config, ProtectedVm
+from ecx_hyperv.desired.clpconf import ClpConf, ConfiguredMonitor, ConfiguredResource, overrides
 from ecx_hyperv.errors import UsageError
 
 LOGS = "/opt/nec/clusterpro/log"
@@ -25,14 +25,14 @@ _MONITOR_S = 120
 _SPARE_S = 10
 
 
-class Section(Enum):
+class ConfSection(Enum):
     """The two kinds of objects that this program needs, as clp.conf names their sections."""
 
     RESOURCE = "resource"
     MONITOR = "monitor"
 
 
-class Rule(Enum):
+class MatchRule(Enum):
     """How a value is held against what is expected."""
 
     IS = "is"
@@ -60,25 +60,25 @@ class Parameter:
     path: str
     value: str
     why: str
-    rule: Rule = Rule.IS
+    rule: MatchRule = MatchRule.IS
     bound: int = 0
     absent: str | None = None
 
     @property
     def wanted(self) -> str:
         """Return what is accepted, in words."""
-        if self.rule is Rule.IS:
+        if self.rule is MatchRule.IS:
             return self.value
-        return self.rule.value if self.rule is Rule.SOMETHING else f"{self.rule.value} {self.bound}"
+        return self.rule.value if self.rule is MatchRule.SOMETHING else f"{self.rule.value} {self.bound}"
 
     def accepts(self, seen: str | None) -> bool:
         """Tell whether a value is right; None where the file has none."""
         text = (self.absent if seen is None else seen) or ""
-        if self.rule in (Rule.IS, Rule.SOMETHING):
-            return text == self.value if self.rule is Rule.IS else bool(text)
+        if self.rule in (MatchRule.IS, MatchRule.SOMETHING):
+            return text == self.value if self.rule is MatchRule.IS else bool(text)
         if not (text.isascii() and text.isdecimal()):
             return False
-        return int(text) >= self.bound if self.rule is Rule.AT_LEAST else int(text) <= self.bound
+        return int(text) >= self.bound if self.rule is MatchRule.AT_LEAST else int(text) <= self.bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Expected:
     without: an object of the type with the first of the parameters right is it, whatever its name.
     """
 
-    section: Section
+    section: ConfSection
     type: str
     name: str
     parameters: tuple[Parameter, ...]
@@ -100,7 +100,7 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class EcxNames:
     """How the parts that the configuration file does not name are called in ECX."""
 
     group: str = "failover1"
@@ -138,29 +138,29 @@ class Deviation:
     place: str = ""
 
 
-def resource_name(vm: Vm) -> str:
+def resource_name(vm: ProtectedVm) -> str:
     """Return the name of a VM's EXEC resource."""
     return vm.resource or f"exec-{vm.name}"
 
 
-def monitor_name(vm: Vm) -> str:
+def monitor_name(vm: ProtectedVm) -> str:
     """Return the name of a VM's monitor: that of the resource exec-web is genw-web."""
     return f"genw-{resource_name(vm).removeprefix('exec-')}"
 
 
-def names_in(conf: ClpConf, config: Config) -> Names:
+def names_in(conf: ClpConf, config: Config) -> EcxNames:
     """Say how the parts are called in a clp.conf that has them already; the defaults for what it does not have."""
-    default = Names()
+    default = EcxNames()
     resources = conf.resources
     vms = {resource_name(vm) for vm in config.vm}
     fip = _first(resources, "fip", lambda one: one.parameters.get("parameters/ip") == config.cluster.iscsi_target)
     owner = next((one.group for one in resources if one.name in vms or one.name == default.iscsi), None)
     group = owner or (fip.group if fip else None) or next((group.name for group in conf.groups), default.group)
     md = _first(resources, "md", lambda one: one.group == group)
-    return Names(group, fip.name if fip else default.fip, md.name if md else default.md)
+    return EcxNames(group, fip.name if fip else default.fip, md.name if md else default.md)
 
 
-def expected(config: Config, names: Names, disk: Disk | None = None) -> tuple[Expected, ...]:
+def expected(config: Config, names: EcxNames, disk: Disk | None = None) -> tuple[Expected, ...]:
     """Return all that must be in clp.conf for a configuration, in the order in which ECX wants it added.
 
     Raises UsageError where no timeout of ECX is long enough for the program's own.
@@ -187,9 +187,9 @@ def compare(conf: ClpConf, wanted: Expected) -> tuple[Deviation, ...]:
     return (*_other_parameters(found, wanted), *_other_depends(found, wanted))
 
 
-def find(conf: ClpConf, wanted: Expected) -> Resource | Monitor | None:
+def find(conf: ClpConf, wanted: Expected) -> ConfiguredResource | ConfiguredMonitor | None:
     """Return the object that an expectation is about, be it right or wrong; None where there is none."""
-    if wanted.section is Section.RESOURCE:
+    if wanted.section is ConfSection.RESOURCE:
         return conf.find_resource(wanted.name)
     named = conf.find_monitor(wanted.name)
     if named is not None or wanted.must:
@@ -202,11 +202,13 @@ def find(conf: ClpConf, wanted: Expected) -> Resource | Monitor | None:
 _MISSING = "this program needs it"
 
 
-def _first(resources: tuple[Resource, ...], kind: str, holds: Callable[[Resource], bool]) -> Resource | None:
+def _first(
+    resources: tuple[ConfiguredResource, ...], kind: str, holds: Callable[[ConfiguredResource], bool]
+) -> ConfiguredResource | None:
     return next((one for one in resources if one.type == kind and holds(one)), None)
 
 
-def _other_parameters(found: Resource | Monitor, wanted: Expected) -> Iterator[Deviation]:
+def _other_parameters(found: ConfiguredResource | ConfiguredMonitor, wanted: Expected) -> Iterator[Deviation]:
     for one in wanted.parameters:
         seen = found.parameters.get(one.path)
         if not one.accepts(seen):
@@ -217,8 +219,8 @@ def _other_parameters(found: Resource | Monitor, wanted: Expected) -> Iterator[D
                 yield Deviation(wanted, one.path, one.wanted, seen, one.why, place)
 
 
-def _other_depends(found: Resource | Monitor, wanted: Expected) -> Iterator[Deviation]:
-    if not isinstance(found, Resource):
+def _other_depends(found: ConfiguredResource | ConfiguredMonitor, wanted: Expected) -> Iterator[Deviation]:
+    if not isinstance(found, ConfiguredResource):
         return
     for name in wanted.depends:
         # Without a mention ECX's defaults hold, and those know types only: no EXEC resource depends on another.
@@ -246,12 +248,12 @@ def _exec(
     stop: tuple[int, int],
     vm: str | None = None,
 ) -> Expected:
-    own = "the program ends by itself before; ECX would kill it in the middle"
+    by_itself = "the program ends by itself before; ECX would kill it in the middle"
     parameters = (
-        Parameter("parameters/act/path", "start.sh", "the script that ECX runs", Rule.SOMETHING),
-        Parameter("parameters/deact/path", "stop.sh", "the script that ECX runs", Rule.SOMETHING),
-        Parameter("parameters/timeout/start", str(start[0]), own, Rule.AT_LEAST, start[1], str(_SCRIPT_S)),
-        Parameter("parameters/timeout/stop", str(stop[0]), own, Rule.AT_LEAST, stop[1], str(_SCRIPT_S)),
+        Parameter("parameters/act/path", "start.sh", "the script that ECX runs", MatchRule.SOMETHING),
+        Parameter("parameters/deact/path", "stop.sh", "the script that ECX runs", MatchRule.SOMETHING),
+        Parameter("parameters/timeout/start", str(start[0]), by_itself, MatchRule.AT_LEAST, start[1], str(_SCRIPT_S)),
+        Parameter("parameters/timeout/stop", str(stop[0]), by_itself, MatchRule.AT_LEAST, stop[1], str(_SCRIPT_S)),
         _on_top("act/timeout", start),
         _on_top("deact/timeout", stop),
         Parameter("parameters/act/sync", "1", "ECX must wait for how the start ends", absent="1"),
@@ -260,63 +262,65 @@ def _exec(
         Parameter("parameters/deact/prerunothers", "0", "a stop on the standby would stop a VM that runs", absent="0"),
         *_log(name),
     )
-    return Expected(Section.RESOURCE, "exec", name, parameters, depends, scripts, vm)
+    return Expected(ConfSection.RESOURCE, "exec", name, parameters, depends, scripts, vm)
 
 
 def _on_top(path: str, timeout: tuple[int, int]) -> Parameter:
     why = f"ECX wants its timeout {_ON_TOP_S} s above the script's"
     value, floor = timeout[0] + _ON_TOP_S, timeout[1] + _ON_TOP_S
-    return Parameter(path, str(value), why, Rule.AT_LEAST, floor, str(_SCRIPT_S + _ON_TOP_S))
+    return Parameter(path, str(value), why, MatchRule.AT_LEAST, floor, str(_SCRIPT_S + _ON_TOP_S))
 
 
 def _log(name: str) -> tuple[Parameter, ...]:
     return (
-        Parameter("parameters/userlog", f"{LOGS}/{name}.log", "else what it says is lost", Rule.SOMETHING),
+        Parameter("parameters/userlog", f"{LOGS}/{name}.log", "else what it says is lost", MatchRule.SOMETHING),
         Parameter("parameters/logrotate/use", "1", "else the log fills the disk", absent="0"),
     )
 
 
-def _fip(config: Config, names: Names) -> Expected:
+def _fip(config: Config, names: EcxNames) -> Expected:
     why = "[cluster] iscsi_target: the hosts find the mirror disk there"
-    return Expected(Section.RESOURCE, "fip", names.fip, (Parameter("parameters/ip", config.cluster.iscsi_target, why),))
+    return Expected(
+        ConfSection.RESOURCE, "fip", names.fip, (Parameter("parameters/ip", config.cluster.iscsi_target, why),)
+    )
 
 
-def _md(names: Names, disk: Disk) -> Expected:
+def _md(names: EcxNames, disk: Disk) -> Expected:
     stable = "a name that stays the same when disks are found in another order"
     parameters = (
         Parameter("parameters/netdev@0/priority", "0", "the mirror's connection", absent="0"),
-        Parameter("parameters/netdev@0/device", disk.connection, "the mirror's connection", Rule.SOMETHING),
-        Parameter("parameters/netdev@0/mdcname", "mdc1", "the mirror's connection", Rule.SOMETHING),
-        Parameter("parameters/nmppath", disk.served, "what the iSCSI target serves", Rule.SOMETHING),
-        Parameter("parameters/diskdev/dppath", disk.data, stable, Rule.SOMETHING),
-        Parameter("parameters/diskdev/cppath", disk.cluster, stable, Rule.SOMETHING),
+        Parameter("parameters/netdev@0/device", disk.connection, "the mirror's connection", MatchRule.SOMETHING),
+        Parameter("parameters/netdev@0/mdcname", "mdc1", "the mirror's connection", MatchRule.SOMETHING),
+        Parameter("parameters/nmppath", disk.served, "what the iSCSI target serves", MatchRule.SOMETHING),
+        Parameter("parameters/diskdev/dppath", disk.data, stable, MatchRule.SOMETHING),
+        Parameter("parameters/diskdev/cppath", disk.cluster, stable, MatchRule.SOMETHING),
         Parameter("parameters/fs", "none", "the file system on it belongs to the hosts"),
         # What ECX's editor sets for a mirror disk without a file system.
-        Parameter("act/timeout", "190", "as ECX sets it", Rule.SOMETHING, absent="190"),
-        Parameter("deact/timeout", "190", "as ECX sets it", Rule.SOMETHING, absent="190"),
+        Parameter("act/timeout", "190", "as ECX sets it", MatchRule.SOMETHING, absent="190"),
+        Parameter("deact/timeout", "190", "as ECX sets it", MatchRule.SOMETHING, absent="190"),
     )
-    return Expected(Section.RESOURCE, "md", names.md, parameters)
+    return Expected(ConfSection.RESOURCE, "md", names.md, parameters)
 
 
 def _genw(config: Config, name: str, target: str) -> tuple[Parameter, ...]:
     timing = config.timing
     timeout = math.ceil(timing.monitor) + _SPARE_S
     stale = max(1, math.floor(timing.stale / 2))
-    own = "the program ends by itself before; ECX would take a kill for a failure"
+    by_itself = "the program ends by itself before; ECX would take a kill for a failure"
     blind = "a monitor that is late cannot tell, and that is no reason to move a VM"
     return (
-        Parameter("parameters/path", "genw.sh", "the script that ECX runs", Rule.SOMETHING),
+        Parameter("parameters/path", "genw.sh", "the script that ECX runs", MatchRule.SOMETHING),
         Parameter("parameters/sync", "1", "ECX must wait for what the monitor answers", absent="1"),
         Parameter("parameters/normalval", "0", "0 is healthy", absent="0"),
         Parameter(
             "polling/interval",
             str(min(60, stale)),
             "[timing] stale: looks must follow one another",
-            Rule.AT_MOST,
+            MatchRule.AT_MOST,
             stale,
             "60",
         ),
-        Parameter("polling/timeout", str(max(_MONITOR_S, timeout + 20)), own, Rule.AT_LEAST, timeout),
+        Parameter("polling/timeout", str(max(_MONITOR_S, timeout + 20)), by_itself, MatchRule.AT_LEAST, timeout),
         Parameter("polling/timing", "1", "only where the group is active", absent="0"),
         Parameter("target", target, "only where the group is active"),
         Parameter("emergency/timeout/notreconfirmation/use", "1", blind),
@@ -325,22 +329,22 @@ def _genw(config: Config, name: str, target: str) -> tuple[Parameter, ...]:
     )
 
 
-def _genw_vm(config: Config, names: Names, vm: Vm) -> Expected:
+def _genw_vm(config: Config, names: EcxNames, vm: ProtectedVm) -> Expected:
     name = monitor_name(vm)
     over = "a VM that failed here is started on the other host"
     parameters = (
         *_genw(config, name, resource_name(vm)),
-        Parameter("polling/reconfirmation", "1", "one failure alone moves no VM", Rule.AT_LEAST, 1),
+        Parameter("polling/reconfirmation", "1", "one failure alone moves no VM", MatchRule.AT_LEAST, 1),
         Parameter("relation/type", "grp", over),
         Parameter("relation/name", names.group, over),
         Parameter("emergency/threshold/restart", "0", over),
-        Parameter("emergency/threshold/fo", "1", over, Rule.AT_LEAST, 1),
+        Parameter("emergency/threshold/fo", "1", over, MatchRule.AT_LEAST, 1),
         Parameter("emergency/action", "1", "no final action: it would take the EC-VM down", absent="1"),
     )
-    return Expected(Section.MONITOR, "genw", name, parameters, scripts=Scripts.MONITOR_VM, vm=vm.name)
+    return Expected(ConfSection.MONITOR, "genw", name, parameters, scripts=Scripts.MONITOR_VM, vm=vm.name)
 
 
-def _genw_remote_node(config: Config, names: Names) -> Expected:
+def _genw_remote_node(config: Config, names: EcxNames) -> Expected:
     none = "it acts by itself; ECX must do nothing on this EC-VM because the other one is down"
     parameters = (
         *_genw(config, names.remote_node, names.md),
@@ -350,23 +354,23 @@ def _genw_remote_node(config: Config, names: Names) -> Expected:
         Parameter("emergency/threshold/fo", "0", none),
         Parameter("emergency/action", "1", none, absent="1"),
     )
-    return Expected(Section.MONITOR, "genw", names.remote_node, parameters, scripts=Scripts.MONITOR_REMOTE_NODE)
+    return Expected(ConfSection.MONITOR, "genw", names.remote_node, parameters, scripts=Scripts.MONITOR_REMOTE_NODE)
 
 
-def _usual_monitors(names: Names) -> tuple[Expected, ...]:
+def _usual_monitors(names: EcxNames) -> tuple[Expected, ...]:
     """Return what ECX's own editor adds by itself beside a floating IP and a mirror disk."""
     here = (
-        Parameter("relation/type", "cls", "as ECX sets it", Rule.SOMETHING),
-        Parameter("relation/name", "LocalServer", "as ECX sets it", Rule.SOMETHING),
+        Parameter("relation/type", "cls", "as ECX sets it", MatchRule.SOMETHING),
+        Parameter("relation/name", "LocalServer", "as ECX sets it", MatchRule.SOMETHING),
     )
     fip = (
         Parameter("target", names.fip, "the address must be watched"),
-        Parameter("relation/type", "rsc", "as ECX sets it", Rule.SOMETHING),
-        Parameter("relation/name", names.fip, "as ECX sets it", Rule.SOMETHING),
+        Parameter("relation/type", "rsc", "as ECX sets it", MatchRule.SOMETHING),
+        Parameter("relation/name", names.fip, "as ECX sets it", MatchRule.SOMETHING),
     )
     md = Parameter("parameters/object", names.md, "the mirror must be watched")
     return (
-        Expected(Section.MONITOR, "fipw", f"fipw-{names.fip}", fip, must=False),
-        Expected(Section.MONITOR, "mdw", f"mdw-{names.md}", (md, *here), must=False),
-        Expected(Section.MONITOR, "mdnw", f"mdnw-{names.md}", (md, *here), must=False),
+        Expected(ConfSection.MONITOR, "fipw", f"fipw-{names.fip}", fip, must=False),
+        Expected(ConfSection.MONITOR, "mdw", f"mdw-{names.md}", (md, *here), must=False),
+        Expected(ConfSection.MONITOR, "mdnw", f"mdnw-{names.md}", (md, *here), must=False),
     )

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from ecx_hyperv.desired.clpconf import Monitor, Resource
+from ecx_hyperv.desired.clpconf import ConfiguredMonitor, ConfiguredResource
 from ecx_hyperv.errors import LocalError
 
 INSTALLED = Path("/usr/share/ecx-hyperv/ecx")
 
 
-def are_elsewhere(there: Resource | Monitor | None) -> bool:
+def are_elsewhere(there: ConfiguredResource | ConfiguredMonitor | None) -> bool:
     """Tell whether ECX is set to scripts by an absolute path: then they are the user's own affair."""
     paths = ("parameters/act/path", "parameters/path")
     return there is not None and any(there.parameters.get(path, "").startswith("/") for path in paths)

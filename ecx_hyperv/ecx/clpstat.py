@@ -1,6 +1,6 @@
 """clpstat: which server is how.
 
-A server row is indented by four columns (the own one's last is `*`), a name cell of 16 columns, or of 33 with --long,
+A server row is indented by four columns (the local one's last is `*`), a name cell of 16 columns, or of 33 with --long,
 filled up with dots, then a colon and the status, which may be two words. A longer name is cut without a mark. The rows
 of a server's heartbeats, of a group's resources and of "current" are indented by six or belong to other sections.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from tenacity import Retrying, retry_if_result, wait_fixed
 
 from ecx_hyperv.deadline import Deadline
-from ecx_hyperv.decide.peer import Ecx
+from ecx_hyperv.decide.peer import PeerEcx
 from ecx_hyperv.ecx.commands import Completed, Runner
 from ecx_hyperv.errors import LocalError
 
@@ -23,27 +23,27 @@ _GROUP = re.compile(r"^ {4}(?P<name>\S+)(?: \.*)? *: (?P<status>\S(?:.*\S)?) *$"
 _CURRENT = re.compile(r"^ {6}current +: (?P<server>\S+) *$")
 
 _STATUS = {
-    "Online": Ecx.ONLINE,
-    "Caution": Ecx.ONLINE,
-    "Online Pending": Ecx.PENDING,
-    "Offline Pending": Ecx.PENDING,
-    "Suspend": Ecx.PENDING,
-    "Offline": Ecx.OFFLINE,
+    "Online": PeerEcx.ONLINE,
+    "Caution": PeerEcx.ONLINE,
+    "Online Pending": PeerEcx.PENDING,
+    "Offline Pending": PeerEcx.PENDING,
+    "Suspend": PeerEcx.PENDING,
+    "Offline": PeerEcx.OFFLINE,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class ClpstatServer:
     """A server row."""
 
     name: str
     status: str
-    is_own: bool
+    is_local: bool
     may_be_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ClpstatGroup:
     """A group row; `current` is empty while it is active nowhere."""
 
     name: str
@@ -52,23 +52,23 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class Clpstat:
     """What clpstat printed."""
 
-    servers: tuple[Server, ...]
-    groups: tuple[Group, ...]
+    servers: tuple[ClpstatServer, ...]
+    groups: tuple[ClpstatGroup, ...]
 
-    def find(self, name: str) -> Server | None:
+    def find(self, name: str) -> ClpstatServer | None:
         """Return the row of a server by its name, or by the 16 columns that clpstat leaves of it."""
         exact = [server for server in self.servers if server.name == name]
         cut = [server for server in self.servers if server.may_be_cut and name.startswith(server.name)]
         return exact[0] if exact else cut[0] if len(cut) == 1 else None
 
 
-def parse(text: str) -> Status:
+def parse(text: str) -> Clpstat:
     """Read what clpstat printed; whatever is not a server or group row is passed over."""
-    servers: list[Server] = []
-    groups: list[Group] = []
+    servers: list[ClpstatServer] = []
+    groups: list[ClpstatGroup] = []
     section = ""
     for line in text.splitlines():
         if line.startswith("  <"):
@@ -76,16 +76,16 @@ def parse(text: str) -> Status:
         elif section == "<server>" and (row := _SERVER.match(line)):
             # A name that leaves room for dots is whole.
             cut = len(row["name"]) >= 16 and "." not in (row["fill"] or "")
-            servers.append(Server(row["name"], row["status"], row["own"] == "*", cut))
+            servers.append(ClpstatServer(row["name"], row["status"], row["own"] == "*", cut))
         elif section == "<group>" and (row := _GROUP.match(line)):
-            groups.append(Group(row["name"], row["status"], ""))
+            groups.append(ClpstatGroup(row["name"], row["status"], ""))
         elif section == "<group>" and groups and (row := _CURRENT.match(line)):
             current = "" if row["server"] == "None" else row["server"]
-            groups[-1] = Group(groups[-1].name, groups[-1].status, current)
-    return Status(tuple(servers), tuple(groups))
+            groups[-1] = ClpstatGroup(groups[-1].name, groups[-1].status, current)
+    return Clpstat(tuple(servers), tuple(groups))
 
 
-def ask(run: Runner, deadline: Deadline) -> Status:
+def ask(run: Runner, deadline: Deadline) -> Clpstat:
     """Run clpstat, again while it is busy; raises LocalError if it fails or shows no server."""
     done = _while_busy(lambda: run(["clpstat", "--long"], deadline.within(30).remaining()), deadline)
     status = parse(done.text)
@@ -100,15 +100,15 @@ def ask(run: Runner, deadline: Deadline) -> Status:
     return status
 
 
-def judge(status: Status, own: str, other: str) -> Ecx:
+def judge(status: Clpstat, local: str, other: str) -> PeerEcx:
     """Say how the other server is; SENSELESS unless this one is itself in the cluster and says so."""
-    here, there = status.find(own), status.find(other)
+    here, there = status.find(local), status.find(other)
     # A stopped cluster goes on printing: every server Offline, this one among them.
-    if here is None or there is None or not here.is_own or there.is_own:
-        return Ecx.SENSELESS
-    if _STATUS.get(here.status) is not Ecx.ONLINE:
-        return Ecx.SENSELESS
-    return _STATUS.get(there.status, Ecx.SENSELESS)
+    if here is None or there is None or not here.is_local or there.is_local:
+        return PeerEcx.SENSELESS
+    if _STATUS.get(here.status) is not PeerEcx.ONLINE:
+        return PeerEcx.SENSELESS
+    return _STATUS.get(there.status, PeerEcx.SENSELESS)
 
 
 def _while_busy(command: Callable[[], Completed], deadline: Deadline) -> Completed:

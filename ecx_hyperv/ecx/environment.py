@@ -19,7 +19,7 @@ _FACTORS = {factor.value: factor for factor in Factor if factor not in (Factor.O
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class EcxCall:
     """How ECX called us; every part is empty where it did not say."""
 
     event: str
@@ -29,10 +29,10 @@ class Call:
     folder: str
 
 
-def read_call(environ: Mapping[str, str], folder: Path) -> Call:
+def read_call(environ: Mapping[str, str], folder: Path) -> EcxCall:
     """Read the CLP_* variables; none of them is certain, in a monitor least of all."""
     word = environ.get("CLP_FACTOR", "").strip()
-    return Call(
+    return EcxCall(
         event=environ.get("CLP_EVENT", "").strip(),
         factor=_factor(word),
         factor_word=word,
@@ -45,7 +45,7 @@ def _factor(word: str) -> Factor:
     return _FACTORS.get(word, Factor.OTHER) if word else Factor.NONE
 
 
-def choose_vms(config: Config, arguments: Sequence[str], call: Call) -> list[str]:
+def choose_vms(config: Config, arguments: Sequence[str], call: EcxCall) -> list[str]:
     """Say which VMs are meant: the arguments, else the resource's, else the folder's; each as configured.
 
     Raises UsageError for a name that is not in the configuration: a typo must not pass for a VM that is off.
@@ -87,12 +87,12 @@ def _known(config: Config) -> str:
 class Pair:
     """The two EC-VMs, as seen from this one."""
 
-    own: Node
+    local: Node
     peer: Node
 
     def of(self, side: Side) -> Node:
         """Return the EC-VM of that side."""
-        return self.own if side is Side.OWN else self.peer
+        return self.local if side is Side.LOCAL else self.peer
 
 
 def identify(config: Config, node: str, addresses: Callable[[], frozenset[str]], file: str) -> Pair:
@@ -101,16 +101,16 @@ def identify(config: Config, node: str, addresses: Callable[[], frozenset[str]],
     Raises UsageError for a name that is not configured, ConfigError if the addresses cannot tell.
     """
     if node:
-        own = [one for one in config.node if one.name == node]
-        if not own:
+        local = [one for one in config.node if one.name == node]
+        if not local:
             names = ", ".join(one.name for one in config.node)
             raise UsageError(f"no node named {node!r}", seen=f"configured: {names}", remedy="correct --node")
     else:
-        local = {ipaddress.ip_address(address) for address in addresses()}
-        own = [one for one in config.node if ipaddress.ip_address(one.address) in local]
-        if len(own) != 1:
+        here = {ipaddress.ip_address(address) for address in addresses()}
+        local = [one for one in config.node if ipaddress.ip_address(one.address) in here]
+        if len(local) != 1:
             names = ", ".join(f"{one.name} {one.address}" for one in config.node)
-            seen = "both are" if own else "neither is"
+            seen = "both are" if local else "neither is"
             raise ConfigError(
                 [
                     Mistake(
@@ -119,8 +119,8 @@ def identify(config: Config, node: str, addresses: Callable[[], frozenset[str]],
                 ],
                 remedy="correct the addresses, or say which node this is with --node or ECX_HYPERV_NODE",
             )
-    peer = next(one for one in config.node if one is not own[0])
-    return Pair(own[0], peer)
+    peer = next(one for one in config.node if one is not local[0])
+    return Pair(local[0], peer)
 
 
 class _Address(Struct):

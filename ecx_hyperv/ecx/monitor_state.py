@@ -9,7 +9,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from ecx_hyperv.deadline import Clock
@@ -18,11 +18,11 @@ from ecx_hyperv.ecx import files
 _HOUR_S = 3600.0
 
 
-class Memory(Struct, frozen=True, kw_only=True):
-    """One monitor's memory; times are seconds since boot.
+class MonitorState(Struct, frozen=True, kw_only=True):
+    """What one monitor remembers; times are seconds since boot.
 
-    `since` holds when each span began; `actions` when each action on the peer was taken; `told` what a person was last
-    alerted to, and when.
+    `since` holds when each span began; `actions` when each action on the peer was taken; `last_alert` what a person was
+    last alerted to, and when.
     """
 
     boot: str = ""
@@ -30,22 +30,23 @@ class Memory(Struct, frozen=True, kw_only=True):
     since: dict[str, float] = {}
     actions: tuple[float, ...] = ()
     heartbeat_was_ok: bool = False
-    told: str = ""
-    told_at: float = 0.0
+    # Under the names of the files that earlier releases wrote, so that an upgrade repeats no alert.
+    last_alert: str = field(name="told", default="")
+    last_alert_at: float = field(name="told_at", default=0.0)
 
-    def recalled(self, boot: str, now: float) -> "Memory":
+    def recalled(self, boot: str, now: float) -> "MonitorState":
         """Return what still counts of it, in this boot and at this moment."""
         if self.boot != boot:
-            return Memory(boot=boot, looked=now)
+            return MonitorState(boot=boot, looked=now)
         return replace(
             self,
             looked=min(self.looked, now),
             since={span: min(since, now) if since >= 0 else now for span, since in self.since.items()},
             actions=tuple(min(max(action, 0.0), now) for action in self.actions if now - action < _HOUR_S),
-            told_at=min(self.told_at, now),
+            last_alert_at=min(self.last_alert_at, now),
         )
 
-    def look(self, spans: Iterable[Enum], now: float, stale: float) -> "Memory":
+    def look(self, spans: Iterable[Enum], now: float, stale: float) -> "MonitorState":
         """Take a look's spans: one that goes on keeps its beginning, unless nobody looked for too long."""
         goes_on = now - self.looked <= stale
         since = {span.value: self.since.get(span.value, now) if goes_on else now for span in spans}
@@ -55,48 +56,48 @@ class Memory(Struct, frozen=True, kw_only=True):
         """Return for how long a span has lasted; zero if it is not on."""
         return now - self.since[span.value] if span.value in self.since else 0.0
 
-    def heartbeat(self, *, was_ok: bool) -> "Memory":
+    def heartbeat(self, *, was_ok: bool) -> "MonitorState":
         """Take note that the guest's heartbeat was OK, or is to be forgotten."""
         return replace(self, heartbeat_was_ok=was_ok)
 
-    def acted(self, now: float) -> "Memory":
+    def acted(self, now: float) -> "MonitorState":
         """Take note of an action on the peer."""
         return replace(self, actions=(*self.actions, now))
 
     def is_news(self, text: str, now: float) -> bool:
         """Tell whether a person should be alerted: to something else than last time, or to the same an hour later."""
-        return text != self.told or now - self.told_at >= _HOUR_S
+        return text != self.last_alert or now - self.last_alert_at >= _HOUR_S
 
-    def tell(self, text: str, now: float) -> "Memory":
+    def tell(self, text: str, now: float) -> "MonitorState":
         """Take note of what a person was alerted to; nothing, once all is well again."""
-        return replace(self, told=text, told_at=now)
+        return replace(self, last_alert=text, last_alert_at=now)
 
 
-class Memories(Protocol):
+class MonitorStates(Protocol):
     """Where the monitors of an EC-VM keep what they remember."""
 
-    def load(self, kind: str, name: str) -> Memory:
-        """Return a monitor's memory, as far as it still counts; raises LocalError if it cannot be read."""
+    def load(self, kind: str, name: str) -> MonitorState:
+        """Return a monitor's state, as far as it still counts; raises LocalError if it cannot be read."""
 
-    def save(self, kind: str, name: str, memory: Memory) -> None:
-        """Keep a monitor's memory; raises LocalError."""
+    def save(self, kind: str, name: str, state: MonitorState) -> None:
+        """Keep a monitor's state; raises LocalError."""
 
 
-class FileMemories:
-    """The memories below [paths] state of this EC-VM."""
+class FileMonitorStates:
+    """The states of the monitors below [paths] state of this EC-VM."""
 
     def __init__(self, state: Path, clock: Clock) -> None:
         self._folder = state / "monitors"
         self._clock = clock
 
-    def load(self, kind: str, name: str) -> Memory:
-        """Return a monitor's memory, as far as it still counts; raises LocalError if it cannot be read."""
-        memory = files.read(self._path(kind, name), Memory) or Memory()
-        return memory.recalled(self._clock.boot(), self._clock.boottime())
+    def load(self, kind: str, name: str) -> MonitorState:
+        """Return a monitor's state, as far as it still counts; raises LocalError if it cannot be read."""
+        state = files.read(self._path(kind, name), MonitorState) or MonitorState()
+        return state.recalled(self._clock.boot(), self._clock.boottime())
 
-    def save(self, kind: str, name: str, memory: Memory) -> None:
-        """Keep a monitor's memory; raises LocalError."""
-        files.write(self._path(kind, name), memory)
+    def save(self, kind: str, name: str, state: MonitorState) -> None:
+        """Keep a monitor's state; raises LocalError."""
+        files.write(self._path(kind, name), state)
 
     def _path(self, kind: str, name: str) -> Path:
         return self._folder / f"{kind}-{files.slug(name)}.json"

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ecx_hyperv.decide.facts import Seen, Side
+from ecx_hyperv.decide.facts import Observation, Side
 from ecx_hyperv.decide.steps import Do
 from ecx_hyperv.host import cmdlets
-from ecx_hyperv.host.observe import HostView
+from ecx_hyperv.host.observe import HostSnapshot
 from ecx_hyperv.host.situation import CONFIGURATION, MACHINE, find_resource
 from ecx_hyperv.host.wire import Call
 
@@ -25,63 +25,63 @@ _ON_OBSERVER = frozenset({Do.STOP_CSV, Do.CANCEL_MOVE, Do.STOP_CONFIGURATION, Do
 _BLOCKING = frozenset({Do.START_VM, Do.RESUME_VM, Do.RESUME_VM_PEER})
 
 
-def perform(do: Do, seen: Seen, view: HostView | None) -> Action:
+def action_for(do: Do, seen: Observation, snapshot: HostSnapshot | None) -> Action:
     """Return the cmdlet for a step; `view` is the observer's, for the names of the VM's resources."""
     if do in _ON_PEER:
         side = Side.PEER
     elif do in _ON_OBSERVER:
-        side = seen.observer or Side.OWN
+        side = seen.observer or Side.LOCAL
     else:
-        side = Side.OWN
-    return Action(side, _CALLS[do](seen, view), do in _BLOCKING)
+        side = Side.LOCAL
+    return Action(side, _CALLS[do](seen, snapshot), do in _BLOCKING)
 
 
-def _machine(seen: Seen, view: HostView | None) -> str:
-    return _resource(seen.names.vm, MACHINE, view)
+def _machine(seen: Observation, snapshot: HostSnapshot | None) -> str:
+    return _resource(seen.names.vm, MACHINE, snapshot)
 
 
-def _configuration(seen: Seen, view: HostView | None) -> str:
-    return _resource(seen.names.vm, CONFIGURATION, view)
+def _configuration(seen: Observation, snapshot: HostSnapshot | None) -> str:
+    return _resource(seen.names.vm, CONFIGURATION, snapshot)
 
 
-def _resource(vm: str, kind: str, view: HostView | None) -> str:
-    row = None if view is None else find_resource(view, vm, kind)
+def _resource(vm: str, kind: str, snapshot: HostSnapshot | None) -> str:
+    row = None if snapshot is None else find_resource(snapshot, vm, kind)
     return f"{kind} {vm}" if row is None else row.name
 
 
-def _reconnect(seen: Seen, _view: HostView | None) -> Call:
+def _reconnect(seen: Observation, _snapshot: HostSnapshot | None) -> Call:
     return cmdlets.update_iscsi_portal(seen.names.target)
 
 
-def _stop_vm(seen: Seen, _view: HostView | None) -> Call:
+def _stop_vm(seen: Observation, _snapshot: HostSnapshot | None) -> Call:
     return cmdlets.stop_vm(seen.names.vm)
 
 
-def _turn_off(seen: Seen, _view: HostView | None) -> Call:
+def _turn_off(seen: Observation, _snapshot: HostSnapshot | None) -> Call:
     return cmdlets.turn_off_vm(seen.names.vm)
 
 
-def _resume(seen: Seen, _view: HostView | None) -> Call:
+def _resume(seen: Observation, _snapshot: HostSnapshot | None) -> Call:
     return cmdlets.resume_vm(seen.names.vm)
 
 
-def _stop_machine(seen: Seen, view: HostView | None) -> Call:
-    return cmdlets.stop_resource(_machine(seen, view))
+def _stop_machine(seen: Observation, snapshot: HostSnapshot | None) -> Call:
+    return cmdlets.stop_resource(_machine(seen, snapshot))
 
 
-_CALLS: dict[Do, Callable[[Seen, HostView | None], Call]] = {
+_CALLS: dict[Do, Callable[[Observation, HostSnapshot | None], Call]] = {
     Do.RECONNECT_ISCSI: _reconnect,
     Do.RECONNECT_ISCSI_PEER: _reconnect,
     Do.START_CSV: lambda seen, _: cmdlets.start_resource(seen.names.csv),
-    Do.MOVE_CSV: lambda seen, _: cmdlets.move_shared_volume(seen.names.csv, seen.names.own),
+    Do.MOVE_CSV: lambda seen, _: cmdlets.move_shared_volume(seen.names.csv, seen.names.local),
     Do.STOP_CSV: lambda seen, _: cmdlets.stop_resource(seen.names.csv),
-    Do.MIGRATE_LIVE: lambda seen, _: cmdlets.move_vm(seen.names.vm, seen.names.own, live=True),
-    Do.MIGRATE_QUICK: lambda seen, _: cmdlets.move_vm(seen.names.vm, seen.names.own, live=False),
+    Do.MIGRATE_LIVE: lambda seen, _: cmdlets.move_vm(seen.names.vm, seen.names.local, live=True),
+    Do.MIGRATE_QUICK: lambda seen, _: cmdlets.move_vm(seen.names.vm, seen.names.local, live=False),
     Do.CANCEL_MOVE: lambda seen, _: cmdlets.cancel_move(seen.names.vm),
-    Do.START_CONFIGURATION: lambda seen, view: cmdlets.start_resource(_configuration(seen, view)),
-    Do.STOP_CONFIGURATION: lambda seen, view: cmdlets.stop_resource(_configuration(seen, view)),
+    Do.START_CONFIGURATION: lambda seen, snapshot: cmdlets.start_resource(_configuration(seen, snapshot)),
+    Do.STOP_CONFIGURATION: lambda seen, snapshot: cmdlets.stop_resource(_configuration(seen, snapshot)),
     Do.CLEAR_FAILED: _stop_machine,
-    Do.ADOPT: lambda seen, view: cmdlets.start_resource(_machine(seen, view)),
+    Do.ADOPT: lambda seen, snapshot: cmdlets.start_resource(_machine(seen, snapshot)),
     Do.STOP_MACHINE: _stop_machine,
     Do.START_VM: lambda seen, _: cmdlets.start_vm(seen.names.vm),
     Do.RESUME_VM: _resume,

@@ -13,7 +13,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SnapshotRequest:
     """What to look at; `volumes_of` names configuration resources."""
 
     vms: tuple[str, ...] = ()
@@ -91,7 +91,7 @@ class VmRow:
 
 
 @dataclass(frozen=True, slots=True)
-class HostView:
+class HostSnapshot:
     """What one host shows at one moment; an error stands in place of what it would not tell, None for a VM that it
     does not know."""
 
@@ -118,7 +118,7 @@ class HostView:
         return next((part for part in parts if isinstance(part, RemoteError)), None)
 
 
-def read(hello: Hello, results: Sequence[Result], wanted: Wanted) -> HostView:
+def read(hello: Hello, results: Sequence[Result], wanted: SnapshotRequest) -> HostSnapshot:
     """Turn the results of the wanted calls into a view."""
     left = iter(results)
     cluster: dict[str, Any] = {}
@@ -130,7 +130,7 @@ def read(hello: Hello, results: Sequence[Result], wanted: Wanted) -> HostView:
     vms = {name.casefold(): _one_vm(_next(left), name) for name in wanted.vms}
     iscsi = _rows(left, lambda row: text(row, "TargetAddress")) if wanted.iscsi else ()
     volumes = {name.casefold(): _values(_rows(left, lambda row: texts(row.get("Value")))) for name in wanted.volumes_of}
-    return HostView(host=hello.host, vms=vms, iscsi=iscsi, volumes_of=volumes, **cluster)
+    return HostSnapshot(host=hello.host, vms=vms, iscsi=iscsi, volumes_of=volumes, **cluster)
 
 
 def is_same_host(one: str, other: str) -> bool:

@@ -39,7 +39,7 @@ _NOT_ABOUT_THE_KEY = ("timeout", "transport shut down", "EOF")
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class SshTarget:
     """A host's sshd, whom to log in as, and with what."""
 
     address: str
@@ -57,7 +57,7 @@ class Target:
 class Connection:
     """An open, authenticated SSH connection."""
 
-    def __init__(self, target: Target, transport: paramiko.Transport) -> None:
+    def __init__(self, target: SshTarget, transport: paramiko.Transport) -> None:
         self.target = target
         self._transport = transport
 
@@ -96,7 +96,7 @@ class Connection:
         threading.Thread(target=self._transport.close, name="ssh-close", daemon=True).start()
 
 
-def connect(target: Target, deadline: Deadline, on_life: Callable[[], None] = lambda: None) -> Connection:
+def connect(target: SshTarget, deadline: Deadline, on_life: Callable[[], None] = lambda: None) -> Connection:
     """Connect, check the host's key against the pinned ones, and log in; `on_life` is called once it is connected to.
 
     Raises Unreachable, HostKeyRefused, LoginRefused.
@@ -116,7 +116,7 @@ def connect(target: Target, deadline: Deadline, on_life: Callable[[], None] = la
     return connection
 
 
-def fetch_host_keys(target: Target, deadline: Deadline) -> list[paramiko.PKey]:
+def fetch_host_keys(target: SshTarget, deadline: Deadline) -> list[paramiko.PKey]:
     """Return the host's keys, one for each kind it has, without logging in; raises Unreachable."""
     keys = []
     for kind in ("ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512"):
@@ -136,7 +136,7 @@ def fetch_host_keys(target: Target, deadline: Deadline) -> list[paramiko.PKey]:
     return keys
 
 
-def _open_socket(target: Target, deadline: Deadline) -> socket.socket:
+def _open_socket(target: SshTarget, deadline: Deadline) -> socket.socket:
     limit = deadline.within(TCP_S)
     try:
         opened = socket.create_connection((target.address, target.port), timeout=max(0.1, limit.remaining()))
@@ -166,7 +166,7 @@ def _is_silence(error: OSError) -> bool:
     return isinstance(error, TimeoutError) or error.errno in (errno.EHOSTUNREACH, errno.EHOSTDOWN)
 
 
-def _pinned(target: Target) -> list[paramiko.PKey]:
+def _pinned(target: SshTarget) -> list[paramiko.PKey]:
     try:
         known = paramiko.HostKeys(target.known_hosts)
     except FileNotFoundError:
@@ -191,7 +191,7 @@ def _pinned(target: Target) -> list[paramiko.PKey]:
     return list(found.values())
 
 
-def _load_key(target: Target) -> paramiko.PKey:
+def _load_key(target: SshTarget) -> paramiko.PKey:
     try:
         return paramiko.PKey.from_path(target.key)
     except (OSError, ValueError, TypeError, UnsupportedAlgorithm, UnknownKeyType, paramiko.SSHException) as error:
@@ -205,7 +205,7 @@ def _load_key(target: Target) -> paramiko.PKey:
 
 
 def _shake_hands(
-    target: Target,
+    target: SshTarget,
     transport: paramiko.Transport,
     pinned: list[paramiko.PKey],
     limit: Deadline,
@@ -233,7 +233,7 @@ def _kinds(key: paramiko.PKey) -> tuple[str, ...]:
 
 
 def _log_in(
-    target: Target,
+    target: SshTarget,
     transport: paramiko.Transport,
     key: paramiko.PKey,
     limit: Deadline,
@@ -258,7 +258,7 @@ def _log_in(
         raise LoginRefused(target.address, f"it wants more than a key from {target.user}", remedy="see its sshd_config")
 
 
-def _changed(target: Target, seen: str) -> HostKeyRefused:
+def _changed(target: SshTarget, seen: str) -> HostKeyRefused:
     return HostKeyRefused(
         target.address,
         f"its host key is not the one pinned in {target.known_hosts}",
@@ -267,7 +267,7 @@ def _changed(target: Target, seen: str) -> HostKeyRefused:
     )
 
 
-def _no_handshake(target: Target, error: BaseException, limit: Deadline) -> Unreachable:
+def _no_handshake(target: SshTarget, error: BaseException, limit: Deadline) -> Unreachable:
     return Unreachable(
         target.address,
         f"something listens on port {target.port}, but the SSH login does not come about",

@@ -14,7 +14,7 @@ from ecx_hyperv.lab.service.server import Lab
 def main() -> None:
     """Run a lab until it is stopped."""
     choices = msgspec.json.decode(sys.argv[2], type=Choices)
-    lab = Lab(Path(sys.argv[1]), choices.vms, choices.settings, choices.timing, stdin=choices.stdin)
+    lab = Lab(Path(sys.argv[1]), choices.vms, choices.timings, choices.timing, stdin=choices.stdin)
     lab.start()
     signal.signal(signal.SIGTERM, lambda *_: lab.stop())
     lab.wait_for_stop()

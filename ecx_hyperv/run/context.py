@@ -53,7 +53,7 @@ class NoProgress:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class RunContext:
     """All that a run is handed; `dry` observes and decides, but changes nothing."""
 
     config: Config
@@ -77,33 +77,33 @@ class Room:
             return False
 
 
-class Teller:
+class StepReporter:
     """Logs each step that differs from the one before, and alerts a person where one should know."""
 
-    def __init__(self, room: Room) -> None:
-        self._room = room
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
         self._told: dict[str, str] = {}
 
     def tell(self, name: str, step: Step) -> None:
         """Tell a step, once."""
         text = in_words(step)
-        self._room.progress.show(name, text)
+        self._context.progress.show(name, text)
         if self._told.get(name) == text:
             return
         self._told[name] = text
         match step:
             case Act(do=do):
-                self._room.log.info(text, vm=name)
+                self._context.log.info(text, vm=name)
                 if do in _NOTABLE:
-                    self._room.alert(Level.WARN, f"{name}: {text}")
+                    self._context.alert(Level.WARN, f"{name}: {text}")
             case Done(warn=True):
-                self._room.log.warning(text, vm=name)
-                self._room.alert(Level.WARN, text)
+                self._context.log.warning(text, vm=name)
+                self._context.alert(Level.WARN, text)
             case Fail():
-                self._room.log.error(step.what, vm=name, seen=step.seen, do=step.remedy, exit=int(step.exit))
-                self._room.alert(Level.ERR, f"{step.what}; do: {step.remedy}")
+                self._context.log.error(step.what, vm=name, seen=step.seen, do=step.remedy, exit=int(step.exit))
+                self._context.alert(Level.ERR, f"{step.what}; do: {step.remedy}")
             case _:
-                self._room.log.info(text, vm=name)
+                self._context.log.info(text, vm=name)
 
 
 def in_words(step: Step) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import Generic, TypeVar
 
-from ecx_hyperv.decide.steps import Attempts
+from ecx_hyperv.decide.steps import Retry
 
 ALLOWED = 3
 
@@ -25,14 +25,14 @@ class Counter:
         self.count += 1
         self._last = now
 
-    def look(self, now: float) -> Attempts:
+    def look(self, now: float) -> Retry:
         """Say whether another may be made."""
         limited = self._allowed is not None
         pause = self._pause * 3 ** (self.count - 1) if limited else self._pause
         if self.count and now - self._last < pause:
-            return Attempts.RECENT
+            return Retry.RECENT
         used_up = self._allowed is not None and self.count >= self._allowed
-        return Attempts.USED_UP if used_up else Attempts.READY
+        return Retry.USED_UP if used_up else Retry.READY
 
 
 class Stopwatch(Generic[_K]):

@@ -6,15 +6,15 @@ from itertools import zip_longest
 from typing import Protocol
 
 from ecx_hyperv.deadline import Deadline
-from ecx_hyperv.decide.facts import Seen, Side
+from ecx_hyperv.decide.facts import Observation, Side
 from ecx_hyperv.decide.steps import Act, Do
 from ecx_hyperv.errors import HostError
-from ecx_hyperv.host.actions import Action, perform
+from ecx_hyperv.host.actions import Action, action_for
 from ecx_hyperv.host.link import Ask, Exchanged
-from ecx_hyperv.host.observe import HostView, Wanted, read
-from ecx_hyperv.host.situation import HostNames, Sights, name_hosts
+from ecx_hyperv.host.observe import HostSnapshot, SnapshotRequest, read
+from ecx_hyperv.host.situation import HostNames, Snapshots, name_hosts
 from ecx_hyperv.host.wire import RemoteError, Request, Result
-from ecx_hyperv.run.context import Room
+from ecx_hyperv.run.context import RunContext
 from ecx_hyperv.run.tasks import Task
 
 # What is noted of a step whose answer did not come: it may have been carried out, or not.
@@ -23,7 +23,7 @@ _UNKNOWN = RemoteError(message="its answer did not come", id="NoAnswer")
 LOOK_S = 60.0
 
 
-class Wants(Protocol):
+class ActionTarget(Protocol):
     """What an action is performed for: a VM's task, or a volume's."""
 
     vm: str
@@ -38,7 +38,7 @@ class Planned:
 
     do: Do
     action: Action
-    tasks: list[Wants]
+    tasks: list[ActionTarget]
 
 
 class Plan:
@@ -50,12 +50,12 @@ class Plan:
     def __bool__(self) -> bool:
         return bool(self._planned)
 
-    def add(self, task: Task, step: Act, seen: Seen, sights: Sights) -> None:
+    def add(self, task: Task, step: Act, seen: Observation, snapshots: Snapshots) -> None:
         """Add a step's action, once for all the tasks that want it."""
-        view = None if seen.observer is None else sights.view(seen.observer)
-        self.put(task, step.do, perform(step.do, seen, view))
+        snapshot = None if seen.observer is None else snapshots.snapshot(seen.observer)
+        self.put(task, step.do, action_for(step.do, seen, snapshot))
 
-    def put(self, task: Wants, do: Do, action: Action) -> None:
+    def put(self, task: ActionTarget, do: Do, action: Action) -> None:
         """Add an action, once for all who want it."""
         planned = self._planned.setdefault((action.side, repr(action.call)), Planned(do, action, []))
         planned.tasks.append(task)
@@ -65,14 +65,14 @@ class Plan:
         return [planned for planned in self._planned.values() if planned.action.side is side]
 
 
-class Looker:
+class HostPair:
     """Looks at the hosts, and remembers their names; asks those in `iscsi` for their iSCSI connections."""
 
-    def __init__(self, room: Room, vms: Sequence[str], iscsi: Container[Side] = ()) -> None:
-        self._room = room
+    def __init__(self, context: RunContext, vms: Sequence[str], iscsi: Container[Side] = ()) -> None:
+        self._context = context
         self._vms = tuple(vms)
         self._iscsi = iscsi
-        self.names = HostNames(room.pair.own.host, room.pair.peer.host, peer_is_known=False)
+        self.names = HostNames(context.pair.local.host, context.pair.peer.host, peer_is_known=False)
 
     def look(
         self,
@@ -81,25 +81,31 @@ class Looker:
         deadline: Deadline,
         *,
         volumes_of: tuple[str, ...] = (),
-    ) -> Sights:
+    ) -> Snapshots:
         """Perform and observe, each host in one request, both side by side."""
-        wanted = {side: Wanted(vms=self._vms, iscsi=side in self._iscsi, volumes_of=volumes_of) for side in sides}
+        wanted = {
+            side: SnapshotRequest(vms=self._vms, iscsi=side in self._iscsi, volumes_of=volumes_of) for side in sides
+        }
         asks = {side: self._ask(wanted[side], plan.on(side)) for side in sides}
-        answers = self._room.hosts.exchange(asks, deadline)
-        sights = self._sights({side: self._view(answers[side], plan.on(side), wanted[side]) for side in sides})
-        self.names = name_hosts(sights, self.names)
-        return sights
+        answers = self._context.hosts.exchange(asks, deadline)
+        snapshots = self._snapshots(
+            {side: self._snapshot(answers[side], plan.on(side), wanted[side]) for side in sides}
+        )
+        self.names = name_hosts(snapshots, self.names)
+        return snapshots
 
-    def _ask(self, wanted: Wanted, planned: Sequence[Planned]) -> Ask:
-        settle = self._room.config.timing.settle
+    def _ask(self, wanted: SnapshotRequest, planned: Sequence[Planned]) -> Ask:
+        settle = self._context.config.timing.settle
         seconds = LOOK_S + sum(settle for one in planned if one.action.blocks)
         calls = (*(one.action.call for one in planned), *wanted.calls())
         return Ask(Request(calls=calls, stop_on_error=False), seconds)
 
-    def _sights(self, found: Mapping[Side, HostView | HostError]) -> Sights:
-        return Sights(own=found.get(Side.OWN), peer=found.get(Side.PEER))
+    def _snapshots(self, found: Mapping[Side, HostSnapshot | HostError]) -> Snapshots:
+        return Snapshots(local=found.get(Side.LOCAL), peer=found.get(Side.PEER))
 
-    def _view(self, answer: Exchanged, planned: Sequence[Planned], wanted: Wanted) -> HostView | HostError:
+    def _snapshot(
+        self, answer: Exchanged, planned: Sequence[Planned], wanted: SnapshotRequest
+    ) -> HostSnapshot | HostError:
         if isinstance(answer, HostError):
             for one in planned if answer.may_have_been_done else ():
                 self._note(one, _UNKNOWN, f"outcome unknown: {answer.what}")
@@ -112,11 +118,11 @@ class Looker:
         return read(hello, reply.results[len(planned) :], wanted)
 
     def _note(self, planned: Planned, error: RemoteError | None, trouble: str) -> None:
-        now = self._room.clock.monotonic()
+        now = self._context.clock.monotonic()
         for task in planned.tasks:
             task.issued(planned.do, now, error)
             if trouble:
-                self._room.log.warning(f"{planned.do.value}: {trouble}", vm=task.vm)
+                self._context.log.warning(f"{planned.do.value}: {trouble}", vm=task.vm)
 
 
 def _error(result: Result) -> RemoteError | None:

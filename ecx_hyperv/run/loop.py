@@ -12,43 +12,43 @@ from ecx_hyperv.decide.steps import Act, Done, Fail, Look, Step, Wait
 from ecx_hyperv.ecx.locks import Lock
 from ecx_hyperv.ecx.maintenance import Kind
 from ecx_hyperv.errors import HostError, HostKeyRefused, LocalError, LoginRefused
-from ecx_hyperv.host.situation import Sights, see
-from ecx_hyperv.run.context import Room, Teller
-from ecx_hyperv.run.look import Looker, Plan
+from ecx_hyperv.host.situation import Snapshots, observe_vm
+from ecx_hyperv.run.context import RunContext, StepReporter
+from ecx_hyperv.run.look import HostPair, Plan
 from ecx_hyperv.run.tasks import Moment, StartTask, Task
 
 
 class Loop:
-    """One run over several VMs; each task's `end` says how it ended, `sights` what was seen last."""
+    """One run over several VMs; each task's `end` says how it ended, `snapshots` what was seen last."""
 
-    def __init__(self, room: Room, tasks: Sequence[Task], deadline: Deadline, *, patience: float) -> None:
-        self._room = room
+    def __init__(self, context: RunContext, tasks: Sequence[Task], deadline: Deadline, *, patience: float) -> None:
+        self._context = context
         self._tasks = tasks
         self._deadline = deadline
         self._patience = patience
         self._starts = all(task.is_start for task in tasks)
-        self._claims = _Claims(room, tasks)
-        self._teller = Teller(room)
-        self._began = room.clock.monotonic()
+        self._vm_locks = _VmLocks(context, tasks)
+        self._teller = StepReporter(context)
+        self._began = context.clock.monotonic()
         self._has_answered = False
         # A start looks at the peer host only where that one matters; a stop must know where the guest is.
-        self.sides = [Side.OWN] if self._starts else [Side.OWN, Side.PEER]
-        self.looker = Looker(room, [task.vm for task in tasks], iscsi=[Side.OWN] if self._starts else [])
-        self.sights = Sights(None, None)
+        self.sides = [Side.LOCAL] if self._starts else [Side.LOCAL, Side.PEER]
+        self.host_pair = HostPair(context, [task.vm for task in tasks], iscsi=[Side.LOCAL] if self._starts else [])
+        self.snapshots = Snapshots(None, None)
 
     def go(self) -> None:
         """Carry every task to its end."""
         plan = Plan()
         try:
             while self._open:
-                self.sights = self.looker.look(self.sides, plan, self._deadline)
+                self.snapshots = self.host_pair.look(self.sides, plan, self._deadline)
                 plan = Plan()
                 if self._deadline.has_passed:
                     self._end_late()
                 elif not self._turn(plan) and self._open:
-                    self._deadline.sleep(self._room.config.timing.interval)
+                    self._deadline.sleep(self._context.config.timing.interval)
         finally:
-            self._claims.release_all()
+            self._vm_locks.release_all()
 
     def _end_late(self) -> None:
         trouble = self._no_contact()
@@ -76,28 +76,28 @@ class Loop:
     def _decide_all(self, plan: Plan) -> bool:
         look_again = False
         for task in self._open:
-            seen = see(
-                self._room.config,
-                self.looker.names,
+            seen = observe_vm(
+                self._context.config,
+                self.host_pair.names,
                 task.vm,
-                self.sights,
-                maintenance=self._room.in_maintenance(Kind.VM, task.vm),
+                self.snapshots,
+                maintenance=self._context.in_maintenance(Kind.VM, task.vm),
             )
-            step = self._claims.refusal(task) or task.next(seen, self.sights, self._moment())
+            step = self._vm_locks.refusal(task) or task.next(seen, self.snapshots, self._moment())
             self._teller.tell(task.vm, step)
             if seen.owner is Place.PEER and not isinstance(step, Done | Fail):
                 self._ask_peer_too()
             if isinstance(step, Done | Fail):
                 self._finish(task, step)
             elif isinstance(step, Look):
-                look_again = look_again or self.sights.peer is None
+                look_again = look_again or self.snapshots.peer is None
                 self._ask_peer_too()
-            elif isinstance(step, Act) and self._room.dry:
+            elif isinstance(step, Act) and self._context.dry:
                 self._finish(task, Done(f"next: {step.do.value}: {step.why}"))
-            elif isinstance(step, Wait) and self._room.dry:
+            elif isinstance(step, Wait) and self._context.dry:
                 self._finish(task, Done(f"next: wait: {step.why}"))
-            elif isinstance(step, Act) and not task.is_held_back(step, self._room.clock.monotonic()):
-                plan.add(task, step, seen, self.sights)
+            elif isinstance(step, Act) and not task.is_held_back(step, self._context.clock.monotonic()):
+                plan.add(task, step, seen, self.snapshots)
         return bool(plan) or look_again
 
     def _ask_peer_too(self) -> None:
@@ -105,16 +105,16 @@ class Loop:
             self.sides.append(Side.PEER)
 
     def _moment(self) -> Moment:
-        return Moment(self._room.clock.monotonic(), self._deadline.remaining())
+        return Moment(self._context.clock.monotonic(), self._deadline.remaining())
 
     def _finish(self, task: Task, end: Done | Fail) -> None:
         task.end = end
-        self._claims.release(task)
+        self._vm_locks.release(task)
 
     def _no_contact(self) -> HostError | None:
         """Return the trouble if no host that could decide anything was seen."""
-        needed = [self.sights.own] if self._starts else [self.sights.own, self.sights.peer]
-        troubles = [sight for sight in needed if isinstance(sight, HostError)]
+        needed = [self.snapshots.local] if self._starts else [self.snapshots.local, self.snapshots.peer]
+        troubles = [answer for answer in needed if isinstance(answer, HostError)]
         if len(troubles) < len(needed):
             self._has_answered = True
             return None
@@ -123,7 +123,7 @@ class Loop:
     def _is_hopeless(self, trouble: HostError) -> bool:
         if self._has_answered:
             return False
-        waited = self._room.clock.monotonic() - self._began
+        waited = self._context.clock.monotonic() - self._began
         return isinstance(trouble, HostKeyRefused | LoginRefused) or waited >= self._patience
 
     def _end_all(self, end_of: Callable[[Task], Fail]) -> None:
@@ -137,31 +137,31 @@ def _failed_by(trouble: HostError) -> Fail:
     return Fail(trouble.exit, trouble.what, trouble.seen, trouble.remedy)
 
 
-class _Claims:
+class _VmLocks:
     """The locks of a run's VMs, each asked for until it is held."""
 
-    def __init__(self, room: Room, tasks: Sequence[Task]) -> None:
-        self._room = room
+    def __init__(self, context: RunContext, tasks: Sequence[Task]) -> None:
+        self._context = context
         self._locks: dict[str, Lock] = {
-            task.vm: room.locks.start(task.vm) if task.is_start else room.locks.stop(task.vm) for task in tasks
+            task.vm: context.locks.start(task.vm) if task.is_start else context.locks.stop(task.vm) for task in tasks
         }
         self._held: set[str] = set()
 
     def refusal(self, task: Task) -> Step | None:
         """Return why a task may not go on now; None if it may."""
-        if self._room.dry:
+        if self._context.dry:
             return None
         try:
             if task.vm not in self._held:
                 if not self._locks[task.vm].acquire():
                     return Wait(f"another run works on {task.vm}: {self._locks[task.vm].holder()}")
                 self._held.add(task.vm)
-            if isinstance(task, StartTask) and self._room.locks.is_stopping(task.vm):
+            if isinstance(task, StartTask) and self._context.locks.is_stopping(task.vm):
                 return task.give_way()
         except LocalError as error:
             # Better to start or stop a VM without a lock than not at all.
             if task.vm not in self._held:
-                self._room.log.warning("no lock", vm=task.vm, because=str(error))
+                self._context.log.warning("no lock", vm=task.vm, because=str(error))
                 self._held.add(task.vm)
         return None
 

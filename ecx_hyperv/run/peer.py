@@ -5,27 +5,37 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from ecx_hyperv.deadline import Deadline
-from ecx_hyperv.decide.facts import UNSEEN, Contact, Side, VmSeen
-from ecx_hyperv.decide.peer import Act, Ask, Ecx, End, PeerSeen, Ping, Remedy, Step, decide, looks_hung
+from ecx_hyperv.decide.facts import UNSEEN, Contact, Side, VmOnHost
+from ecx_hyperv.decide.peer import (
+    AskHost,
+    PeerAct,
+    PeerEcx,
+    PeerEnd,
+    PeerObservation,
+    PeerRemedy,
+    PeerStep,
+    Ping,
+    decide,
+    looks_hung,
+)
 from ecx_hyperv.decide.states import VmKind, heartbeat_is_silent, vm_kind
 from ecx_hyperv.ecx import clpstat
 from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.ecx.commands import ping
 from ecx_hyperv.ecx.maintenance import Kind
-from ecx_hyperv.ecx.monitor_state import Memories, Memory
+from ecx_hyperv.ecx.monitor_state import MonitorState, MonitorStates
 from ecx_hyperv.errors import HostError, LocalError
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.host import cmdlets
-from ecx_hyperv.host.link import Ask as HostAsk
-from ecx_hyperv.host.link import Exchanged
-from ecx_hyperv.host.observe import VmRow, Wanted, read
+from ecx_hyperv.host.link import Ask, Exchanged
+from ecx_hyperv.host.observe import SnapshotRequest, VmRow, read
 from ecx_hyperv.host.situation import contact_of
 from ecx_hyperv.host.wire import Call, Request
-from ecx_hyperv.run.context import Room
+from ecx_hyperv.run.context import RunContext
 from ecx_hyperv.run.look import LOOK_S
 
 MOST_ACTIONS = 3
-_MEMORY = "peer"
+_KIND = "peer"
 _PING_S = 2
 
 
@@ -37,90 +47,90 @@ class _Span(Enum):
 class _Glance:
     """One look: what it showed, what it calls for, and the trouble with the peer's host if there was some."""
 
-    seen: PeerSeen
-    step: Step
+    seen: PeerObservation
+    step: PeerStep
     trouble: HostError | None
 
 
 class PeerWatcher:
     """One run of genw-remote-node."""
 
-    def __init__(self, room: Room, memories: Memories, deadline: Deadline) -> None:
-        self._room = room
-        self._memories = memories
+    def __init__(self, context: RunContext, states: MonitorStates, deadline: Deadline) -> None:
+        self._context = context
+        self._states = states
         self._deadline = deadline
-        self._peer = room.pair.peer
+        self._peer = context.pair.peer
 
-    def go(self) -> End:
+    def go(self) -> PeerEnd:
         """Look, look again if something is to be done, do it, and say how it ended."""
-        lock = self._room.locks.peer(self._peer.name)
-        if not self._room.dry and not lock.acquire():
-            return End(Exit.DONE, f"another run looks after {self._peer.name}: {lock.holder()}")
+        lock = self._context.locks.peer(self._peer.name)
+        if not self._context.dry and not lock.acquire():
+            return PeerEnd(Exit.DONE, f"another run looks after {self._peer.name}: {lock.holder()}")
         try:
             return self._tell(self._go())
         finally:
             lock.release()
 
-    def _go(self) -> End:
-        memory = self._memories.load(_MEMORY, self._peer.name)
-        first, memory = self._glance(memory)
-        if not isinstance(first.step, Act):
-            return self._remember(memory, _end(first))
-        self._deadline.sleep(self._room.config.timing.confirm_peer)
-        second, memory = self._glance(memory)
-        if not isinstance(second.step, Act):
-            return self._remember(memory, _end(second))
+    def _go(self) -> PeerEnd:
+        state = self._states.load(_KIND, self._peer.name)
+        first, state = self._glance(state)
+        if not isinstance(first.step, PeerAct):
+            return self._remember(state, _end(first))
+        self._deadline.sleep(self._context.config.timing.confirm_peer)
+        second, state = self._glance(state)
+        if not isinstance(second.step, PeerAct):
+            return self._remember(state, _end(second))
         if second.step.remedy is not first.step.remedy:
             return self._remember(
-                memory, End(Exit.NOT_AS_ASKED, f"two looks differ: {second.step.why}", "wait", pending=True)
+                state, PeerEnd(Exit.NOT_AS_ASKED, f"two looks differ: {second.step.why}", "wait", pending=True)
             )
-        if self._room.dry:
-            return End(Exit.DONE, f"next: {second.step.remedy.value} {self._peer.name}: {second.step.why}")
+        if self._context.dry:
+            return PeerEnd(Exit.DONE, f"next: {second.step.remedy.value} {self._peer.name}: {second.step.why}")
         # Remembered before it is done, so that a run that is killed in between does not do it twice.
-        now = self._room.clock.boottime()
-        self._save(memory.acted(now))
+        now = self._context.clock.boottime()
+        self._save(state.acted(now))
         return self._act(second.step)
 
-    def _glance(self, memory: Memory) -> tuple[_Glance, Memory]:
-        timing, now = self._room.config.timing, self._room.clock.boottime()
-        seen = PeerSeen(
+    def _glance(self, state: MonitorState) -> tuple[_Glance, MonitorState]:
+        timing, now = self._context.config.timing, self._context.clock.boottime()
+        seen = PeerObservation(
             node=self._peer.name,
             vm=self._peer.vm,
             host=self._peer.host,
-            maintenance=self._room.in_maintenance(Kind.PEER, self._peer.name),
+            maintenance=self._context.in_maintenance(Kind.PEER, self._peer.name),
             ecx=self._ecx(),
-            cooling=any(now - action < timing.cool_down for action in memory.actions),
-            used_up=len(memory.actions) >= MOST_ACTIONS,
+            cooling=any(now - action < timing.cool_down for action in state.actions),
+            used_up=len(state.actions) >= MOST_ACTIONS,
         )
         trouble, uptime = None, 0.0
-        if isinstance(decide(seen), Ask):
+        if isinstance(decide(seen), AskHost):
             seen, trouble, uptime = self._ask_host(seen)
-        memory = memory.look([_Span.HUNG] if looks_hung(seen) else [], now, timing.stale)
+        state = state.look([_Span.HUNG] if looks_hung(seen) else [], now, timing.stale)
         # One that booted since, of itself or by an operator, is not hung yet, whatever it was before.
         just_booted = 0 < uptime < timing.hung_after
-        hung = looks_hung(seen) and memory.lasted(_Span.HUNG, now) >= timing.hung_after and not just_booted
+        hung = looks_hung(seen) and state.lasted(_Span.HUNG, now) >= timing.hung_after and not just_booted
         seen = replace(seen, hung=hung)
-        return _Glance(seen, decide(seen), trouble), memory
+        return _Glance(seen, decide(seen), trouble), state
 
-    def _ecx(self) -> Ecx:
+    def _ecx(self) -> PeerEcx:
         try:
-            status = clpstat.ask(self._room.run, self._deadline)
+            status = clpstat.ask(self._context.run, self._deadline)
         except LocalError as error:
-            self._room.log.warning("clpstat", because=str(error))
-            return Ecx.SENSELESS
-        return clpstat.judge(status, self._room.pair.own.name, self._peer.name)
+            self._context.log.warning("clpstat", because=str(error))
+            return PeerEcx.SENSELESS
+        return clpstat.judge(status, self._context.pair.local.name, self._peer.name)
 
-    def _ask_host(self, seen: PeerSeen) -> tuple[PeerSeen, HostError | None, float]:
-        wanted = Wanted(vms=(self._peer.vm,), cluster=False, iscsi=False)
+    def _ask_host(self, seen: PeerObservation) -> tuple[PeerObservation, HostError | None, float]:
+        wanted = SnapshotRequest(vms=(self._peer.vm,), cluster=False, iscsi=False)
         answer = self._exchange(*wanted.calls())
         if isinstance(answer, HostError):
             return replace(seen, contact=contact_of(answer)), answer, 0.0
         hello, reply = answer
         row = read(hello, reply.results, wanted).vms[self._peer.vm.casefold()]
         if row is None:
-            on_host = VmSeen(VmKind.ABSENT)
+            on_host = VmOnHost(VmKind.ABSENT)
         else:
-            on_host = VmSeen(vm_kind(row.state), row.state) if isinstance(row, VmRow) else UNSEEN
+            on_host = VmOnHost(vm_kind(row.state), row.state) if isinstance(row, VmRow) else UNSEEN
         return (
             replace(
                 seen,
@@ -135,83 +145,83 @@ class PeerWatcher:
 
     def _ping(self) -> Ping:
         try:
-            answers = ping(self._room.run, self._peer.address, _PING_S)
+            answers = ping(self._context.run, self._peer.address, _PING_S)
         except LocalError as error:
-            self._room.log.warning("ping", because=str(error))
+            self._context.log.warning("ping", because=str(error))
             # Without ping nobody knows whether it answers: neither a start of ECX nor a restart rests on that.
             return Ping.UNASKED
         return Ping.ANSWERS if answers else Ping.SILENT
 
-    def _act(self, step: Act) -> End:
+    def _act(self, step: PeerAct) -> PeerEnd:
         text = f"{step.remedy.value} {self._peer.name}: {step.why}"
-        self._room.log.warning(text)
-        self._room.alert(Level.WARN, text)
-        if step.remedy is Remedy.START_ECX:
+        self._context.log.warning(text)
+        self._context.alert(Level.WARN, text)
+        if step.remedy is PeerRemedy.START_ECX:
             return self._start_ecx(text)
         answer = self._exchange(_CALLS[step.remedy](self._peer.vm))
         if isinstance(answer, HostError):
-            return End(answer.exit, f"{text}: {answer.what}", answer.remedy)
+            return PeerEnd(answer.exit, f"{text}: {answer.what}", answer.remedy)
         result = answer[1].results[0] if answer[1].results else None
         if result is None or not result.ok:
             error = "no result" if result is None else str(result.error)
-            return End(Exit.REFUSED, f"{text}: refused: {error}", f"see Hyper-V Manager on {self._peer.host}")
-        return End(Exit.DONE, text, pending=True)
+            return PeerEnd(Exit.REFUSED, f"{text}: refused: {error}", f"see Hyper-V Manager on {self._peer.host}")
+        return PeerEnd(Exit.DONE, text, pending=True)
 
-    def _start_ecx(self, text: str) -> End:
+    def _start_ecx(self, text: str) -> PeerEnd:
         seconds = math.ceil(self._deadline.remaining())
-        done = self._room.run(["clpcl", "-s", "-h", self._peer.name], seconds)
+        done = self._context.run(["clpcl", "-s", "-h", self._peer.name], seconds)
         if done.code == 0:
-            return End(Exit.DONE, text, pending=True)
+            return PeerEnd(Exit.DONE, text, pending=True)
         said = " ".join((done.text or done.stderr.decode("utf-8", "replace")).split()) or "nothing said"
-        return End(
+        return PeerEnd(
             Exit.REFUSED,
             f"{text}: clpcl ended with {done.code}: {said}",
             f"run clpcl -s on {self._peer.name} itself, and see its alert log",
         )
 
     def _exchange(self, *calls: Call) -> Exchanged:
-        ask = HostAsk(Request(calls=calls, stop_on_error=False), LOOK_S)
-        return self._room.hosts.exchange({Side.PEER: ask}, self._deadline)[Side.PEER]
+        ask = Ask(Request(calls=calls, stop_on_error=False), LOOK_S)
+        return self._context.hosts.exchange({Side.PEER: ask}, self._deadline)[Side.PEER]
 
-    def _remember(self, memory: Memory, end: End) -> End:
-        self._save(memory)
+    def _remember(self, state: MonitorState, end: PeerEnd) -> PeerEnd:
+        self._save(state)
         return end
 
-    def _save(self, memory: Memory) -> None:
-        if not self._room.dry:
-            self._memories.save(_MEMORY, self._peer.name, memory)
+    def _save(self, state: MonitorState) -> None:
+        if not self._context.dry:
+            self._states.save(_KIND, self._peer.name, state)
 
-    def _tell(self, end: End) -> End:
+    def _tell(self, end: PeerEnd) -> PeerEnd:
         """Log how it ended, and alert a person: to each new trouble at once, to a lasting one every hour."""
-        if self._room.dry:
+        if self._context.dry:
             return end
-        memory, now = self._memories.load(_MEMORY, self._peer.name), self._room.clock.boottime()
+        state, now = self._states.load(_KIND, self._peer.name), self._context.clock.boottime()
         trouble = "" if end.exit is Exit.DONE else f"{int(end.exit)} {end.why}"
         if trouble:
-            self._room.log.error(end.why, do=end.remedy, exit=int(end.exit))
-        if trouble and memory.is_news(trouble, now):
+            self._context.log.error(end.why, do=end.remedy, exit=int(end.exit))
+        if trouble and state.is_news(trouble, now):
             # What may be over at the next look, a boot above all, wakes nobody up before it has lasted an hour.
-            level = Level.WARN if end.pending and memory.told != trouble else Level.ERR
-            self._room.alert(level, f"{end.why}; do: {end.remedy}")
-            self._save(memory.tell(trouble, now))
-        elif not trouble and memory.told and not end.pending:
-            self._room.log.info(end.why)
-            self._room.alert(Level.WARN, f"{self._peer.name}: all is well again: {end.why}")
-            self._save(memory.tell("", now))
+            level = Level.WARN if end.pending and state.last_alert != trouble else Level.ERR
+            self._context.alert(level, f"{end.why}; do: {end.remedy}")
+            self._save(state.tell(trouble, now))
+        elif not trouble and state.last_alert and not end.pending:
+            self._context.log.info(end.why)
+            self._context.alert(Level.WARN, f"{self._peer.name}: all is well again: {end.why}")
+            self._save(state.tell("", now))
         return end
 
 
-def _end(glance: _Glance) -> End:
-    if not isinstance(glance.step, End):
-        return End(Exit.CANNOT_TELL, "nothing can be decided")
+def _end(glance: _Glance) -> PeerEnd:
+    if not isinstance(glance.step, PeerEnd):
+        return PeerEnd(Exit.CANNOT_TELL, "nothing can be decided")
     if glance.trouble is None:
         return glance.step
     remedy = glance.trouble.remedy or glance.step.remedy
-    return End(glance.trouble.exit, f"{glance.step.why} ({glance.trouble.what})", remedy)
+    return PeerEnd(glance.trouble.exit, f"{glance.step.why} ({glance.trouble.what})", remedy)
 
 
 _CALLS = {
-    Remedy.POWER_ON: cmdlets.start_vm,
-    Remedy.RESUME: cmdlets.resume_vm,
-    Remedy.RESTART: cmdlets.restart_vm,
+    PeerRemedy.POWER_ON: cmdlets.start_vm,
+    PeerRemedy.RESUME: cmdlets.resume_vm,
+    PeerRemedy.RESTART: cmdlets.restart_vm,
 }

@@ -11,19 +11,19 @@ from ecx_hyperv.ecx import clpstat
 from ecx_hyperv.ecx.maintenance import Flag, Kind
 from ecx_hyperv.errors import HostError, LocalError
 from ecx_hyperv.exits import Exit
-from ecx_hyperv.host.observe import HostView, VmRow, is_same_host
+from ecx_hyperv.host.observe import HostSnapshot, VmRow, is_same_host
 from ecx_hyperv.host.situation import (
     CONFIGURATION,
     MACHINE,
-    Sights,
+    Snapshots,
     find_group,
     find_resource,
     find_volume,
     has_session,
 )
 from ecx_hyperv.host.wire import RemoteError
-from ecx_hyperv.run.context import Room
-from ecx_hyperv.run.look import Looker, Plan
+from ecx_hyperv.run.context import RunContext
+from ecx_hyperv.run.look import HostPair, Plan
 
 
 class HostStatus(Struct, frozen=True, kw_only=True):
@@ -58,7 +58,7 @@ class VmStatus(Struct, frozen=True, kw_only=True):
     configuration: str | None = None
     machine: str | None = None
     csv: str
-    own: OnHost | None = None
+    local: OnHost | None = None
     peer: OnHost | None = None
     maintenance: bool = False
     maintenance_until: datetime | None = None
@@ -77,7 +77,7 @@ class ServerStatus(Struct, frozen=True, kw_only=True):
 
     name: str
     status: str
-    is_own: bool
+    is_local: bool
 
 
 class EcxStatus(Struct, frozen=True, kw_only=True):
@@ -88,7 +88,7 @@ class EcxStatus(Struct, frozen=True, kw_only=True):
     trouble: str | None = None
 
 
-class Status(Struct, frozen=True, kw_only=True):
+class PairStatus(Struct, frozen=True, kw_only=True):
     """Everything; the shape of `--json`, of which no key ever goes missing."""
 
     version: int = 1
@@ -105,47 +105,51 @@ class Status(Struct, frozen=True, kw_only=True):
         return Exit.DONE if any(host.answers for host in self.hosts) else Exit.UNREACHABLE
 
 
-def look(room: Room, vms: Sequence[str], deadline: Deadline) -> Status:
+def look(context: RunContext, vms: Sequence[str], deadline: Deadline) -> PairStatus:
     """Look at both hosts and ECX once."""
-    looker = Looker(room, vms, iscsi=tuple(Side))
-    sights = looker.look(tuple(Side), Plan(), deadline)
-    view = None if sights.observer is None else sights.view(sights.observer)
-    flags = _flags(room)
-    csvs = dict.fromkeys(room.config.csv_of(vm) or room.config.cluster.csv for vm in vms)
-    return Status(
-        node=room.pair.own.name,
-        hosts=[_host(room, side, sights, view) for side in Side],
-        vms=[_vm(room, vm, sights, view, flags) for vm in vms],
-        volumes=[_volume(csv, view) for csv in csvs or [room.config.cluster.csv]],
-        ecx=_ecx(room, deadline),
+    host_pair = HostPair(context, vms, iscsi=tuple(Side))
+    snapshots = host_pair.look(tuple(Side), Plan(), deadline)
+    snapshot = None if snapshots.observer is None else snapshots.snapshot(snapshots.observer)
+    flags = _flags(context)
+    csvs = dict.fromkeys(context.config.csv_of(vm) or context.config.cluster.csv for vm in vms)
+    return PairStatus(
+        node=context.pair.local.name,
+        hosts=[_host(context, side, snapshots, snapshot) for side in Side],
+        vms=[_vm(context, vm, snapshots, snapshot, flags) for vm in vms],
+        volumes=[_volume(csv, snapshot) for csv in csvs or [context.config.cluster.csv]],
+        ecx=_ecx(context, deadline),
         maintenance=flags,
     )
 
 
-def _host(room: Room, side: Side, sights: Sights, view: HostView | None) -> HostStatus:
-    sight, address = sights.of(side), room.pair.of(side).host
-    if not isinstance(sight, HostView):
-        trouble = str(sight) if isinstance(sight, HostError) else None
+def _host(context: RunContext, side: Side, snapshots: Snapshots, snapshot: HostSnapshot | None) -> HostStatus:
+    answer, address = snapshots.of(side), context.pair.of(side).host
+    if not isinstance(answer, HostSnapshot):
+        trouble = str(answer) if isinstance(answer, HostError) else None
         return HostStatus(side=side.value, address=address, answers=False, trouble=trouble)
-    nodes = [] if view is None or isinstance(view.nodes, RemoteError) else view.nodes
-    node = next((row for row in nodes if is_same_host(row.name, sight.host)), None)
-    errors = sight.errors()
+    nodes = [] if snapshot is None or isinstance(snapshot.nodes, RemoteError) else snapshot.nodes
+    node = next((row for row in nodes if is_same_host(row.name, answer.host)), None)
+    errors = answer.errors()
     return HostStatus(
         side=side.value,
         address=address,
         answers=True,
-        name=sight.host,
+        name=answer.host,
         node=None if node is None else node.state,
         node_flags=[] if node is None else sorted(node.flags - {"Normal", "0"}),
-        iscsi=None if isinstance(sight.iscsi, RemoteError) else has_session(sight, room.config.cluster.iscsi_target),
+        iscsi=None
+        if isinstance(answer.iscsi, RemoteError)
+        else has_session(answer, context.config.cluster.iscsi_target),
         trouble=str(errors[0]) if errors else None,
     )
 
 
-def _vm(room: Room, vm: str, sights: Sights, view: HostView | None, flags: Sequence[Flag]) -> VmStatus:
-    group = None if view is None else find_group(view, vm)
-    configuration = None if view is None else find_resource(view, vm, CONFIGURATION)
-    machine = None if view is None else find_resource(view, vm, MACHINE)
+def _vm(
+    context: RunContext, vm: str, snapshots: Snapshots, snapshot: HostSnapshot | None, flags: Sequence[Flag]
+) -> VmStatus:
+    group = None if snapshot is None else find_group(snapshot, vm)
+    configuration = None if snapshot is None else find_resource(snapshot, vm, CONFIGURATION)
+    machine = None if snapshot is None else find_resource(snapshot, vm, MACHINE)
     flag = next((one for one in flags if one.kind is Kind.VM and one.name.casefold() == vm.casefold()), None)
     return VmStatus(
         name=vm,
@@ -154,16 +158,16 @@ def _vm(room: Room, vm: str, sights: Sights, view: HostView | None, flags: Seque
         group_flags=[] if group is None else sorted(group.flags - {"0"}),
         configuration=None if configuration is None else configuration.state,
         machine=None if machine is None else machine.state,
-        csv=room.config.csv_of(vm) or room.config.cluster.csv,
-        own=_on_host(sights.view(Side.OWN), vm),
-        peer=_on_host(sights.view(Side.PEER), vm),
+        csv=context.config.csv_of(vm) or context.config.cluster.csv,
+        local=_on_host(snapshots.snapshot(Side.LOCAL), vm),
+        peer=_on_host(snapshots.snapshot(Side.PEER), vm),
         maintenance=flag is not None,
         maintenance_until=None if flag is None else flag.until,
     )
 
 
-def _on_host(view: HostView | None, vm: str) -> OnHost | None:
-    row = None if view is None else view.vms.get(vm.casefold())
+def _on_host(snapshot: HostSnapshot | None, vm: str) -> OnHost | None:
+    row = None if snapshot is None else snapshot.vms.get(vm.casefold())
     if not isinstance(row, VmRow):
         return None
     return OnHost(
@@ -171,27 +175,27 @@ def _on_host(view: HostView | None, vm: str) -> OnHost | None:
     )
 
 
-def _volume(csv: str, view: HostView | None) -> VolumeStatus:
-    row = None if view is None else find_volume(view, csv)
+def _volume(csv: str, snapshot: HostSnapshot | None) -> VolumeStatus:
+    row = None if snapshot is None else find_volume(snapshot, csv)
     return VolumeStatus(name=csv, state=None if row is None else row.state, owner=None if row is None else row.owner)
 
 
-def _ecx(room: Room, deadline: Deadline) -> EcxStatus:
+def _ecx(context: RunContext, deadline: Deadline) -> EcxStatus:
     try:
-        said = clpstat.ask(room.run, deadline)
+        said = clpstat.ask(context.run, deadline)
     except LocalError as error:
         return EcxStatus(trouble=str(error))
     return EcxStatus(
-        servers=[ServerStatus(name=one.name, status=one.status, is_own=one.is_own) for one in said.servers],
+        servers=[ServerStatus(name=one.name, status=one.status, is_local=one.is_local) for one in said.servers],
         groups={
             group.name: f"{group.status} on {group.current}" if group.current else group.status for group in said.groups
         },
     )
 
 
-def _flags(room: Room) -> list[Flag]:
+def _flags(context: RunContext) -> list[Flag]:
     try:
-        return room.maintenance.all(room.clock.wall())
+        return context.maintenance.all(context.clock.wall())
     except LocalError as error:
-        room.log.warning("maintenance flags cannot be read", because=str(error))
+        context.log.warning("maintenance flags cannot be read", because=str(error))
         return []

@@ -6,14 +6,14 @@ from typing import ClassVar
 
 from ecx_hyperv.config import Timing
 from ecx_hyperv.decide import start, unregister, volume
-from ecx_hyperv.decide.attempts import Tried
-from ecx_hyperv.decide.facts import Refusal, Seen, Side
+from ecx_hyperv.decide.attempts import StartAttempts
+from ecx_hyperv.decide.facts import Observation, Refusal, Side
 from ecx_hyperv.decide.states import ResourceKind
-from ecx_hyperv.decide.steps import Act, Attempts, Do, Done, Fail, Step, Timer
-from ecx_hyperv.decide.volume import CsvSeen
+from ecx_hyperv.decide.steps import Act, Do, Done, Fail, Retry, Step, Timer
+from ecx_hyperv.decide.volume import VolumeObservation
 from ecx_hyperv.exits import Exit
-from ecx_hyperv.host.observe import HostView
-from ecx_hyperv.host.situation import Sights, refusal_of, refusal_seen
+from ecx_hyperv.host.observe import HostSnapshot
+from ecx_hyperv.host.situation import Snapshots, refusal_of, refusal_seen
 from ecx_hyperv.host.wire import RemoteError
 from ecx_hyperv.run.counters import Counter, Stopwatch
 
@@ -29,7 +29,7 @@ class Moment:
 class Task(ABC):
     """One VM's way through a run."""
 
-    # A start decides from the own host, whatever the peer; a stop from whichever host answers.
+    # A start decides from the local host, whatever the peer; a stop from whichever host answers.
     is_start: ClassVar[bool]
 
     def __init__(self, vm: str, timing: Timing) -> None:
@@ -39,9 +39,9 @@ class Task(ABC):
         self.why = "nothing was seen yet"
         self._last: dict[Do, float] = {}
 
-    def next(self, seen: Seen, sights: Sights, moment: Moment) -> Step:
+    def next(self, seen: Observation, snapshots: Snapshots, moment: Moment) -> Step:
         """Decide; a step that has just been tried is not tried again before the interval is over."""
-        step = self.decide(seen, sights, moment)
+        step = self.decide(seen, snapshots, moment)
         if isinstance(step, Done | Fail):
             self.end = step
         else:
@@ -58,7 +58,7 @@ class Task(ABC):
         self.note(do, now, error)
 
     @abstractmethod
-    def decide(self, seen: Seen, sights: Sights, moment: Moment, /) -> Step:
+    def decide(self, seen: Observation, snapshots: Snapshots, moment: Moment, /) -> Step:
         """Return the next step."""
 
     @abstractmethod
@@ -71,7 +71,7 @@ class Task(ABC):
 
 
 class StartTask(Task):
-    """A VM that is to run on the own host."""
+    """A VM that is to run on the local host."""
 
     is_start = True
 
@@ -83,10 +83,10 @@ class StartTask(Task):
         self._registrations = Counter(pause)
         self._migrations = Counter(pause)
         self._portal = Counter(pause, allowed=None)
-        self._csv_start_failed = False
+        self._csv_start_sent = False
         self._was_home = False
         self._refused = Refusal.NOTHING
-        self._seen: Seen | None = None
+        self._seen: Observation | None = None
         self._refused_before = Refusal.NOTHING
         self._lasting = Stopwatch(
             {
@@ -98,21 +98,21 @@ class StartTask(Task):
             }
         )
 
-    def decide(self, seen: Seen, sights: Sights, moment: Moment, /) -> Step:
+    def decide(self, seen: Observation, snapshots: Snapshots, moment: Moment, /) -> Step:
         """Return the next step."""
         now = moment.now
         self._seen = seen
         if seen.csv is ResourceKind.ONLINE:
-            self._csv_start_failed = False
-        tried = Tried(
+            self._csv_start_sent = False
+        tried = StartAttempts(
             starts=self._starts.look(now),
             clears=self._clears.look(now),
             registrations=self._registrations.look(now),
             migrations=self._migrations.look(now),
             portal=self._portal.look(now),
-            csv_start_failed=self._csv_start_failed,
+            csv_start_sent=self._csv_start_sent,
             was_home=self._was_home,
-            refused=self._refusal(seen, sights.view(Side.OWN), now),
+            refused=self._refusal(seen, snapshots.snapshot(Side.LOCAL), now),
             over=self._lasting.update(start.timers(seen), now),
         )
         self._was_home = self._was_home or start.is_home(seen, moved=self._migrations.count > 0)
@@ -132,9 +132,9 @@ class StartTask(Task):
             case Do.RECONNECT_ISCSI | Do.RECONNECT_ISCSI_PEER:
                 self._portal.add(now)
             case Do.START_CSV:
-                self._csv_start_failed = True
+                self._csv_start_sent = True
             case Do.MOVE_CSV:
-                self._csv_start_failed = False
+                self._csv_start_sent = False
         self._refused = Refusal.NOTHING if error is None else refusal_of(error)
 
     def out_of_time(self) -> Fail:
@@ -150,21 +150,21 @@ class StartTask(Task):
             "none, if the stop was meant; else start it again once the stop has ended",
         )
 
-    def _refusal(self, seen: Seen, view: HostView | None, now: float) -> Refusal:
-        if self._refused is not Refusal.NOTHING or view is None:
+    def _refusal(self, seen: Observation, snapshot: HostSnapshot | None, now: float) -> Refusal:
+        if self._refused is not Refusal.NOTHING or snapshot is None:
             return self._refused
-        if any(refusal_of(error) is Refusal.DENIED for error in view.errors()):
+        if any(refusal_of(error) is Refusal.DENIED for error in snapshot.errors()):
             return Refusal.DENIED
         # The cluster keeps the reason of the last failure: it counts only once this run has tried, and seen it fail.
-        found = refusal_seen(self.vm, view)
+        found = refusal_seen(self.vm, snapshot)
         if not (self._starts.count or self._migrations.count):
             self._refused_before = found
         # A VM that was moved while it was off brings along why it failed on the other host, until it runs again.
         is_old = found is self._refused_before and seen.machine is not ResourceKind.FAILED
-        if is_old or seen.on_own.is_live:
+        if is_old or seen.on_local.is_live:
             return Refusal.NOTHING
         tried = any(
-            counter.count and counter.look(now) is not Attempts.RECENT for counter in (self._starts, self._migrations)
+            counter.count and counter.look(now) is not Retry.RECENT for counter in (self._starts, self._migrations)
         )
         return found if tried and not seen.is_migrating else Refusal.NOTHING
 
@@ -174,7 +174,7 @@ class StopTask(Task):
 
     is_start = False
 
-    def __init__(self, vm: str, timing: Timing, asked: unregister.Asked) -> None:
+    def __init__(self, vm: str, timing: Timing, asked: unregister.StopRequest) -> None:
         super().__init__(vm, timing)
         pause = timing.interval * 5
         self._asked = asked
@@ -185,7 +185,7 @@ class StopTask(Task):
         self._clears = Counter(pause)
         self._machine_stop = Counter(pause, allowed=None)
         self._unregister = Counter(timing.interval * 2, allowed=None)
-        self._seen: Seen | None = None
+        self._seen: Observation | None = None
         self._over: frozenset[Timer] = frozenset()
         on_failover = asked.factor is unregister.Factor.GROUPFAILOVER
         self._lasting = Stopwatch(
@@ -197,13 +197,13 @@ class StopTask(Task):
             }
         )
 
-    def decide(self, seen: Seen, _sights: Sights, moment: Moment, /) -> Step:
+    def decide(self, seen: Observation, _snapshots: Snapshots, moment: Moment, /) -> Step:
         """Return the next step."""
         now = moment.now
         self._seen = seen
-        tried = unregister.Tried(
+        tried = unregister.StopAttempts(
             stopping=self._stopping,
-            stop=Attempts.READY if self._stop_again is None else self._stop_again.look(now),
+            stop=Retry.READY if self._stop_again is None else self._stop_again.look(now),
             turn_off=self._turn_off.look(now),
             cancelled=self._cancelled,
             clears=self._clears.look(now),
@@ -248,7 +248,7 @@ class VolumeTask:
         self._stops = Counter(timing.interval * 5, allowed=None)
         self._lasting = Stopwatch({Timer.OFF: timing.leftover})
 
-    def next(self, seen: CsvSeen, now: float) -> Step:
+    def next(self, seen: VolumeObservation, now: float) -> Step:
         """Decide."""
         step = volume.decide(seen, self._stops.look(now), self._lasting.update([Timer.OFF], now))
         if isinstance(step, Done):

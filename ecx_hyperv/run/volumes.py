@@ -8,26 +8,28 @@ from ecx_hyperv.decide.steps import Act, Done, Look
 from ecx_hyperv.errors import LocalError
 from ecx_hyperv.host import cmdlets
 from ecx_hyperv.host.actions import Action
-from ecx_hyperv.host.situation import Sights, see_volume, unplaced
-from ecx_hyperv.run.context import Room, Teller
-from ecx_hyperv.run.look import Looker, Plan
+from ecx_hyperv.host.situation import Snapshots, observe_volume, unplaced
+from ecx_hyperv.run.context import RunContext, StepReporter
+from ecx_hyperv.run.look import HostPair, Plan
 from ecx_hyperv.run.tasks import VolumeTask
 
 
 class VolumeLoop:
     """Goes on from what a stop saw last; `off` are the VMs that it found or brought off."""
 
-    def __init__(self, room: Room, looker: Looker, sights: Sights, off: Sequence[str], deadline: Deadline) -> None:
-        self._room = room
-        self._looker = looker
-        self._sights = sights
+    def __init__(
+        self, context: RunContext, host_pair: HostPair, snapshots: Snapshots, off: Sequence[str], deadline: Deadline
+    ) -> None:
+        self._context = context
+        self._host_pair = host_pair
+        self._snapshots = snapshots
         self._off = off
         self._deadline = deadline
-        self._teller = Teller(room)
+        self._teller = StepReporter(context)
         self._volumes_of: set[str] = set()
-        volumes = {(room.config.csv_of(vm) or room.config.cluster.csv).casefold(): vm for vm in off}
-        names = [room.config.csv_of(vm) or room.config.cluster.csv for vm in volumes.values()]
-        self._tasks = [VolumeTask(csv, room.config.timing) for csv in names]
+        volumes = {(context.config.csv_of(vm) or context.config.cluster.csv).casefold(): vm for vm in off}
+        names = [context.config.csv_of(vm) or context.config.cluster.csv for vm in volumes.values()]
+        self._tasks = [VolumeTask(csv, context.config.timing) for csv in names]
 
     def go(self) -> list[Done]:
         """Carry every volume to its end, and say how each ended; a volume never fails a stop."""
@@ -36,10 +38,10 @@ class VolumeLoop:
             if not self._open:
                 return [task.end for task in self._tasks if task.end is not None]
             if not plan and not look_again:
-                self._deadline.sleep(self._room.config.timing.interval)
+                self._deadline.sleep(self._context.config.timing.interval)
             volumes_of = tuple(sorted(self._volumes_of))
-            both = (Side.OWN, Side.PEER)
-            self._sights = self._looker.look(both, plan, self._deadline, volumes_of=volumes_of)
+            both = (Side.LOCAL, Side.PEER)
+            self._snapshots = self._host_pair.look(both, plan, self._deadline, volumes_of=volumes_of)
 
     @property
     def _open(self) -> list[VolumeTask]:
@@ -52,30 +54,30 @@ class VolumeLoop:
                 task.end = Done(f"{task.vm} was not taken offline in time", warn=True)
                 self._teller.tell(task.vm, task.end)
                 continue
-            seen = see_volume(self._room.config, task.vm, self._sights, self._off, self._started_here())
-            step = task.next(seen, self._room.clock.monotonic())
+            seen = observe_volume(self._context.config, task.vm, self._snapshots, self._off, self._started_here())
+            step = task.next(seen, self._context.clock.monotonic())
             self._teller.tell(task.vm, step)
             if isinstance(step, Look):
                 look_again = self._want_volumes() or look_again
             elif isinstance(step, Act):
-                side = self._sights.observer or Side.OWN
+                side = self._snapshots.observer or Side.LOCAL
                 plan.put(task, step.do, Action(side, cmdlets.stop_resource(task.vm)))
         return plan, look_again
 
     def _want_volumes(self) -> bool:
-        observer = self._sights.observer
-        view = None if observer is None else self._sights.view(observer)
-        if view is None:
+        observer = self._snapshots.observer
+        snapshot = None if observer is None else self._snapshots.snapshot(observer)
+        if snapshot is None:
             return False
-        wanted = set(unplaced(self._room.config, view, self._off))
+        wanted = set(unplaced(self._context.config, snapshot, self._off))
         news = wanted - self._volumes_of
         self._volumes_of |= wanted
         return bool(news)
 
     def _started_here(self) -> list[str]:
-        others = [vm.name for vm in self._room.config.vm if vm.name not in self._off]
+        others = [vm.name for vm in self._context.config.vm if vm.name not in self._off]
         try:
-            locks = self._room.locks
+            locks = self._context.locks
             return [vm for vm in others if locks.is_busy(vm) and not locks.is_stopping(vm)]
         except LocalError:
             return []

@@ -7,13 +7,13 @@ from enum import Enum
 from pathlib import Path
 
 from ecx_hyperv.config import Config
-from ecx_hyperv.desired.clpconf import LIVE, ClpConf, Monitor, Resource, check_name
+from ecx_hyperv.desired.clpconf import LIVE, ClpConf, ConfiguredMonitor, ConfiguredResource, check_name
 from ecx_hyperv.desired.ecx import (
+    ConfSection,
     Disk,
+    EcxNames,
     Expected,
-    Names,
     Scripts,
-    Section,
     compare,
     expected,
     find,
@@ -53,7 +53,7 @@ class Edit:
     """One edit of a clp.conf; `depends` are all that the resource then depends on, `value` the one that is new."""
 
     verb: Verb
-    section: Section
+    section: ConfSection
     type: str
     name: str
     group: str
@@ -114,9 +114,9 @@ def push(folder: Path, run: Runner, say: Callable[[str], None], *, dry: bool) ->
     say(said or "handed to the cluster")
 
 
-def choose_names(conf: ClpConf | None, config: Config, group: str, fip: str, md: str) -> Names:
+def choose_names(conf: ClpConf | None, config: Config, group: str, fip: str, md: str) -> EcxNames:
     """Say how the parts are called: as asked for, else as in a clp.conf, else as ECX's editor would call them."""
-    found = names_in(conf, config) if conf else Names()
+    found = names_in(conf, config) if conf else EcxNames()
     chosen = {key: check_name(value) for key, value in (("group", group), ("fip", fip), ("md", md)) if value}
     return replace(found, **chosen)
 
@@ -129,14 +129,14 @@ def choose_disk(conf: ClpConf | None, disk: Disk) -> Disk:
     return replace(disk, connection=devices[0]) if devices else disk
 
 
-def edits(conf: ClpConf | None, config: Config, names: Names, disk: Disk) -> tuple[Edit, ...]:
+def edits(conf: ClpConf | None, config: Config, names: EcxNames, disk: Disk) -> tuple[Edit, ...]:
     """Return what a clp.conf needs to be as expected, none if it is; without one all that a fresh one needs.
 
     Raises UsageError for names that ECX cannot have.
     """
     found: list[Edit] = []
     if conf is None or conf.find_group(names.group) is None:
-        found.append(Edit(Verb.ADD_GROUP, Section.RESOURCE, "", check_name(names.group), names.group))
+        found.append(Edit(Verb.ADD_GROUP, ConfSection.RESOURCE, "", check_name(names.group), names.group))
     for wanted in expected(config, names, disk):
         check_name(wanted.name)
         found += _edits_of(conf, wanted, names.group)
@@ -150,7 +150,7 @@ def apply(conf: ClpConf, what: tuple[Edit, ...]) -> None:
             conf.add_group(one.group)
         elif one.verb is Verb.DEPEND:
             conf.set_depends(one.name, one.depends)
-        elif one.section is Section.RESOURCE:
+        elif one.section is ConfSection.RESOURCE:
             _ = (
                 conf.set_resource(one.name, one.path, one.value)
                 if one.path
@@ -184,7 +184,7 @@ def place_scripts(
     for one in wanted:
         if one.scripts is None or are_elsewhere(find(conf, one) if conf else None):
             continue
-        place = to / "scripts" / (group if one.section is Section.RESOURCE else "monitor.s") / check_name(one.name)
+        place = to / "scripts" / (group if one.section is ConfSection.RESOURCE else "monitor.s") / check_name(one.name)
         for name in _files_of(one.scripts):
             writer.write(place / name, (source / one.scripts.value / name).read_bytes(), 0o755)
 
@@ -199,18 +199,20 @@ def _edits_of(conf: ClpConf | None, wanted: Expected, group: str) -> Iterator[Ed
         for n, name in enumerate(wanted.depends, 1):
             yield replace(edit, verb=Verb.DEPEND, value=name, depends=wanted.depends[:n])
         return
-    if there.type != wanted.type or (isinstance(there, Resource) and there.group not in (None, group)):
+    if there.type != wanted.type or (isinstance(there, ConfiguredResource) and there.group not in (None, group)):
         raise UsageError(
             f"{wanted.name} is there already as something else",
-            seen=f"type {there.type}" + (f", group {there.group}" if isinstance(there, Resource) else ""),
+            seen=f"type {there.type}" + (f", group {there.group}" if isinstance(there, ConfiguredResource) else ""),
             remedy=f"name its group with --group, or rename one of them; wanted: type {wanted.type}, group {group}",
         )
     yield from _mends(conf, wanted, there, edit)
 
 
-def _mends(conf: ClpConf | None, wanted: Expected, there: Resource | Monitor, edit: Edit) -> Iterator[Edit]:
+def _mends(
+    conf: ClpConf | None, wanted: Expected, there: ConfiguredResource | ConfiguredMonitor, edit: Edit
+) -> Iterator[Edit]:
     values: Mapping[str, str] = {one.path: one.value for one in wanted.parameters}
-    depends = list((there.depends or ()) if isinstance(there, Resource) else ())
+    depends = list((there.depends or ()) if isinstance(there, ConfiguredResource) else ())
     for wrong in compare(conf, wanted) if conf else ():
         if wrong.path == "depend":
             depends.append(wrong.wanted)
@@ -221,7 +223,7 @@ def _mends(conf: ClpConf | None, wanted: Expected, there: Resource | Monitor, ed
 
 def _words(edit: Edit, tool: Tool) -> tuple[str, ...]:
     command = "clpcfset" if tool is Tool.CLPCFSET else "clpcfadm.py"
-    kind = "rsc" if edit.section is Section.RESOURCE else "mon"
+    kind = "rsc" if edit.section is ConfSection.RESOURCE else "mon"
     if edit.verb is Verb.ADD_GROUP:
         return (command, "add", "grp", "failover", edit.group)
     if edit.verb is Verb.DEPEND:

@@ -14,8 +14,8 @@ import pytest
 from ecx_hyperv.check.catalogue import CATALOGUE, Area, names_of
 from ecx_hyperv.check.linux_facts import System
 from ecx_hyperv.check.outcome import Finding, Outcome, Remedy, Where
-from ecx_hyperv.check.probes import Trial
-from ecx_hyperv.check.run import Surveyor
+from ecx_hyperv.check.probes import WireProbe
+from ecx_hyperv.check.run import CheckRun
 from ecx_hyperv.cli import common
 from ecx_hyperv.config import Config, load
 from ecx_hyperv.deadline import Deadline, SystemClock
@@ -30,7 +30,7 @@ from ecx_hyperv.errors import LocalError
 from ecx_hyperv.host.ssh import connect
 from ecx_hyperv.lab.model import facts
 from ecx_hyperv.lab.model.world import World
-from ecx_hyperv.lab.service.control import Question
+from ecx_hyperv.lab.service.control import ControlQuestion
 from ecx_hyperv.lab.windows import remedies
 from ecx_hyperv.log import LogFormat
 from tests.e2e.support import ONE, TWO, Scenario, running_lab
@@ -63,30 +63,30 @@ class SetUp:
 
     # Its check.
 
-    def check(self, wanted: frozenset[str] = QUICK, config: Config | None = None, **trial: float) -> list[Finding]:
+    def check(self, wanted: frozenset[str] = QUICK, config: Config | None = None, **probe: float) -> list[Finding]:
         """Return what a check finds."""
-        return self.surveyor(config, **trial).survey(wanted)
+        return self.check_run(config, **probe).go(wanted)
 
-    def surveyor(self, config: Config | None = None, **trial: float) -> Surveyor:
+    def check_run(self, config: Config | None = None, **probe: float) -> CheckRun:
         """Return what makes the check, with real SSH to the lab's hosts."""
         chosen = config or self.config
         clock = SystemClock()
         pair = Pair(*chosen.node)
-        setting = common.Setting(common.Options(self.mine, "ec1", LogFormat.TEXT, False), clock, *_NO_LOG)
+        invocation = common.Invocation(common.Options(self.mine, "ec1", LogFormat.TEXT, False), clock, *_NO_LOG)
         deadline = Deadline.after(clock, 60)
 
-        def trial_of(side: Side) -> Trial:
+        def probe_of(side: Side) -> WireProbe:
             target = common.target_of(chosen, pair, side)
-            times = {"idle_s": 0.2, "deadman_s": 6.0, "hello_s": 2.0, "end_s": 3.0, "request_s": 3.0, **trial}
-            return Trial(lambda until: connect(target, until), chosen.ssh.powershell, **times)
+            times = {"idle_s": 0.2, "deadman_s": 6.0, "hello_s": 2.0, "end_s": 3.0, "request_s": 3.0, **probe}
+            return WireProbe(lambda until: connect(target, until), chosen.ssh.powershell, **times)
 
-        return Surveyor(
+        return CheckRun(
             config=chosen,
             pair=pair,
-            hosts=common.open_hosts(setting, chosen, pair),
+            hosts=common.open_hosts(invocation, chosen, pair),
             system=System(self.run, self.root, deadline),
             flags=lambda: Maintenance(Path(chosen.paths.state)).all(clock.wall()),
-            trial=trial_of,
+            probe=probe_of,
             wall=clock.wall,
             deadline=deadline,
             scripts=find_scripts(),
@@ -95,7 +95,9 @@ class SetUp:
     def run(self, command: Sequence[str], seconds: float) -> Completed:
         """Run a stand-in within this process: a command of ECX, or of the EC-VM's Linux."""
         del seconds
-        answer = self.scenario.lab._orders.answer(Question(do=command[0], node="ec1", arguments=list(command[1:])))
+        answer = self.scenario.lab._commands.answer(
+            ControlQuestion(do=command[0], node="ec1", arguments=list(command[1:]))
+        )
         if "no such order" in answer.text:
             raise LocalError(f"the command {command[0]} is not there")
         return Completed(answer.code, answer.text.encode(), b"")
@@ -110,7 +112,7 @@ class SetUp:
         """Do something to the world."""
         self.scenario.do(act)
         # What has become of a host's sshd would show at the lab's next tick only.
-        self.scenario.lab._tend_doors()
+        self.scenario.lab._tend_endpoints()
 
     def file(self, name: str) -> Path:
         """Return a file of the EC-VM."""

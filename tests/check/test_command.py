@@ -34,7 +34,7 @@ def lab(shared: Scenario) -> Iterator[Scenario]:
 def sshd(lab: Scenario, host: str, state: Sshd) -> None:
     """Have a host's SSH server behave otherwise, at once."""
     lab.do(lambda world: setattr(world.hosts[host], "sshd", state))
-    lab.lab._tend_doors()
+    lab.lab._tend_endpoints()
 
 
 def check(lab: Scenario, *words: str, node: str = "ec1") -> subprocess.CompletedProcess[str]:

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from ecx_hyperv.check import host_facts, linux_facts, target
 from ecx_hyperv.check.catalogue import CATALOGUE, Area
-from ecx_hyperv.check.context import Scene
+from ecx_hyperv.check.context import CheckContext
 from ecx_hyperv.check.linux_facts import System
 from ecx_hyperv.check.logins import settings, silent
-from ecx_hyperv.check.outcome import Outcome, Untold
+from ecx_hyperv.check.outcome import Outcome, Unavailable
 from ecx_hyperv.check.report import redact
-from ecx_hyperv.check.run import Surveyor
-from ecx_hyperv.config import Config, Node, Vm
+from ecx_hyperv.check.run import CheckRun
+from ecx_hyperv.config import Config, Node, ProtectedVm
 from ecx_hyperv.deadline import Deadline, SystemClock
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.ecx.commands import Completed
@@ -25,7 +25,7 @@ from ecx_hyperv.ecx.environment import Pair
 from ecx_hyperv.errors import HostError, LocalError, LoginRefused, NoAgent, SessionLost
 from ecx_hyperv.host.link import Ask, Exchanged
 from ecx_hyperv.host.wire import Hello, RemoteError, Reply, Result
-from ecx_hyperv.lab.model.timings import Settings
+from ecx_hyperv.lab.model.timings import Timings
 from ecx_hyperv.lab.model.world import Guest, World
 from ecx_hyperv.lab.windows.allowed import ALLOWED
 from tests.check.support import QUICK
@@ -97,17 +97,17 @@ def nothing_there(command: Sequence[str], seconds: float) -> Completed:
     raise LocalError(f"the command {command[0]} is not there", seen=f"{seconds}")
 
 
-def surveyor(hosts: VirtualHosts, config: Config, root: Path) -> Surveyor:
+def check_run(hosts: VirtualHosts, config: Config, root: Path) -> CheckRun:
     """Return a check of virtual hosts from a machine that has nothing."""
     clock = SystemClock()
     deadline = Deadline.after(clock, 30)
-    return Surveyor(
+    return CheckRun(
         config=config,
         pair=Pair(*config.node),
         hosts=hosts,
         system=System(nothing_there, root, deadline),
         flags=list,
-        trial=lambda _side: pytest.fail("nothing is to be tried"),
+        probe=lambda _side: pytest.fail("nothing is to be tried"),
         wall=clock.wall,
         deadline=deadline,
     )
@@ -115,7 +115,7 @@ def surveyor(hosts: VirtualHosts, config: Config, root: Path) -> Surveyor:
 
 def virtual(kind: type[VirtualHosts]) -> tuple[VirtualHosts, Config]:
     """Return hosts without SSH, on one of which the VM runs, and a configuration that fits."""
-    world = World(Settings(), ["vm1"])
+    world = World(Timings(), ["vm1"])
     first, second = world.hosts
     world.storage.serve("ec1", on=True)
     for host in (first, second):
@@ -129,7 +129,7 @@ def virtual(kind: type[VirtualHosts]) -> tuple[VirtualHosts, Config]:
 def test_a_stand_in_that_knows_only_the_page(tmp_path: Path) -> None:
     """What an older agent refuses cannot be told, with that as the reason; it is never called wrong."""
     hosts, config = virtual(OnlyThePage)
-    findings = surveyor(hosts, config, tmp_path).survey(QUICK)
+    findings = check_run(hosts, config, tmp_path).go(QUICK)
     refused = [one for one in findings if "the agent on the host does not know" in one.seen]
     assert {Outcome.CANNOT_TELL} == {one.outcome for one in refused}
     names = {one.name for one in refused}
@@ -147,7 +147,7 @@ def test_the_page_is_part_of_the_list() -> None:
 def test_a_machine_that_has_nothing(tmp_path: Path) -> None:
     """On a machine without ECX, targetcli and all the rest every check says something, and none is a traceback."""
     hosts, config = virtual(VirtualHosts)
-    findings = surveyor(hosts, config, tmp_path).survey(QUICK)
+    findings = check_run(hosts, config, tmp_path).go(QUICK)
     by_name = {one.name: one for one in findings}
     assert Outcome.CANNOT_TELL is by_name["ecx-installed"].outcome
     assert Outcome.WRONG is by_name["ecx-conf"].outcome
@@ -161,20 +161,20 @@ def test_whatever_a_host_answers(results: list[Result], some: int) -> None:
     facts = host_facts.read(CALLS, Hello(agent=1, host="H1"), Reply(results=tuple(results[:some])))
     clock = SystemClock()
     config = Config(
-        cluster=make_config(World(Settings())).cluster,
-        ssh=make_config(World(Settings())).ssh,
+        cluster=make_config(World(Timings())).cluster,
+        ssh=make_config(World(Timings())).ssh,
         node=(
             Node(name="ec1", address="10.0.0.1", vm="EC-VM1", host="h1"),
             Node(name="ec2", address="10.0.0.2", vm="EC-VM1", host="h2"),
         ),
-        vm=(Vm(name="vm1"),),
+        vm=(ProtectedVm(name="vm1"),),
     )
     pair = Pair(*config.node)
-    scene = Scene(config, pair, {Side.OWN: facts, Side.PEER: SessionLost("h2", "gone")}, None)
+    context = CheckContext(config, pair, {Side.LOCAL: facts, Side.PEER: SessionLost("h2", "gone")}, None)
     system = System(nothing_there, Path("/nowhere"), Deadline.after(clock, 5))
-    judge = Surveyor(config, pair, None, system, list, pytest.fail, clock.wall, Deadline.after(clock, 5))  # type: ignore[arg-type]
+    judge = CheckRun(config, pair, None, system, list, pytest.fail, clock.wall, Deadline.after(clock, 5))  # type: ignore[arg-type]
     moment = clock.wall()
-    found = list(judge._of_hosts(scene, (moment, moment), {}))
+    found = list(judge._of_hosts(context, (moment, moment), {}))
     assert {one.place for one in found} >= {"H1", "h2"}
     assert all(one.seen or one.outcome is Outcome.OK for one in found)
 
@@ -182,7 +182,7 @@ def test_whatever_a_host_answers(results: list[Result], some: int) -> None:
 @given(content=st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_whatever_targetcli_saved(content: bytes) -> None:
     """Any bytes are a target's settings or a reason why they are none."""
-    assert isinstance(target.parse(content, "saveconfig.json"), target.Saved | Untold)
+    assert isinstance(target.parse(content, "saveconfig.json"), target.Saved | Unavailable)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from ecx_hyperv.check.catalogue import CATALOGUE
 from ecx_hyperv.check.outcome import Finding, Outcome, Where
 from ecx_hyperv.desired.quoting import literal
-from ecx_hyperv.lab.model.timings import Settings
+from ecx_hyperv.lab.model.timings import Timings
 from ecx_hyperv.lab.model.world import World
 from ecx_hyperv.lab.windows import remedies
 from ecx_hyperv.lab.windows.allowed import documented
@@ -115,7 +115,7 @@ def test_no_quote_in_a_name_ends_it(quote: str) -> None:
 def test_the_lab_runs_nothing_else(line: str) -> None:
     """A line that is none of the remedies changes nothing in the lab."""
     with pytest.raises(remedies.NotUnderstood):
-        remedies.run(World(Settings()), "ws2019-host-1", line)
+        remedies.run(World(Timings()), "ws2019-host-1", line)
 
 
 def test_the_catalogue_explains_everything() -> None:

@@ -9,12 +9,12 @@ import pytest
 from ecx_hyperv.check.catalogue import Area, names_of
 from ecx_hyperv.check.host_facts import HostFacts
 from ecx_hyperv.check.outcome import Finding, Outcome
-from ecx_hyperv.check.probes import Tried
+from ecx_hyperv.check.probes import ProbeResult
 from ecx_hyperv.check.wire import judge_wire
 from ecx_hyperv.config import Config, StdinWay
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.lab.model.world import Sshd
-from ecx_hyperv.lab.windows.agent import Mischief
+from ecx_hyperv.lab.windows.agent import InjectedFaults
 from tests.check.support import SetUp, set_up
 from tests.e2e.support import TWO
 
@@ -27,17 +27,17 @@ class Row:
     """What a host does wrong, the check that turns, and how long stdin is left idle to see it."""
 
     check: str
-    mischief: Mischief
+    faults: InjectedFaults
     idle: float = 0.2
 
 
 ROWS = [
-    Row("wire-idle", Mischief(deaf_after=2.0), idle=3.0),
-    Row("wire-end", Mischief(lingers=True)),
-    Row("wire-deadman", Mischief(no_deadman=True)),
-    Row("wire-names", Mischief(garbles=True)),
-    Row("wire-reply", Mischief(longest=300_000)),
-    Row("wire-refusal", Mischief(obeys=True)),
+    Row("wire-idle", InjectedFaults(deaf_after=2.0), idle=3.0),
+    Row("wire-end", InjectedFaults(lingers=True)),
+    Row("wire-deadman", InjectedFaults(no_deadman=True)),
+    Row("wire-names", InjectedFaults(garbles=True)),
+    Row("wire-reply", InjectedFaults(longest=300_000)),
+    Row("wire-refusal", InjectedFaults(obeys=True)),
 ]
 
 
@@ -52,7 +52,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SetUp]:
 def lab(shared: SetUp) -> Iterator[SetUp]:
     """Return a lab whose hosts behave."""
     yield shared
-    shared.scenario.lab.mischief.clear()
+    shared.scenario.lab.faults.clear()
     shared.restore()
 
 
@@ -77,7 +77,7 @@ def test_hosts_that_behave(lab: SetUp) -> None:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.check)
 def test_hosts_that_do_not(lab: SetUp, row: Row) -> None:
     """What a host does wrong turns the check that is about it, and no other; the other host's stay ok."""
-    lab.scenario.lab.mischief[TWO] = row.mischief
+    lab.scenario.lab.faults[TWO] = row.faults
     findings = lab.check(WIRE, idle_s=row.idle)
 
     turned = {one.name for one in findings if one.outcome is not Outcome.OK}
@@ -92,16 +92,16 @@ def test_hosts_that_do_not(lab: SetUp, row: Row) -> None:
 @pytest.mark.parametrize("configured", list(StdinWay))
 def test_which_way_in_to_set(lab: SetUp, only: StdinWay, configured: StdinWay) -> None:
     """Where one way in works only, the check says which to set; the rest is tried by that one."""
-    lab.scenario.lab.mischief[TWO] = Mischief(only_way=only.value)
-    surveyor = lab.surveyor(with_way(lab.config, configured), request_s=2.0)
-    tried = surveyor.trial(Side.PEER).run(surveyor.deadline.within(20))
+    lab.scenario.lab.faults[TWO] = InjectedFaults(only_way=only.value)
+    check_run = lab.check_run(with_way(lab.config, configured), request_s=2.0)
+    tried = check_run.probe(Side.PEER).run(check_run.deadline.within(20))
     assert ("" == tried.handle, "" == tried.input) == (only is StdinWay.HANDLE, only is StdinWay.INPUT)
     assert ("", "", "") == (tried.names, tried.reply, tried.refusal)
 
 
 def test_the_way_that_works_is_named(lab: SetUp) -> None:
     """A host on which the way that is set does not work is wrong, and the remedy names the other."""
-    tried = Tried(handle="no hello", input="", names="", reply="", refusal="", hello_s=1.0)
+    tried = ProbeResult(handle="no hello", input="", names="", reply="", refusal="", hello_s=1.0)
     found = {one.name: one for one in judge_wire("H", tried, None, StdinWay.HANDLE)}
     assert Outcome.WRONG is found["wire-stdin"].outcome
     assert 'stdin = "input"' in str(found["wire-stdin"].remedy)
@@ -113,9 +113,9 @@ def test_the_way_that_works_is_named(lab: SetUp) -> None:
 @pytest.mark.parametrize(("hello", "outcome"), [(1.0, Outcome.OK), (40.0, Outcome.WARNING)])
 def test_a_slow_host(lab: SetUp, hello: float, outcome: Outcome) -> None:
     """A host on which PowerShell and the modules take much of a monitor's time is warned of."""
-    facts = lab.surveyor()._ask()[Side.PEER]
+    facts = lab.check_run()._ask()[Side.PEER]
     assert isinstance(facts, HostFacts)
-    found = {one.name: one for one in judge_wire("H", Tried(hello_s=hello), facts, StdinWay.HANDLE)}
+    found = {one.name: one for one in judge_wire("H", ProbeResult(hello_s=hello), facts, StdinWay.HANDLE)}
     assert outcome is found["wire-times"].outcome
 
 

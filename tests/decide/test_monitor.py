@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ecx_hyperv.decide.facts import Contact, Place, Seen
+from ecx_hyperv.decide.facts import Contact, Observation, Place
 from ecx_hyperv.decide.monitor import Health, Span, Watched, judge, spans
 from ecx_hyperv.decide.states import VM_STATES, Doing, GroupKind, ResourceKind, VmKind
 from tests.decide.support import ABSENT, RUNNING, UNREADABLE, at_home, vm
@@ -12,7 +12,7 @@ from tests.decide.support import ABSENT, RUNNING, UNREADABLE, at_home, vm
 HEALTHY, FAILED, UNKNOWN = Health.HEALTHY, Health.FAILED, Health.UNKNOWN
 
 
-def health(seen: Seen, *over: Span, **what: Any) -> Health:
+def health(seen: Observation, *over: Span, **what: Any) -> Health:
     """Return one look's verdict."""
     return judge(Watched(seen=seen, over=frozenset(over), **what)).health
 
@@ -22,7 +22,7 @@ def health(seen: Seen, *over: Span, **what: Any) -> Health:
 @pytest.mark.parametrize("what", [{"maintenance": True}, {"locked": True}])
 def test_maintenance_and_our_own_runs_are_healthy(state: str | None, what: dict[str, bool]) -> None:
     """A VM in maintenance, or in a start or stop of ours, is healthy whatever it looks like."""
-    seen = at_home(on_own=ABSENT if state is None else vm(state), maintenance=what.get("maintenance", False))
+    seen = at_home(on_local=ABSENT if state is None else vm(state), maintenance=what.get("maintenance", False))
 
     assert HEALTHY is health(seen, locked=what.get("locked", False))
 
@@ -31,12 +31,12 @@ def test_maintenance_and_our_own_runs_are_healthy(state: str | None, what: dict[
 @pytest.mark.parametrize("over", list(Span))
 def test_a_silent_host_is_no_evidence(over: Span) -> None:
     """Trouble in reaching the host is never evidence against its VM."""
-    assert UNKNOWN is health(at_home(own=Contact.SILENT, on_own=UNREADABLE), over)
+    assert UNKNOWN is health(at_home(local=Contact.SILENT, on_local=UNREADABLE), over)
 
 
 def test_running_is_healthy() -> None:
-    """A VM that runs on the own host is healthy, whatever the cluster says."""
-    assert HEALTHY is health(at_home(on_own=RUNNING, owner=Place.PEER, observer=None, group=GroupKind.FAILED))
+    """A VM that runs on the local host is healthy, whatever the cluster says."""
+    assert HEALTHY is health(at_home(on_local=RUNNING, owner=Place.PEER, observer=None, group=GroupKind.FAILED))
 
 
 @pytest.mark.parametrize(
@@ -45,35 +45,35 @@ def test_running_is_healthy() -> None:
 )
 def test_a_lost_heartbeat(lost: bool, over: tuple[Span, ...], expected: Health) -> None:
     """A heartbeat that is lost for `settle` fails a VM, where it is asked for."""
-    assert expected is health(at_home(on_own=RUNNING), *over, heartbeat_lost=lost)
+    assert expected is health(at_home(on_local=RUNNING), *over, heartbeat_lost=lost)
 
 
 @pytest.mark.defect(44)
 @pytest.mark.parametrize("state", ["Paused", "Saving", "Off", "PausedCritical"])
 def test_a_checkpoint_backup_or_merge_is_healthy(state: str) -> None:
     """A VM that a checkpoint, backup or merge holds is healthy for as long as that takes."""
-    assert HEALTHY is health(at_home(on_own=vm(state, Doing.HELD)), *Span)
+    assert HEALTHY is health(at_home(on_local=vm(state, Doing.HELD)), *Span)
 
 
 @pytest.mark.parametrize(
     "seen",
     [
-        at_home(on_own=vm("Starting")),
-        at_home(on_own=vm("Off", Doing.MIGRATING)),
-        at_home(on_own=ABSENT, owner=Place.PEER, group=GroupKind.PENDING),
-        at_home(on_own=ABSENT, queued=True),
-        at_home(on_own=ABSENT, configuration=ResourceKind.PENDING),
+        at_home(on_local=vm("Starting")),
+        at_home(on_local=vm("Off", Doing.MIGRATING)),
+        at_home(on_local=ABSENT, owner=Place.PEER, group=GroupKind.PENDING),
+        at_home(on_local=ABSENT, queued=True),
+        at_home(on_local=ABSENT, configuration=ResourceKind.PENDING),
     ],
 )
-def test_a_transition_is_healthy_for_a_while(seen: Seen) -> None:
+def test_a_transition_is_healthy_for_a_while(seen: Observation) -> None:
     """A transition or migration is healthy up to `settle`, and afterwards not evidence, unless the VM is down."""
     assert HEALTHY is health(seen)
-    assert (FAILED if seen.on_own.kind is VmKind.DOWN else UNKNOWN) is health(seen, Span.IN_TRANSITION)
+    assert (FAILED if seen.on_local.kind is VmKind.DOWN else UNKNOWN) is health(seen, Span.IN_TRANSITION)
 
 
 def test_a_vm_that_wsfc_moved_has_failed_here() -> None:
     """A VM whose group the peer host owns has failed here, and the message says that WSFC moved it."""
-    verdict = judge(Watched(seen=at_home(on_own=ABSENT, owner=Place.PEER)))
+    verdict = judge(Watched(seen=at_home(on_local=ABSENT, owner=Place.PEER)))
 
     assert FAILED is verdict.health
     assert "WSFC moved it to HOST-2" in verdict.why
@@ -82,20 +82,20 @@ def test_a_vm_that_wsfc_moved_has_failed_here() -> None:
 @pytest.mark.parametrize("state", ["Off", "Saved", "FastSaved", "Hibernated", "Paused"])
 def test_down_or_paused_has_failed(state: str) -> None:
     """A VM that is down or paused has failed."""
-    assert FAILED is health(at_home(on_own=vm(state)))
+    assert FAILED is health(at_home(on_local=vm(state)))
 
 
 @pytest.mark.defect(46)
 @pytest.mark.parametrize(("over", "expected"), [((), HEALTHY), ((Span.CRITICAL,), FAILED)])
 def test_critical_is_given_time(over: tuple[Span, ...], expected: Health) -> None:
     """A VM whose storage is away is given `settle` to get it back."""
-    assert expected is health(at_home(on_own=vm("PausedCritical")), *over)
+    assert expected is health(at_home(on_local=vm("PausedCritical")), *over)
 
 
 @pytest.mark.parametrize(
-    "seen", [at_home(on_own=vm("Other")), at_home(on_own=vm("NeverSeen")), at_home(on_own=UNREADABLE)]
+    "seen", [at_home(on_local=vm("Other")), at_home(on_local=vm("NeverSeen")), at_home(on_local=UNREADABLE)]
 )
-def test_a_word_that_nobody_knows_is_no_evidence(seen: Seen) -> None:
+def test_a_word_that_nobody_knows_is_no_evidence(seen: Observation) -> None:
     """A state that nobody knows, or that Hyper-V does not tell, is no evidence."""
     assert UNKNOWN is health(seen, *Span)
 
@@ -114,17 +114,17 @@ def test_a_word_that_nobody_knows_is_no_evidence(seen: Seen) -> None:
 )
 def test_a_vm_that_is_not_registered(changes: dict[str, Any], expected: Health) -> None:
     """A VM that Hyper-V does not know has failed only if the cluster says that it is not registered."""
-    assert expected is health(at_home(on_own=ABSENT, **changes))
+    assert expected is health(at_home(on_local=ABSENT, **changes))
 
 
 @pytest.mark.parametrize(
     ("watched", "expected"),
     [
-        (Watched(seen=at_home(on_own=vm("Starting"))), {Span.IN_TRANSITION}),
-        (Watched(seen=at_home(on_own=vm("OffCritical"))), {Span.CRITICAL}),
-        (Watched(seen=at_home(on_own=RUNNING), heartbeat_lost=True), {Span.HEARTBEAT_LOST}),
-        (Watched(seen=at_home(on_own=RUNNING, group=GroupKind.PENDING)), set()),
-        (Watched(seen=at_home(own=Contact.SILENT, on_own=UNREADABLE)), set()),
+        (Watched(seen=at_home(on_local=vm("Starting"))), {Span.IN_TRANSITION}),
+        (Watched(seen=at_home(on_local=vm("OffCritical"))), {Span.CRITICAL}),
+        (Watched(seen=at_home(on_local=RUNNING), heartbeat_lost=True), {Span.HEARTBEAT_LOST}),
+        (Watched(seen=at_home(on_local=RUNNING, group=GroupKind.PENDING)), set()),
+        (Watched(seen=at_home(local=Contact.SILENT, on_local=UNREADABLE)), set()),
     ],
 )
 def test_spans(watched: Watched, expected: set[Span]) -> None:

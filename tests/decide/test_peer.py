@@ -4,46 +4,57 @@ from typing import Any
 
 import pytest
 
-from ecx_hyperv.decide.facts import UNSEEN, Contact, VmSeen
-from ecx_hyperv.decide.peer import Act, Ask, Ecx, End, PeerSeen, Ping, Remedy, Step, decide, looks_hung
+from ecx_hyperv.decide.facts import UNSEEN, Contact, VmOnHost
+from ecx_hyperv.decide.peer import (
+    AskHost,
+    PeerAct,
+    PeerEcx,
+    PeerEnd,
+    PeerObservation,
+    PeerRemedy,
+    PeerStep,
+    Ping,
+    decide,
+    looks_hung,
+)
 from ecx_hyperv.decide.states import VM_STATES, VmKind
 from ecx_hyperv.exits import Exit
 from tests.decide.support import ABSENT, OFF, RUNNING, vm
 
 
-def seen(**changes: Any) -> PeerSeen:
+def seen(**changes: Any) -> PeerObservation:
     """Return a peer whose ECX is offline and whose host answers."""
     usual: dict[str, Any] = {
         "node": "ec2",
         "vm": "EC-VM2",
         "host": "HOST-2",
-        "ecx": Ecx.OFFLINE,
+        "ecx": PeerEcx.OFFLINE,
         "contact": Contact.ANSWERS,
         "on_host": RUNNING,
         "ping": Ping.SILENT,
     }
-    return PeerSeen(**{**usual, **changes})
+    return PeerObservation(**{**usual, **changes})
 
 
-def remedy(step: Step) -> Remedy | None:
+def remedy(step: PeerStep) -> PeerRemedy | None:
     """Return what a step does for the peer."""
-    return step.remedy if isinstance(step, Act) else None
+    return step.remedy if isinstance(step, PeerAct) else None
 
 
-def end(step: Step) -> Exit | None:
+def end(step: PeerStep) -> Exit | None:
     """Return how a step ends."""
-    return step.exit if isinstance(step, End) else None
+    return step.exit if isinstance(step, PeerEnd) else None
 
 
-@pytest.mark.parametrize("ecx", [Ecx.ONLINE, Ecx.PENDING])
-def test_an_online_peer_is_healthy(ecx: Ecx) -> None:
+@pytest.mark.parametrize("ecx", [PeerEcx.ONLINE, PeerEcx.PENDING])
+def test_an_online_peer_is_healthy(ecx: PeerEcx) -> None:
     """A peer that ECX calls online, or in transition, is healthy."""
     assert Exit.DONE is end(decide(seen(ecx=ecx)))
 
 
 @pytest.mark.defect(52)
-@pytest.mark.parametrize("ecx", list(Ecx))
-def test_a_peer_in_maintenance_is_left(ecx: Ecx) -> None:
+@pytest.mark.parametrize("ecx", list(PeerEcx))
+def test_a_peer_in_maintenance_is_left(ecx: PeerEcx) -> None:
     """Nothing is done to a peer in maintenance, whatever ECX says of it."""
     assert Exit.DONE is end(decide(seen(ecx=ecx, maintenance=True)))
 
@@ -51,12 +62,12 @@ def test_a_peer_in_maintenance_is_left(ecx: Ecx) -> None:
 @pytest.mark.defect(50, 51)
 def test_a_clpstat_without_sense_does_nothing() -> None:
     """Where clpstat fails or makes no sense, nothing is done, and that is said."""
-    assert Exit.CANNOT_TELL is end(decide(seen(ecx=Ecx.SENSELESS)))
+    assert Exit.CANNOT_TELL is end(decide(seen(ecx=PeerEcx.SENSELESS)))
 
 
 def test_the_host_is_asked_before_anything_is_done() -> None:
     """Nothing is done for a peer before its host was asked what became of it."""
-    assert Ask() == decide(seen(contact=Contact.UNASKED, on_host=UNSEEN))
+    assert AskHost() == decide(seen(contact=Contact.UNASKED, on_host=UNSEEN))
 
 
 @pytest.mark.defect(55)
@@ -75,14 +86,14 @@ def test_a_silent_host_needs_a_person() -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"on_host": OFF}, Remedy.POWER_ON),
-        ({"on_host": vm("Saved")}, Remedy.POWER_ON),
-        ({"on_host": vm("Paused")}, Remedy.RESUME),
-        ({"ping": Ping.ANSWERS}, Remedy.START_ECX),
-        ({"heartbeat_silent": True, "hung": True}, Remedy.RESTART),
+        ({"on_host": OFF}, PeerRemedy.POWER_ON),
+        ({"on_host": vm("Saved")}, PeerRemedy.POWER_ON),
+        ({"on_host": vm("Paused")}, PeerRemedy.RESUME),
+        ({"ping": Ping.ANSWERS}, PeerRemedy.START_ECX),
+        ({"heartbeat_silent": True, "hung": True}, PeerRemedy.RESTART),
     ],
 )
-def test_each_case_has_its_remedy(changes: dict[str, Any], expected: Remedy) -> None:
+def test_each_case_has_its_remedy(changes: dict[str, Any], expected: PeerRemedy) -> None:
     """An EC-VM that is down is powered on, a paused one resumed, ECX started, one that hangs restarted."""
     assert expected is remedy(decide(seen(**changes)))
     assert Exit.NOT_AS_ASKED is end(decide(seen(**changes, used_up=True)))
@@ -122,7 +133,7 @@ def test_only_a_hung_guest_is_ever_restarted(state: str) -> None:
     for ping in Ping:
         for silent in (False, True):
             one = seen(on_host=vm(state), ping=ping, heartbeat_silent=silent, hung=True)
-            if remedy(decide(one)) is Remedy.RESTART:
+            if remedy(decide(one)) is PeerRemedy.RESTART:
                 assert (VM_STATES[state], ping, silent) == (VmKind.RUNNING, Ping.SILENT, True)
 
 
@@ -133,8 +144,8 @@ def test_only_a_hung_guest_is_ever_restarted(state: str) -> None:
         ({}, False),
         ({"heartbeat_silent": True, "ping": Ping.ANSWERS}, False),
         ({"heartbeat_silent": True, "ping": Ping.UNASKED}, False),
-        ({"heartbeat_silent": True, "on_host": VmSeen(VmKind.DOWN, "Off")}, False),
-        ({"heartbeat_silent": True, "ecx": Ecx.ONLINE}, False),
+        ({"heartbeat_silent": True, "on_host": VmOnHost(VmKind.DOWN, "Off")}, False),
+        ({"heartbeat_silent": True, "ecx": PeerEcx.ONLINE}, False),
     ],
 )
 def test_looks_hung(changes: dict[str, Any], expected: bool) -> None:

@@ -162,8 +162,8 @@ def test_both_sides_are_told_apart() -> None:
     """What is asked of one side is answered for that side."""
     seen = at_peer(peer=Contact.SILENT, peer_node=NodeKind.ISOLATED)
 
-    assert ("HOST-1", "HOST-2") == (NAMES.of(Side.OWN), NAMES.of(Side.PEER))
-    assert (seen.on_own, seen.on_peer) == (seen.on(Side.OWN), seen.on(Side.PEER))
-    assert (Contact.ANSWERS, Contact.SILENT) == (seen.contact(Side.OWN), seen.contact(Side.PEER))
-    assert (NodeKind.UP, NodeKind.ISOLATED) == (seen.node(Side.OWN), seen.node(Side.PEER))
+    assert ("HOST-1", "HOST-2") == (NAMES.of(Side.LOCAL), NAMES.of(Side.PEER))
+    assert (seen.on_local, seen.on_peer) == (seen.on(Side.LOCAL), seen.on(Side.PEER))
+    assert (Contact.ANSWERS, Contact.SILENT) == (seen.contact(Side.LOCAL), seen.contact(Side.PEER))
+    assert (NodeKind.UP, NodeKind.ISOLATED) == (seen.node(Side.LOCAL), seen.node(Side.PEER))
     assert Place.PEER is seen.owner

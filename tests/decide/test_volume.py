@@ -6,28 +6,28 @@ import pytest
 
 from ecx_hyperv.decide.facts import Contact
 from ecx_hyperv.decide.states import ResourceKind
-from ecx_hyperv.decide.steps import Act, Attempts, Do, Done, Look, Step, Timer, Wait
-from ecx_hyperv.decide.volume import CsvSeen, Users, decide
+from ecx_hyperv.decide.steps import Act, Do, Done, Look, Retry, Step, Timer, Wait
+from ecx_hyperv.decide.volume import Users, VolumeObservation, decide
 
 NOTHING: frozenset[Timer] = frozenset()
 
 
-def seen(**changes: Any) -> CsvSeen:
+def seen(**changes: Any) -> VolumeObservation:
     """Return an online volume that nobody uses any more."""
     usual = {
         "csv": "Cluster Disk 1",
         "state": ResourceKind.ONLINE,
         "users": Users.NONE,
         "because": "",
-        "own": Contact.ANSWERS,
+        "local": Contact.ANSWERS,
         "peer": Contact.ANSWERS,
     }
-    return CsvSeen(**{**usual, **changes})
+    return VolumeObservation(**{**usual, **changes})
 
 
 def test_an_unused_volume_is_taken_offline() -> None:
     """A volume that no other VM may be on is taken offline."""
-    assert Act(Do.STOP_CSV, "no other VM is on Cluster Disk 1") == decide(seen(), Attempts.READY, NOTHING)
+    assert Act(Do.STOP_CSV, "no other VM is on Cluster Disk 1") == decide(seen(), Retry.READY, NOTHING)
 
 
 @pytest.mark.defect(35)
@@ -36,9 +36,9 @@ def test_an_unused_volume_is_taken_offline() -> None:
     [
         {"users": Users.SOME, "because": "web2 is on it"},
         {"users": Users.DOUBT, "because": "web2 may be on it"},
-        {"own": Contact.SILENT},
+        {"local": Contact.SILENT},
         {"peer": Contact.SILENT},
-        {"own": Contact.TROUBLED},
+        {"local": Contact.TROUBLED},
         {"peer": Contact.TROUBLED},
         {"peer": Contact.UNASKED},
         {"state": ResourceKind.UNKNOWN},
@@ -46,7 +46,7 @@ def test_an_unused_volume_is_taken_offline() -> None:
 )
 def test_a_doubt_leaves_the_volume(changes: dict[str, Any]) -> None:
     """A volume in use, a doubt, or a silent host leaves the volume as it is, and says why."""
-    step = decide(seen(**changes), Attempts.READY, NOTHING)
+    step = decide(seen(**changes), Retry.READY, NOTHING)
 
     assert isinstance(step, Done)
     assert "left" in step.how
@@ -56,25 +56,25 @@ def test_a_doubt_leaves_the_volume(changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize("state", [ResourceKind.OFFLINE, ResourceKind.FAILED, ResourceKind.ABSENT])
 def test_a_volume_that_is_not_online_is_done(state: ResourceKind) -> None:
     """A volume that is not online needs nothing."""
-    assert isinstance(decide(seen(state=state), Attempts.READY, NOTHING), Done)
+    assert isinstance(decide(seen(state=state), Retry.READY, NOTHING), Done)
 
 
 @pytest.mark.parametrize(
     ("changes", "stop", "expected"),
     [
-        ({"state": ResourceKind.PENDING}, Attempts.READY, Wait),
-        ({}, Attempts.RECENT, Wait),
-        ({"users": Users.UNASKED}, Attempts.READY, Look),
+        ({"state": ResourceKind.PENDING}, Retry.READY, Wait),
+        ({}, Retry.RECENT, Wait),
+        ({"users": Users.UNASKED}, Retry.READY, Look),
     ],
 )
-def test_what_is_not_known_yet_is_waited_for(changes: dict[str, Any], stop: Attempts, expected: type[Step]) -> None:
+def test_what_is_not_known_yet_is_waited_for(changes: dict[str, Any], stop: Retry, expected: type[Step]) -> None:
     """A volume on its way down is waited for, and VMs whose volume is not known are looked at first."""
     assert expected is type(decide(seen(**changes), stop, NOTHING))
 
 
 def test_a_volume_that_will_not_go_fails_no_stop() -> None:
     """A volume that does not go offline for `leftover` is left, at WARN."""
-    step = decide(seen(), Attempts.RECENT, frozenset({Timer.OFF}))
+    step = decide(seen(), Retry.RECENT, frozenset({Timer.OFF}))
 
     assert isinstance(step, Done)
     assert step.warn

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ecx_hyperv.lab.model.timings import FAST, FAST_TIMING, Settings
+from ecx_hyperv.lab.model.timings import FAST, FAST_TIMING, Timings
 from ecx_hyperv.lab.model.world import Event, World
 from ecx_hyperv.lab.service.server import Lab
 
@@ -21,12 +21,12 @@ LIMIT_S = 45.0
 def running_lab(
     folder: Path,
     *vms: str,
-    settings: Settings = FAST,
+    timings: Timings = FAST,
     timing: Mapping[str, float] = FAST_TIMING,
     stdin: str = "handle",
 ) -> Iterator["Scenario"]:
     """Run a lab for the length of a with block."""
-    lab = Lab(folder, vms or ("vm1",), settings, timing, stdin=stdin)
+    lab = Lab(folder, vms or ("vm1",), timings, timing, stdin=stdin)
     lab.start()
     try:
         yield Scenario(lab)

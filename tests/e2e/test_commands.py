@@ -289,10 +289,10 @@ def test_status_shows_the_same_facts_twice(ready: Scenario) -> None:
     assert 0 == table.returncode
     assert "Running" in table.stdout
     assert {"version", "node", "hosts", "vms", "volumes", "ecx", "maintenance"} == set(data)
-    assert ["own", "peer"] == [host["side"] for host in data["hosts"]]
+    assert ["local", "peer"] == [host["side"] for host in data["hosts"]]
     assert ("ws2019-host-1", "Running", None) == (
         data["vms"][0]["owner"],
-        data["vms"][0]["own"]["state"],
+        data["vms"][0]["local"]["state"],
         data["vms"][0]["peer"],
     )
     ready.do(lambda world: world.power_off_host(TWO))

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from ecx_hyperv.lab.linux import files
 from ecx_hyperv.lab.model.timings import FAST, FAST_TIMING
 from ecx_hyperv.lab.model.world import Guest, Sshd, World
-from ecx_hyperv.lab.windows.agent import Mischief
+from ecx_hyperv.lab.windows.agent import InjectedFaults
 from tests.e2e.openssh import SSHD, family, signal_all, start_sshd
 from tests.e2e.support import ONE, TWO, Scenario, running_lab
 from tests.proof.counts import Record, Tally
@@ -70,7 +70,7 @@ def test_killed_at_any_moment_and_run_again(tmp_path: Path, number: int, record_
     print(f"seed {SEED}, round {number}")  # noqa: T201 - shown where it fails
     random_ = random.Random(f"{SEED} {number}")  # noqa: S311 - no secret
     tally = Tally(record_property)
-    with running_lab(tmp_path, settings=_SLOWER) as scenario:
+    with running_lab(tmp_path, timings=_SLOWER) as scenario:
         in_order(scenario)
         for node, command, goal in (
             ("ec1", ("vm-start", "vm1"), ONE),
@@ -119,9 +119,9 @@ def test_a_monitor_of_the_peer_that_is_killed_acts_once(tmp_path: Path) -> None:
 @contextmanager
 def deaf_host(scenario: Scenario, greeting: bytes) -> Iterator[None]:
     """Have host 1 accept what ec1 connects, say a greeting or nothing, and never another word."""
-    door = scenario.lab.doors["ec1", ONE]
+    endpoint = scenario.lab.endpoints["ec1", ONE]
     scenario.do(lambda world: setattr(world.hosts[ONE], "sshd", Sshd.STOPPED))
-    scenario.wait(lambda _: door.state is Sshd.STOPPED, "the port is free")
+    scenario.wait(lambda _: endpoint.state is Sshd.STOPPED, "the port is free")
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((files.address("ec1", 1), scenario.lab.port))
@@ -145,24 +145,24 @@ def deaf_host(scenario: Scenario, greeting: bytes) -> Iterator[None]:
         for one in (listener, *kept):
             one.close()
         scenario.do(lambda world: setattr(world.hosts[ONE], "sshd", Sshd.UP))
-        scenario.wait(lambda _: door.state is Sshd.UP, "the host answers again")
+        scenario.wait(lambda _: endpoint.state is Sshd.UP, "the host answers again")
 
 
 @contextmanager
-def mischievous_host(scenario: Scenario, mischief: Mischief) -> Iterator[None]:
+def mischievous_host(scenario: Scenario, faults: InjectedFaults) -> Iterator[None]:
     """Have host 1 do something wrong."""
-    scenario.lab.mischief[ONE] = mischief
+    scenario.lab.faults[ONE] = faults
     try:
         yield
     finally:
-        scenario.lab.mischief.clear()
+        scenario.lab.faults.clear()
 
 
 FAULTS = {
     "accepts and says nothing": lambda scenario: deaf_host(scenario, b""),
     "says its banner and no more": lambda scenario: deaf_host(scenario, b"SSH-2.0-OpenSSH_for_Windows_8.1\r\n"),
-    "output that never ends": lambda scenario: mischievous_host(scenario, Mischief(endless=True)),
-    "silent after its hello": lambda scenario: mischievous_host(scenario, Mischief(silent_after=0)),
+    "output that never ends": lambda scenario: mischievous_host(scenario, InjectedFaults(endless=True)),
+    "silent after its hello": lambda scenario: mischievous_host(scenario, InjectedFaults(silent_after=0)),
 }
 
 
@@ -274,7 +274,7 @@ JOBS: tuple[tuple[str, tuple[str, ...], tuple[Callable[[World], bool], ...], str
 @pytest.mark.parametrize("fault", ["stopped", "killed", "frozen"])
 def test_an_sshd_that_goes_in_the_middle_of_a_step(tmp_path: Path, fault: str, record_property: Record) -> None:
     """Whatever becomes of sshd in the middle of any step, the run ends in time, and run again it gets there."""
-    with real_sshds(tmp_path, settings=_SLOWER) as (scenario, daemons):
+    with real_sshds(tmp_path, timings=_SLOWER) as (scenario, daemons):
         for node, command, moments, goal in JOBS:
             host = ONE if node == "ec1" else TWO
             began = time.monotonic()
@@ -310,7 +310,7 @@ def _harm(daemons: Daemons, host: str, fault: str) -> None:
 @pytest.mark.skipif(SSHD is None, reason="no sshd on this machine: install openssh-server")
 def test_an_sshd_that_freezes_for_good(tmp_path: Path) -> None:
     """An sshd that freezes in the middle of a start, and stays so, does not hold the start past its limit."""
-    with real_sshds(tmp_path, settings=_SLOWER, timing=_HASTY) as (scenario, daemons):
+    with real_sshds(tmp_path, timings=_SLOWER, timing=_HASTY) as (scenario, daemons):
         began = time.monotonic()
         running = launch(scenario, "ec1", "vm-start", "vm1")
         scenario.wait(_is("OnlinePending"), "the VM is being registered")

@@ -66,7 +66,7 @@ def test_the_lab_from_the_shell(shell: Shell) -> None:
     assert 0 == shell.lab("group", "start", "ec1").returncode
     shell.until("ws2019-host-1", "ec1")
     status = shell.lab("run", "ec1", "ecx-hyperv", "status", "--json")
-    assert "Running" == json.loads(status.stdout)["vms"][0]["own"]["state"]
+    assert "Running" == json.loads(status.stdout)["vms"][0]["local"]["state"]
 
     assert 0 == shell.lab("move-vm", "web 1").returncode
     shell.until("ws2019-host-2", "ec2")

@@ -32,7 +32,7 @@ def test_every_name(tmp_path: Path, language: str) -> None:
 
     from ecx_hyperv.lab.model.timings import FAST
 
-    with running_lab(tmp_path, *NAMES, settings=replace(FAST, language=language, parallel=len(NAMES))) as scenario:
+    with running_lab(tmp_path, *NAMES, timings=replace(FAST, language=language, parallel=len(NAMES))) as scenario:
         scenario.lab.ecx.monitoring = False
         scenario.do(lambda world: world.storage.serve("ec1", on=True))
         started = scenario.run("ec1", "vm-start", "--", *NAMES)

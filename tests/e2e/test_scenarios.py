@@ -200,7 +200,7 @@ def test_all_networks_of_ec_vm_1_are_cut(scenario: Scenario) -> None:
 
 def test_a_stop_that_hangs_shuts_the_node_down_and_the_other_takes_over(tmp_path: Path) -> None:
     """When a stop of the target hangs and ECX shuts the node down for it, the other side takes the VM over."""
-    with running_lab(tmp_path, settings=replace(FAST, script_timeout=3)) as scenario:
+    with running_lab(tmp_path, timings=replace(FAST, script_timeout=3)) as scenario:
         script = tmp_path / "ec1/scripts/failover1/exec-iscsi/stop.sh"
         script.write_text("#!/bin/sh\nexec tail -f /dev/null\n", encoding="ascii")
         scenario.start_group("ec1")

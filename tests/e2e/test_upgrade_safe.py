@@ -12,7 +12,7 @@ import pytest
 
 from ecx_hyperv.lab.model.timings import FAST_TIMING
 from ecx_hyperv.lab.model.world import Sshd
-from ecx_hyperv.lab.windows.agent import Mischief
+from ecx_hyperv.lab.windows.agent import InjectedFaults
 from tests.e2e.support import LIMIT_S, ONE, TWO, Scenario, running_lab
 
 _WITNESS = Path(__file__).with_name("witness.py")
@@ -101,8 +101,8 @@ _TROUBLES: dict[str, Callable[[Scenario], object]] = {
     "login refused": lambda scenario: scenario.do(lambda world: setattr(world.hosts[ONE], "sshd", Sshd.REFUSING)),
     "sshd stopped": lambda scenario: scenario.do(lambda world: setattr(world.hosts[ONE], "sshd", Sshd.STOPPED)),
     "key changed": lambda scenario: _change_keys(scenario.lab.folder.node("ec1") / "known_hosts"),
-    "nonsense": lambda scenario: scenario.lab.mischief.update({ONE: Mischief(instead="nonsense\r\n")}),
-    "silence": lambda scenario: scenario.lab.mischief.update({ONE: Mischief(silent_after=1)}),
+    "nonsense": lambda scenario: scenario.lab.faults.update({ONE: InjectedFaults(instead="nonsense\r\n")}),
+    "silence": lambda scenario: scenario.lab.faults.update({ONE: InjectedFaults(silent_after=1)}),
 }
 
 

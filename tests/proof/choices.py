@@ -44,7 +44,7 @@ def every(kind: type[Enum], *sources: Callable[..., Any] | ModuleType) -> Sequen
 
 
 @dataclass(slots=True)
-class Oracle:
+class Chooser:
     """Answers what a run reads, along one path through the tree."""
 
     domain: Domain
@@ -81,19 +81,19 @@ class Walk(Generic[T]):
     weight: int
 
 
-def walk(domain: Domain, run: Callable[[Oracle], T]) -> Iterator[Walk[T]]:
+def walk(domain: Domain, run: Callable[[Chooser], T]) -> Iterator[Walk[T]]:
     """Run something on every combination of facts that it can tell apart."""
     sizes = {name: sum(option.weight for option in options) for name, options in domain.items()}
     total = prod(sizes.values())
     path: list[int] | None = []
     while path is not None:
-        oracle = Oracle(domain, path)
-        result = run(oracle)
-        read = oracle.read
+        chooser = Chooser(domain, path)
+        result = run(chooser)
+        read = chooser.read
         unread = total // prod([sizes[name] for name in read])
         weight = unread * prod([option.weight for option in read.values()])
         yield Walk({name: option.value for name, option in read.items()}, result, weight)
-        path = oracle.next_path()
+        path = chooser.next_path()
 
 
 def size(domain: Domain) -> int:
@@ -108,11 +108,11 @@ class Lazy:
     """
 
     @staticmethod
-    def of(kind: type[T], oracle: Oracle, prefix: str, given: Mapping[str, Any]) -> T:
+    def of(kind: type[T], chooser: Chooser, prefix: str, given: Mapping[str, Any]) -> T:
         """Return a stand-in for an instance of a frozen dataclass."""
         real: Any = kind
         made: T = object.__new__(_stand_in(real, prefix, tuple(given)))
-        object.__setattr__(made, "_oracle", oracle)
+        object.__setattr__(made, "_oracle", chooser)
         object.__setattr__(made, "_given", given)
         return made
 
@@ -135,8 +135,8 @@ def _stand_in(kind: Any, prefix: str, given: tuple[str, ...]) -> Any:
 class LazySet:
     """A frozenset of which membership is a fact that the oracle chooses."""
 
-    def __init__(self, oracle: Oracle, prefix: str) -> None:
-        self._oracle = oracle
+    def __init__(self, chooser: Chooser, prefix: str) -> None:
+        self._oracle = chooser
         self._prefix = prefix
 
     def __contains__(self, item: Any) -> bool:

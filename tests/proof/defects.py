@@ -9,9 +9,9 @@ from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.errors import HostError
 from ecx_hyperv.host.link import Ask, Exchanged
 from ecx_hyperv.host.wire import Call, RemoteError, Result
-from ecx_hyperv.lab.model.ecx import Ecx
+from ecx_hyperv.lab.model.ecx import SimulatedEcx
 from ecx_hyperv.lab.model.world import World
-from tests.virtual.contexts import Desk
+from tests.virtual.contexts import SimulatedNode
 from tests.virtual.hosts import Proceed
 
 ERROR = RemoteError(message="何かが失敗しました。", id="OperationFailed", category="NotSpecified")
@@ -39,7 +39,7 @@ def refusing(wanted: Callable[[Side, Call], bool]) -> Callable[[Side, Ask, Deadl
     return disturb
 
 
-def peer_desk(world: World) -> tuple[Ecx, Desk]:
-    """Return ECX on both EC-VMs, and the desk of the first."""
-    ecx = Ecx(world, lambda *_: None, ["vm1"])  # type: ignore[arg-type]
-    return ecx, Desk(world, "ec1", ecx)
+def peer_desk(world: World) -> tuple[SimulatedEcx, SimulatedNode]:
+    """Return ECX on both EC-VMs, and the node of the first."""
+    ecx = SimulatedEcx(world, lambda *_: None, ["vm1"])  # type: ignore[arg-type]
+    return ecx, SimulatedNode(world, "ec1", ecx)

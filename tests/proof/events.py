@@ -4,62 +4,62 @@ from collections.abc import Callable
 from functools import partial
 
 from ecx_hyperv.lab.model.world import EcVm, Guest, Plane, Sshd, Vm, World
-from tests.proof.simulation import Stage
+from tests.proof.simulation import Simulation
 
-Event = Callable[[Stage], object]
+Event = Callable[[Simulation], object]
 ONE, TWO = "ws2019-host-1", "ws2019-host-2"
 NODES = ("ec1", "ec2")
 _MACHINES = (ONE, TWO, *NODES, "witness")
 _PATHS = {"all": tuple(Plane), "management": (Plane.MANAGEMENT,), "mirror": (Plane.MIRROR,), "iSCSI": (Plane.STORAGE,)}
 
 
-def _vm(stage: Stage) -> Vm:
-    return next(iter(stage.world.vms.values()))
+def _vm(simulation: Simulation) -> Vm:
+    return next(iter(simulation.world.vms.values()))
 
 
-def _guest(stage: Stage) -> Guest | None:
-    return _vm(stage).guests.get(_vm(stage).owner)
+def _guest(simulation: Simulation) -> Guest | None:
+    return _vm(simulation).guests.get(_vm(simulation).owner)
 
 
-def _power_off(host: str, stage: Stage) -> None:
-    stage.world.power_off_host(host)
+def _power_off(host: str, simulation: Simulation) -> None:
+    simulation.world.power_off_host(host)
 
 
-def _power_on(host: str, stage: Stage) -> None:
-    stage.world.power_on_host(host)
+def _power_on(host: str, simulation: Simulation) -> None:
+    simulation.world.power_on_host(host)
 
 
-def _shut_down(host: str, stage: Stage) -> None:
-    stage.world.shut_down_host(host)
+def _shut_down(host: str, simulation: Simulation) -> None:
+    simulation.world.shut_down_host(host)
 
 
-def _sshd(host: str, state: Sshd, stage: Stage) -> None:
-    stage.world.hosts[host].sshd = state
+def _sshd(host: str, state: Sshd, simulation: Simulation) -> None:
+    simulation.world.hosts[host].sshd = state
 
 
-def _service_crashes(host: str, stage: Stage) -> None:
-    there = stage.world.hosts[host]
+def _service_crashes(host: str, simulation: Simulation) -> None:
+    there = simulation.world.hosts[host]
     if there.on and there.service:
         there.service = False
-        stage.world.cluster.lost(there, cleanly=False)
+        simulation.world.cluster.lost(there, cleanly=False)
 
 
-def _service_starts(host: str, stage: Stage) -> None:
-    there = stage.world.hosts[host]
+def _service_starts(host: str, simulation: Simulation) -> None:
+    there = simulation.world.hosts[host]
     if there.on and not there.service:
-        stage.world.cluster.returned(there)
+        simulation.world.cluster.returned(there)
 
 
-def _paused(host: str, paused: bool, stage: Stage) -> None:
-    stage.world.hosts[host].paused = paused
+def _paused(host: str, paused: bool, simulation: Simulation) -> None:
+    simulation.world.hosts[host].paused = paused
 
 
-def _memory(host: str, much: bool, stage: Stage) -> None:
-    stage.world.hosts[host].memory = 64 if much else 1
+def _memory(host: str, much: bool, simulation: Simulation) -> None:
+    simulation.world.hosts[host].memory = 64 if much else 1
 
 
-def _ec_vm(node: str, act: Callable[[World, EcVm], object], stage: Stage) -> None:
-    act(stage.world, stage.world.ec_vms[node])
+def _ec_vm(node: str, act: Callable[[World, EcVm], object], simulation: Simulation) -> None:
+    act(simulation.world, simulation.world.ec_vms[node])
 
 
 def _hang(world: World, ec_vm: EcVm) -> None:
@@ -73,40 +73,40 @@ def _switch_on(world: World, ec_vm: EcVm) -> None:
     world.start_ec_vm(ec_vm)
 
 
-def _cut(one: str, other: str, planes: tuple[Plane, ...], stage: Stage) -> None:
-    stage.world.cut(one, other, *planes)
+def _cut(one: str, other: str, planes: tuple[Plane, ...], simulation: Simulation) -> None:
+    simulation.world.cut(one, other, *planes)
 
 
-def _isolated(machine: str, stage: Stage) -> None:
-    stage.world.isolate(machine)
+def _isolated(machine: str, simulation: Simulation) -> None:
+    simulation.world.isolate(machine)
 
 
-def _session_drops(host: str, stage: Stage) -> None:
-    stage.world.hosts[host].session = ""
-    stage.world.storage.changed()
+def _session_drops(host: str, simulation: Simulation) -> None:
+    simulation.world.hosts[host].session = ""
+    simulation.world.storage.changed()
 
 
-def _volume_fails(stage: Stage) -> None:
-    for volume in stage.world.volumes.values():
+def _volume_fails(simulation: Simulation) -> None:
+    for volume in simulation.world.volumes.values():
         volume.state = "Failed"
-    stage.world.storage.changed()
+    simulation.world.storage.changed()
 
 
-def _to_the_vm(act: Callable[[World, Vm, str], object], stage: Stage) -> None:
-    vm = _vm(stage)
-    act(stage.world, vm, vm.owner)
+def _to_the_vm(act: Callable[[World, Vm, str], object], simulation: Simulation) -> None:
+    vm = _vm(simulation)
+    act(simulation.world, vm, vm.owner)
 
 
 def _moved_by_wsfc(world: World, vm: Vm, owner: str) -> None:
     world.cluster.move(vm, world.other(owner).name, live=True)
 
 
-def _deaf(deaf: bool, stage: Stage) -> None:
-    _vm(stage).deaf = deaf
+def _deaf(deaf: bool, simulation: Simulation) -> None:
+    _vm(simulation).deaf = deaf
 
 
-def _killed(node: str, stage: Stage) -> None:
-    stage.kill_one(node)
+def _killed(node: str, simulation: Simulation) -> None:
+    simulation.kill_one(node)
 
 
 def _on_each_host(host: str) -> dict[str, Event]:
@@ -138,17 +138,17 @@ def _on_each_node(node: str) -> dict[str, Event]:
         f"{node} hangs": partial(_ec_vm, node, _hang),
         f"{node} is cut off": partial(_isolated, node),
         f"a program on {node} is killed": partial(_killed, node),
-        f"clpgrp -s on {node}": lambda stage: stage.ecx.start_group(node),
-        f"clpgrp -m to {node}": lambda stage: stage.ecx.move_group(node),
-        f"clpcl -s on {node}": lambda stage: stage.ecx.start_service(node),
-        f"clpcl -t on {node}": lambda stage: stage.ecx.stop_service(node),
+        f"clpgrp -s on {node}": lambda simulation: simulation.ecx.start_group(node),
+        f"clpgrp -m to {node}": lambda simulation: simulation.ecx.move_group(node),
+        f"clpcl -s on {node}": lambda simulation: simulation.ecx.start_service(node),
+        f"clpcl -t on {node}": lambda simulation: simulation.ecx.stop_service(node),
     }
 
 
 EVENTS: dict[str, Event] = {
-    "nothing": lambda _stage: None,
-    "clpgrp -t": lambda stage: stage.ecx.stop_group(),
-    "the networks are mended": lambda stage: stage.world.mend_all(),
+    "nothing": lambda _simulation: None,
+    "clpgrp -t": lambda simulation: simulation.ecx.stop_group(),
+    "the networks are mended": lambda simulation: simulation.world.mend_all(),
     "the volume fails": _volume_fails,
     "WSFC moves the VM": partial(_to_the_vm, _moved_by_wsfc),
     "an operator shuts the VM down": partial(_to_the_vm, lambda world, vm, host: world.guests.shut_down(vm, host)),
@@ -156,7 +156,7 @@ EVENTS: dict[str, Event] = {
     "an operator pauses the VM": partial(_to_the_vm, lambda world, vm, host: world.guests.pause(vm, host)),
     "an operator resumes the VM": partial(_to_the_vm, lambda world, vm, host: world.guests.resume(vm, host)),
     "an operator starts the VM": partial(_to_the_vm, lambda world, vm, host: world.guests.start(vm, host)),
-    "an operator cancels the move": lambda stage: stage.world.cluster.cancel(_vm(stage)),
+    "an operator cancels the move": lambda simulation: simulation.world.cluster.cancel(_vm(simulation)),
     "the guest ignores requests": partial(_deaf, True),
     "the guest listens": partial(_deaf, False),
     **{name: event for host in (ONE, TWO) for name, event in _on_each_host(host).items()},
@@ -170,46 +170,46 @@ EVENTS: dict[str, Event] = {
 }
 
 
-def recover(stage: Stage) -> None:
+def recover(simulation: Simulation) -> None:
     """Do what an administrator does: mend all that is broken, switch on all that is off, and start the group."""
     for step in (_mend_hosts, _mend_hosts, _mend_nodes, _mend_nodes):
-        stage.touched()
-        step(stage)
-        stage.passes(200)
-    stage.until(lambda: stage.ecx.is_idle)
-    if [server.group for server in stage.ecx.servers.values() if server.is_active] != ["Online"]:
-        stage.touched()
-        stage.ecx.stop_group()
-        stage.until(lambda: stage.ecx.is_idle)
-        stage.ecx.start_group("ec1")
-    stage.until(lambda: _is_well(stage))
+        simulation.touched()
+        step(simulation)
+        simulation.passes(200)
+    simulation.until(lambda: simulation.ecx.is_idle)
+    if [server.group for server in simulation.ecx.servers.values() if server.is_active] != ["Online"]:
+        simulation.touched()
+        simulation.ecx.stop_group()
+        simulation.until(lambda: simulation.ecx.is_idle)
+        simulation.ecx.start_group("ec1")
+    simulation.until(lambda: _is_well(simulation))
 
 
-def _mend_hosts(stage: Stage) -> None:
-    stage.world.mend_all()
-    for host in stage.world.hosts.values():
+def _mend_hosts(simulation: Simulation) -> None:
+    simulation.world.mend_all()
+    for host in simulation.world.hosts.values():
         host.sshd, host.paused, host.quarantined, host.memory = Sshd.UP, False, False, 64
-        stage.world.power_on_host(host.name)
-        _service_starts(host.name, stage)
-    for vm in stage.world.vms.values():
+        simulation.world.power_on_host(host.name)
+        _service_starts(host.name, simulation)
+    for vm in simulation.world.vms.values():
         vm.deaf = False
 
 
-def _mend_nodes(stage: Stage) -> None:
-    for node, ec_vm in stage.world.ec_vms.items():
+def _mend_nodes(simulation: Simulation) -> None:
+    for node, ec_vm in simulation.world.ec_vms.items():
         if ec_vm.hung:
-            stage.world.stop_ec_vm(ec_vm, "Off")
-        _switch_on(stage.world, ec_vm)
-        stage.ecx.start_service(node)
+            simulation.world.stop_ec_vm(ec_vm, "Off")
+        _switch_on(simulation.world, ec_vm)
+        simulation.ecx.start_service(node)
 
 
-def _is_well(stage: Stage) -> bool:
+def _is_well(simulation: Simulation) -> bool:
     """Tell whether the group is online on one node, and every VM runs on its host and nowhere else."""
-    online = [server.name for server in stage.ecx.servers.values() if server.is_active]
-    if len(online) != 1 or stage.ecx.servers[online[0]].group != "Online":
+    online = [server.name for server in simulation.ecx.servers.values() if server.is_active]
+    if len(online) != 1 or simulation.ecx.servers[online[0]].group != "Online":
         return False
-    host = stage.world.ec_vms[online[0]].host
+    host = simulation.world.ec_vms[online[0]].host
     return all(
         list(vm.guests) == [host] and vm.guests[host].state == "Running" and vm.owner == host
-        for vm in stage.world.vms.values()
+        for vm in simulation.world.vms.values()
     )

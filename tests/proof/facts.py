@@ -14,11 +14,11 @@ from ecx_hyperv.config import Timing
 from ecx_hyperv.decide.states import VM_STATES, VmKind, vm_kind
 from ecx_hyperv.decide.unregister import Factor
 from ecx_hyperv.ecx.maintenance import Flag, Kind
-from ecx_hyperv.lab.model.ecx import Ecx
-from ecx_hyperv.lab.model.jobs import Job as ScriptJob
-from ecx_hyperv.lab.model.timings import Settings
+from ecx_hyperv.lab.model.ecx import SimulatedEcx
+from ecx_hyperv.lab.model.jobs import ScriptJob
+from ecx_hyperv.lab.model.timings import Timings
 from ecx_hyperv.lab.model.world import Guest, Plane, Sshd, Vm, Volume, World
-from tests.virtual.contexts import Desk, make_config
+from tests.virtual.contexts import SimulatedNode, make_config
 
 ONE, TWO = "ws2019-host-1", "ws2019-host-2"
 # As the defaults relate to each other, but shorter: a run that waits for ever is looked at every two seconds.
@@ -33,7 +33,7 @@ TIMING = Timing(
     reserve=24,
     leftover=12,
 )
-SETTINGS = Settings(
+TIMINGS = Timings(
     host_boot=20,
     ec_boot=5,
     quorum_stop=5,
@@ -49,11 +49,11 @@ SETTINGS = Settings(
 
 @dataclass(slots=True)
 class Case:
-    """A world, the desk on ec1, and what is asked."""
+    """A world, the node ec1, and what is asked."""
 
     world: World
-    ecx: Ecx
-    desk: Desk
+    ecx: SimulatedEcx
+    sim: SimulatedNode
     factor: Factor = Factor.GROUPSTOP
     values: dict[str, str] = field(default_factory=dict)
     # The nodes whose cluster service is stopped from the beginning.
@@ -80,15 +80,15 @@ Setter = Callable[[Case], None]
 
 def build(values: Mapping[str, str], timing: Timing = TIMING) -> Case:
     """Return the case in which these facts have these values, and the others their usual ones."""
-    settings = replace(SETTINGS, language="ja") if values.get("language") == "ja" else SETTINGS
-    world = World(settings, ["vm1", "vm2"])
+    timings = replace(TIMINGS, language="ja") if values.get("language") == "ja" else TIMINGS
+    world = World(timings, ["vm1", "vm2"])
     world.storage.serve("ec1", on=True)
     world.advance(6)
     vm = world.vms["vm1"]
     vm.configuration, vm.machine = "Online", "Online"
     vm.guests[ONE] = Guest("Running", 0.0)
-    ecx = Ecx(world, _no_script, [])
-    case = Case(world, ecx, Desk(world, "ec1", ecx, config=make_config(world, timing)), values=dict(values))
+    ecx = SimulatedEcx(world, _no_script, [])
+    case = Case(world, ecx, SimulatedNode(world, "ec1", ecx, config=make_config(world, timing)), values=dict(values))
     for name, fact in FACTS.items():
         if name in values:
             fact[values[name]](case)
@@ -189,9 +189,9 @@ def _csv(state: str) -> Setter:
 
 def _csv_gone(case: Case) -> None:
     # The VM depends on a volume that the configuration names wrongly.
-    config = case.desk.room.config
+    config = case.sim.context.config
     vms = tuple(replace(vm, csv="No Such Disk") for vm in config.vm)
-    case.desk.room = dataclasses.replace(case.desk.room, config=replace(config, vm=vms))
+    case.sim.context = dataclasses.replace(case.sim.context, config=replace(config, vm=vms))
 
 
 def _csv_owned_by_peer(case: Case) -> None:
@@ -207,11 +207,11 @@ def _target_off(case: Case) -> None:
     case.world.storage.serve("ec1", on=False)
 
 
-def _own_paused(case: Case) -> None:
+def _local_paused(case: Case) -> None:
     case.world.hosts[ONE].paused = True
 
 
-def _own_quarantined(case: Case) -> None:
+def _local_quarantined(case: Case) -> None:
     case.world.hosts[ONE].quarantined = True
 
 
@@ -223,7 +223,7 @@ def _service_stopped(host: str) -> Setter:
     return stop
 
 
-def _own_without_quorum(case: Case) -> None:
+def _local_without_quorum(case: Case) -> None:
     case.world.cut(ONE, TWO)
     case.world.cut(ONE, "witness")
 
@@ -244,7 +244,7 @@ def _sshd(host: str, state: Sshd) -> Setter:
     return lambda case: setattr(case.world.hosts[host], "sshd", state)
 
 
-def _own_sshd_restarts(case: Case) -> None:
+def _local_sshd_restarts(case: Case) -> None:
     case.world.hosts[ONE].sshd = Sshd.STOPPED
     case.world.at(12, lambda: setattr(case.world.hosts[ONE], "sshd", Sshd.UP))
 
@@ -262,7 +262,7 @@ def _doomed(case: Case) -> None:
 
 
 def _maintained(case: Case) -> None:
-    case.desk.flags.set(Flag(kind=Kind.VM, name="vm1", since=case.desk.clock.wall()))
+    case.sim.flags.set(Flag(kind=Kind.VM, name="vm1", since=case.sim.clock.wall()))
 
 
 def _other_runs(case: Case) -> None:
@@ -281,9 +281,9 @@ def _other_elsewhere(case: Case) -> None:
 
 def _stranger(case: Case) -> None:
     _other_runs(case)
-    config = case.desk.room.config
+    config = case.sim.context.config
     known = tuple(vm for vm in config.vm if vm.name == "vm1")
-    case.desk.room = dataclasses.replace(case.desk.room, config=replace(config, vm=known))
+    case.sim.context = dataclasses.replace(case.sim.context, config=replace(config, vm=known))
 
 
 def _ecx_peer(status: str) -> Setter:
@@ -291,7 +291,7 @@ def _ecx_peer(status: str) -> Setter:
 
 
 def _clpstat_fails(case: Case) -> None:
-    case.desk.break_clpstat()
+    case.sim.break_clpstat()
 
 
 def _factor(factor: Factor) -> Setter:
@@ -299,7 +299,7 @@ def _factor(factor: Factor) -> Setter:
 
 
 FACTS: dict[str, dict[str, Setter]] = {
-    "owner": {"own": _usual, "peer": _owned_by_peer},
+    "owner": {"local": _usual, "peer": _owned_by_peer},
     "state": {**{word: _state(word) for word in [*VM_STATES, "Daydreaming"]}, "absent": _absent},
     "configuration": {
         "Online": _usual,
@@ -315,14 +315,14 @@ FACTS: dict[str, dict[str, Setter]] = {
         **{state: _csv(state) for state in ("Offline", "Failed", "OnlinePending")},
         "not in the cluster": _csv_gone,
     },
-    "volume's owner": {"own": _usual, "peer": _csv_owned_by_peer},
+    "volume's owner": {"local": _usual, "peer": _csv_owned_by_peer},
     "iSCSI": {"connected": _usual, "lost": _session_lost, "target off": _target_off},
-    "own node": {
+    "local node": {
         "up": _usual,
-        "paused": _own_paused,
-        "quarantined": _own_quarantined,
+        "paused": _local_paused,
+        "quarantined": _local_quarantined,
         "service stopped": _service_stopped(ONE),
-        "without quorum": _own_without_quorum,
+        "without quorum": _local_without_quorum,
     },
     "peer host": {
         "on": _usual,
@@ -337,9 +337,9 @@ FACTS: dict[str, dict[str, Setter]] = {
         "not reached": _peer(lambda world: world.cut("ec1", TWO, Plane.MANAGEMENT)),
         "isolated": _peer(lambda world: world.isolate(TWO)),
     },
-    "own sshd": {
+    "local sshd": {
         "up": _usual,
-        "restarts": _own_sshd_restarts,
+        "restarts": _local_sshd_restarts,
         "stopped": _sshd(ONE, Sshd.STOPPED),
         "login refused": _sshd(ONE, Sshd.REFUSING),
     },

@@ -37,7 +37,7 @@ class Spot:
     @property
     def name(self) -> str:
         """Return the name of the host that is asked."""
-        return self.case.desk.hosts.name(self.side)
+        return self.case.sim.hosts.name(self.side)
 
     @property
     def host(self) -> Host:
@@ -62,39 +62,39 @@ Fault = Callable[[Spot], Exchanged]
 
 def refused(spot: Spot) -> Exchanged:
     """The connection is refused."""
-    spot.case.desk.hosts.hang_up(spot.side)
+    spot.case.sim.hosts.hang_up(spot.side)
     return Unreachable(spot.name, "port 22 does not answer", seen="connection refused")
 
 
 def hangs(spot: Spot) -> Exchanged:
     """The host takes the call, and says nothing more."""
-    spot.case.desk.hosts.hang_up(spot.side)
-    spot.case.desk.clock.sleep(min(spot.ask.seconds, spot.deadline.remaining()) + _GRACE_S)
+    spot.case.sim.hosts.hang_up(spot.side)
+    spot.case.sim.clock.sleep(min(spot.ask.seconds, spot.deadline.remaining()) + _GRACE_S)
     return SessionLost(spot.name, "no answer in time")
 
 
 def key_changed(spot: Spot) -> Exchanged:
     """The host shows another key."""
-    spot.case.desk.hosts.hang_up(spot.side)
+    spot.case.sim.hosts.hang_up(spot.side)
     return HostKeyRefused(spot.name, "its key is not the pinned one")
 
 
 def login_refused(spot: Spot) -> Exchanged:
     """The host does not let us in."""
-    spot.case.desk.hosts.hang_up(spot.side)
+    spot.case.sim.hosts.hang_up(spot.side)
     return LoginRefused(spot.name, "it does not accept our key")
 
 
 def reset(spot: Spot) -> Exchanged:
     """The connection is reset before the call arrives."""
-    spot.case.desk.hosts.hang_up(spot.side)
+    spot.case.sim.hosts.hang_up(spot.side)
     return SessionLost(spot.name, "the connection was reset")
 
 
 def reply_lost(spot: Spot) -> Exchanged:
     """The call is carried out, and its reply lost."""
     spot.go_on()
-    spot.case.desk.hosts.hang_up(spot.side)
+    spot.case.sim.hosts.hang_up(spot.side)
     return SessionLost(spot.name, "the connection was reset")
 
 
@@ -110,11 +110,11 @@ def _through_the_wire(spot: Spot, spoil: Callable[[bytes], bytes]) -> Exchanged:
     try:
         frames = Frames(_NONCE).feed(spoil(frame))
     except WireError as error:
-        spot.case.desk.hosts.hang_up(spot.side)
+        spot.case.sim.hosts.hang_up(spot.side)
         return SessionLost(spot.name, "its answer makes no sense", seen=str(error))
     if not frames or not isinstance(frames[0], Answer):
-        spot.case.desk.hosts.hang_up(spot.side)
-        spot.case.desk.clock.sleep(min(spot.ask.seconds, spot.deadline.remaining()) + _GRACE_S)
+        spot.case.sim.hosts.hang_up(spot.side)
+        spot.case.sim.clock.sleep(min(spot.ask.seconds, spot.deadline.remaining()) + _GRACE_S)
         return SessionLost(spot.name, "no answer in time")
     return hello, frames[0].reply
 
@@ -170,7 +170,7 @@ ERRORS = {
 def power_lost(spot: Spot) -> Exchanged:
     """The host that is asked loses power."""
     spot.case.world.power_off_host(spot.name)
-    if spot.side is Side.OWN:
+    if spot.side is Side.LOCAL:
         raise Killed
     return spot.go_on()
 

@@ -7,7 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from msgspec.structs import replace
 
 from tests.proof.events import EVENTS, NODES, recover
-from tests.proof.simulation import SETTINGS, Stage
+from tests.proof.simulation import TIMINGS, Simulation
 
 WAITS = (0, 1, 4, 15, 40, 90, 200)
 # What is done to the world between a look and the step that it led to, the step cannot know.
@@ -23,39 +23,39 @@ class Story:
 
     def __init__(self, vms: int, node: str) -> None:
         # As the solution has it. Without a witness ECX cannot tell a dead peer from a cut, and says so.
-        settings = replace(SETTINGS, witness=True)
-        self.stage = Stage(*(f"vm{number + 1}" for number in range(vms)), settings=settings)
-        self.stage.start_group(node)
+        timings = replace(TIMINGS, witness=True)
+        self.simulation = Simulation(*(f"vm{number + 1}" for number in range(vms)), timings=timings)
+        self.simulation.start_group(node)
         told["stories"] += 1
 
     def goes_on(self, event: str, wait: float) -> None:
         """Have something happen, and time pass."""
-        self.stage.say(event)
-        EVENTS[event](self.stage)
-        self.stage.touched()
-        self.stage.passes(wait)
+        self.simulation.say(event)
+        EVENTS[event](self.simulation)
+        self.simulation.touched()
+        self.simulation.passes(wait)
         told["events"] += 1
 
     def ends(self) -> None:
         """Mend all, and see that the VMs run again where they should."""
-        self.stage.say("an administrator mends all")
-        recover(self.stage)
+        self.simulation.say("an administrator mends all")
+        recover(self.simulation)
         self.check()
-        self.stage.close()
-        told["programs run"] += self.stage.runs
+        self.simulation.close()
+        told["programs run"] += self.simulation.runs
 
     def check(self) -> None:
         """Fail on any rule that was broken and that nothing excuses."""
         told["checks"] += 1
-        wrong = [rule for rule in self.stage.world.violations if not self._is_excused(rule)]
-        assert not wrong, "\n".join([*wrong, self.stage.text("a story")])
+        wrong = [rule for rule in self.simulation.world.violations if not self._is_excused(rule)]
+        assert not wrong, "\n".join([*wrong, self.simulation.text("a story")])
 
     def _is_excused(self, violation: str) -> bool:
-        """Only the referee's judgement of a step is ever excused; what became of the VMs never is."""
+        """Only the checker's judgement of a step is ever excused; what became of the VMs never is."""
         at, _, text = violation.partition(": ")
         if not any(by in text for by in _JUDGED) or _NEVER_EXCUSED in text:
             return False
-        return any(0 <= float(at) - touched <= _BLIND_S for touched in self.stage.touches)
+        return any(0 <= float(at) - touched <= _BLIND_S for touched in self.simulation.touches)
 
 
 class Stories(RuleBasedStateMachine):

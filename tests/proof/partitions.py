@@ -8,50 +8,50 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from ecx_hyperv.lab.model.world import Plane, World
-from tests.proof.scenarios import ONE, SCENES, TWO, act, scene
-from tests.proof.simulation import Stage
+from tests.proof.scenarios import ONE, SCENARIOS, TWO, act, scenario
+from tests.proof.simulation import Simulation
 
 
-def _after_a_cut(stage: Stage, apart: float) -> None:
-    stage.passes(apart)
-    act(stage, "the networks are mended", World.mend_all)
-    servers = stage.ecx.servers
-    stage.passes(60)
-    stage.until(lambda: sum(one.group == "Online" for one in servers.values()) == 1 and stage.ecx.is_idle)
-    stage.online("ec1", "ec2")
-    stage.passes(180)
+def _after_a_cut(simulation: Simulation, apart: float) -> None:
+    simulation.passes(apart)
+    act(simulation, "the networks are mended", World.mend_all)
+    servers = simulation.ecx.servers
+    simulation.passes(60)
+    simulation.until(lambda: sum(one.group == "Online" for one in servers.values()) == 1 and simulation.ecx.is_idle)
+    simulation.online("ec1", "ec2")
+    simulation.passes(180)
 
 
-def _isolated(stage: Stage, active: str, machine: str) -> None:
-    stage.start_group(active)
-    stage.passes(60)
-    act(stage, f"all networks of {machine} are cut", lambda world: world.isolate(machine))
-    _after_a_cut(stage, 600)
+def _isolated(simulation: Simulation, active: str, machine: str) -> None:
+    simulation.start_group(active)
+    simulation.passes(60)
+    act(simulation, f"all networks of {machine} are cut", lambda world: world.isolate(machine))
+    _after_a_cut(simulation, 600)
 
 
 for _active, _machine in (("ec1", ONE), ("ec2", TWO), ("ec1", TWO), ("ec1", "ec1"), ("ec2", "ec2"), ("ec1", "ec2")):
-    SCENES[f"partition-{_machine}-isolated-group-on-{_active}"] = (
+    SCENARIOS[f"partition-{_machine}-isolated-group-on-{_active}"] = (
         f"All networks of {_machine} are cut while the group is on {_active}",
         partial(_isolated, active=_active, machine=_machine),
     )
 
 
-@scene(
+@scenario(
     "EC-VM 2 is cut off and shuts itself down each time it has booted: ec1 starts it three times, then calls a person"
 )
-def partition_ec2_gives_up_again_and_again(stage: Stage) -> None:
+def partition_ec2_gives_up_again_and_again(simulation: Simulation) -> None:
     """Isolate the standby, whose ECX gives up without its witness."""
-    stage.start_group("ec1")
-    stage.passes(60)
-    world = stage.world
+    simulation.start_group("ec1")
+    simulation.passes(60)
+    world = simulation.world
     act(
-        stage,
+        simulation,
         "all networks of ec2 are cut, and its ECX shuts it down for want of a witness",
         lambda _: world.isolate("ec2"),
     )
     world.stop_ec_vm(world.ec_vms["ec2"], "Off")
     world.on_boot.append(lambda ec_vm: world.at(20, lambda: _gives_up(world, ec_vm.name)))
-    stage.passes(3000)
+    simulation.passes(3000)
 
 
 def _gives_up(world: World, node: str) -> None:
@@ -59,12 +59,16 @@ def _gives_up(world: World, node: str) -> None:
         world.stop_ec_vm(world.ec_vms[node], "Off")
 
 
-def _cut(stage: Stage, one: str, other: str, planes: Iterable[Plane]) -> None:
-    stage.start_group("ec1")
-    stage.passes(60)
+def _cut(simulation: Simulation, one: str, other: str, planes: Iterable[Plane]) -> None:
+    simulation.start_group("ec1")
+    simulation.passes(60)
     names = [plane.value for plane in planes]
-    act(stage, f"{one} and {other} lose each other ({', '.join(names)})", lambda world: world.cut(one, other, *planes))
-    _after_a_cut(stage, 600)
+    act(
+        simulation,
+        f"{one} and {other} lose each other ({', '.join(names)})",
+        lambda world: world.cut(one, other, *planes),
+    )
+    _after_a_cut(simulation, 600)
 
 
 def _pairs() -> Iterator[tuple[str, str, tuple[Plane, ...]]]:
@@ -84,7 +88,7 @@ def _pairs() -> Iterator[tuple[str, str, tuple[Plane, ...]]]:
 
 for _one, _other, _planes in _pairs():
     _names = "-".join(plane.value for plane in _planes)
-    SCENES[f"cut-{_one}-{_other}-{_names}"] = (
+    SCENARIOS[f"cut-{_one}-{_other}-{_names}"] = (
         f"{_one} and {_other} lose each other ({_names.replace('-', ', ')}) for ten minutes, the group on ec1",
         partial(_cut, one=_one, other=_other, planes=_planes),
     )

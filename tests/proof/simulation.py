@@ -16,16 +16,16 @@ from msgspec.structs import replace
 from ecx_hyperv.decide.unregister import Factor
 from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.ecx.maintenance import Flag, Kind
-from ecx_hyperv.lab.model.ecx import GROUP, ISCSI, PEER_MONITOR, Ecx
-from ecx_hyperv.lab.model.timings import Settings
+from ecx_hyperv.lab.model.ecx import GROUP, ISCSI, PEER_MONITOR, SimulatedEcx
+from ecx_hyperv.lab.model.timings import Timings
 from ecx_hyperv.lab.model.world import EcVm, World
 from ecx_hyperv.log import LogFormat, open_log
-from tests.virtual.contexts import Desk, MemoryFlags, MemoryLocks, MemoryMemories, make_config
-from tests.virtual.invariants import Job
-from tests.virtual.programs import Outcome, run_program
+from tests.virtual.contexts import InMemoryStates, MemoryFlags, MemoryLocks, SimulatedNode, make_config
+from tests.virtual.invariants import ProgramKind
+from tests.virtual.programs import ProgramOutcome, run_program
 
 # As long as things take on real hosts.
-SETTINGS = Settings(
+TIMINGS = Timings(
     host_boot=120,
     host_shutdown=30,
     ec_boot=45,
@@ -69,11 +69,11 @@ class _Killed(BaseException):
     """The program was killed where it stood."""
 
 
-class Actor:
+class Process:
     """A program that runs on an EC-VM: an ECX job, in virtual time."""
 
-    def __init__(self, stage: "Stage", node: str, act: Callable[[Callable[[float], None]], int]) -> None:
-        self._stage = stage
+    def __init__(self, simulation: "Simulation", node: str, act: Callable[[Callable[[float], None]], int]) -> None:
+        self._simulation = simulation
         self.node = node
         self._act = act
         self._word = threading.Semaphore(0)
@@ -81,7 +81,7 @@ class Actor:
         self._killed = False
         self.code: int | None = None
         self.trouble: BaseException | None = None
-        self.wakes = stage.world.now
+        self.wakes = simulation.world.now
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -118,7 +118,7 @@ class Actor:
     def _sleep(self, seconds: float) -> None:
         if self._killed:
             raise _Killed
-        self.wakes = self._stage.world.now + seconds
+        self.wakes = self._simulation.world.now + seconds
         self._back.release()
         self._word.acquire()
         if self._killed:
@@ -141,25 +141,25 @@ class _Ended:
 class Tape(io.StringIO):
     """Where one program logs: its lines go to the story, with the story's time in place of the day's."""
 
-    def __init__(self, stage: "Stage", who: str) -> None:
+    def __init__(self, simulation: "Simulation", who: str) -> None:
         super().__init__()
-        self._stage = stage
+        self._simulation = simulation
         self._who = who
 
     def write(self, text: str) -> int:
         """Take what is logged."""
         for line in filter(None, text.splitlines()):
             _, _, said = line.partition(" ")
-            self._stage.tell(self._who, said)
+            self._simulation.tell(self._who, said)
         return len(text)
 
 
-class Stage:
+class Simulation:
     """A story's world, and its text so far."""
 
-    def __init__(self, *vms: str, settings: Settings = SETTINGS) -> None:
-        self.world = World(settings, vms or ("vm1",))
-        self.ecx = Ecx(self.world, self._script, list(vms or ("vm1",)))
+    def __init__(self, *vms: str, timings: Timings = TIMINGS) -> None:
+        self.world = World(timings, vms or ("vm1",))
+        self.ecx = SimulatedEcx(self.world, self._script, list(vms or ("vm1",)))
         self.lines: list[str] = []
         self.runs = 0
         # When somebody did something to the world.
@@ -167,12 +167,12 @@ class Stage:
         self.hangs: set[tuple[str, str]] = set()
         self._last: dict[str, tuple[int, str, int]] = {}
         self._told = 0
-        self._actors: list[Actor] = []
+        self._processes: list[Process] = []
         config = make_config(self.world)
         self._config = replace(config, timing=replace(config.timing, monitor=90))
         self._locks = {node: MemoryLocks() for node in self.world.ec_vms}
         self.flags = {node: MemoryFlags() for node in self.world.ec_vms}
-        self._memories: dict[str, MemoryMemories] = {}
+        self._states: dict[str, InMemoryStates] = {}
         # A boot empties /run, and with it the locks.
         self.world.on_down.append(self._lose_locks)
         self._tick()
@@ -196,17 +196,17 @@ class Stage:
         self._last[who] = (len(self.lines), _without_count(text), 1)
         self.lines.append(f"{self.world.now:8.1f}  {who:20} {text}".rstrip())
 
-    def run(self, node: str, job: Job, *vms: str, factor: Factor = Factor.GROUPSTOP) -> Outcome:
+    def run(self, node: str, job: ProgramKind, *vms: str, factor: Factor = Factor.GROUPSTOP) -> ProgramOutcome:
         """Run a program by hand, to its end."""
-        ends: list[Outcome] = []
+        ends: list[ProgramOutcome] = []
 
         def act(sleep: Callable[[float], None]) -> int:
             ends.append(self._perform(node, job, vms, factor, sleep))
             return int(ends[0].exit)
 
-        actor = Actor(self, node, act)
-        self._actors.append(actor)
-        self.until(lambda: actor.code is not None)
+        process = Process(self, node, act)
+        self._processes.append(process)
+        self.until(lambda: process.code is not None)
         return ends[0]
 
     def start_group(self, node: str = "ec1") -> None:
@@ -255,32 +255,32 @@ class Stage:
 
     def kill_one(self, node: str) -> None:
         """Kill the program that ECX started last on a node, as by kill -9."""
-        running = [actor for actor in self._actors if actor.node == node and actor.code is None]
+        running = [process for process in self._processes if process.node == node and process.code is None]
         if running:
             running[-1].kill()
 
     def close(self) -> None:
         """End the story, and whatever still runs in it."""
-        for actor in self._actors:
-            actor.kill()
-        self._actors.clear()
+        for process in self._processes:
+            process.kill()
+        self._processes.clear()
 
     # How it goes on.
 
     def _step(self, limit: float) -> None:
         """Go on to whatever is due next, up to a moment."""
         due = self.world.next_due
-        actor = min((one for one in self._actors if one.code is None), key=lambda one: one.wakes, default=None)
-        if actor is not None and actor.wakes <= min(limit, limit if due is None else due):
-            self.world.advance_to(actor.wakes)
+        process = min((one for one in self._processes if one.code is None), key=lambda one: one.wakes, default=None)
+        if process is not None and process.wakes <= min(limit, limit if due is None else due):
+            self.world.advance_to(process.wakes)
             # What happened at this very moment may have killed it.
-            if actor.code is None:
-                actor.go_on()
-            if actor.trouble is not None:
-                raise actor.trouble
+            if process.code is None:
+                process.go_on()
+            if process.trouble is not None:
+                raise process.trouble
         else:
             self.world.advance_to(limit if due is None else min(limit, due))
-        self._actors = [one for one in self._actors if one.code is None]
+        self._processes = [one for one in self._processes if one.code is None]
 
     def _tick(self) -> None:
         self.ecx.tick()
@@ -297,40 +297,40 @@ class Stage:
 
     # What ECX runs.
 
-    def _script(self, node: str, folder: str, script: str, variables: Mapping[str, str]) -> "Actor | _Ended":
+    def _script(self, node: str, folder: str, script: str, variables: Mapping[str, str]) -> "Process | _Ended":
         name = folder.rpartition("/")[2]
         if (node, f"{name}/{script}") in self.hangs:
             return _Ended(None)
         if name == ISCSI:
             self.world.storage.serve(node, on=script == "start.sh")
             return _Ended(0)
-        job = {"start.sh": Job.START, "stop.sh": Job.STOP}.get(script, Job.WATCH)
-        job = Job.PEER if name == PEER_MONITOR else job
+        job = {"start.sh": ProgramKind.START, "stop.sh": ProgramKind.STOP}.get(script, ProgramKind.WATCH)
+        job = ProgramKind.PEER if name == PEER_MONITOR else job
         factor = Factor(variables.get("CLP_FACTOR", Factor.GROUPSTOP.value))
-        vms = () if job is Job.PEER else (name.partition("-")[2],)
-        actor = Actor(self, node, lambda sleep: int(self._perform(node, job, vms, factor, sleep).exit))
-        self._actors.append(actor)
-        return actor
+        vms = () if job is ProgramKind.PEER else (name.partition("-")[2],)
+        process = Process(self, node, lambda sleep: int(self._perform(node, job, vms, factor, sleep).exit))
+        self._processes.append(process)
+        return process
 
     def _perform(
-        self, node: str, job: Job, vms: tuple[str, ...], factor: Factor, sleep: Callable[[float], None]
-    ) -> Outcome:
+        self, node: str, job: ProgramKind, vms: tuple[str, ...], factor: Factor, sleep: Callable[[float], None]
+    ) -> ProgramOutcome:
         self.runs += 1
         who = f"{node} {job.value}"
-        desk = Desk(self.world, node, self.ecx, config=self._config)
-        desk.clock.pass_time = sleep
-        desk.locks, desk.flags = self._locks[node], self.flags[node]
-        desk.memories = self._memories.setdefault(node, desk.memories)
+        sim = SimulatedNode(self.world, node, self.ecx, config=self._config)
+        sim.clock.pass_time = sleep
+        sim.locks, sim.flags = self._locks[node], self.flags[node]
+        sim.states = self._states.setdefault(node, sim.states)
 
         def alert(level: Level, text: str) -> None:
             self.tell(f"{node} alert", f"{level.value}: {text}")
 
-        log = open_log(desk.clock, node, form=LogFormat.TEXT, verbose=False, stream=Tape(self, who))
-        desk.room = dataclasses.replace(desk.room, log=log, alert=alert, locks=desk.locks, maintenance=desk.flags)
-        if job in (Job.START, Job.STOP):
-            self.tell(who, f"{' '.join(vms)} begins" + (f": {factor.value}" if job is Job.STOP else ""))
-        outcome = run_program(desk, job, *vms, factor=factor)
-        if job in (Job.START, Job.STOP):
+        log = open_log(sim.clock, node, form=LogFormat.TEXT, verbose=False, stream=Tape(self, who))
+        sim.context = dataclasses.replace(sim.context, log=log, alert=alert, locks=sim.locks, maintenance=sim.flags)
+        if job in (ProgramKind.START, ProgramKind.STOP):
+            self.tell(who, f"{' '.join(vms)} begins" + (f": {factor.value}" if job is ProgramKind.STOP else ""))
+        outcome = run_program(sim, job, *vms, factor=factor)
+        if job in (ProgramKind.START, ProgramKind.STOP):
             self.tell(who, f"ends with {int(outcome.exit)} after {outcome.seconds:.0f} s: {outcome.said}")
         return outcome
 
@@ -338,7 +338,7 @@ class Stage:
         """Set a maintenance flag on these EC-VMs."""
         self.say(f"ecx-hyperv maintenance on {name}, on {' and '.join(nodes)}")
         for node in nodes:
-            self.flags[node].set(Flag(kind=kind, name=name, since=Desk(self.world, node).clock.wall()))
+            self.flags[node].set(Flag(kind=kind, name=name, since=SimulatedNode(self.world, node).clock.wall()))
 
     def maintain_no_more(self, kind: Kind, name: str, *nodes: str) -> None:
         """Lift a maintenance flag on these EC-VMs."""

@@ -16,9 +16,9 @@ from ecx_hyperv.host.wire import RemoteError, Result
 from ecx_hyperv.lab.model.world import Guest, Plane, Vm
 from tests.proof.defects import events, refusing
 from tests.run.support import ONE, TWO, make_world, only, start, with_running
-from tests.virtual.contexts import TARGET, Desk, make_config
+from tests.virtual.contexts import TARGET, SimulatedNode, make_config
 from tests.virtual.hosts import Proceed
-from tests.virtual.invariants import Job
+from tests.virtual.invariants import ProgramKind
 from tests.virtual.programs import run_program
 
 
@@ -34,7 +34,7 @@ def test_a_vm_that_cannot_be_registered_ends_the_start() -> None:
         world.at(0.1, forget)
 
     world.at(0.1, forget)
-    end = only(start(Desk(world, "ec1"), "vm1"))
+    end = only(start(SimulatedNode(world, "ec1"), "vm1"))
 
     assert isinstance(end, Fail)
     assert "cannot be registered" in end.what
@@ -47,12 +47,12 @@ def test_a_state_that_never_changes_ends_the_start(word: str) -> None:
     """A guest that stays as it is, whatever that is, ends a start before its deadline, naming the state."""
     world = with_running()
     world.vms["vm1"].guests[ONE].state = word
-    desk = Desk(world, "ec1")
-    outcome = run_program(desk, Job.START, "vm1")
+    sim = SimulatedNode(world, "ec1")
+    outcome = run_program(sim, ProgramKind.START, "vm1")
 
     assert outcome.exit in (Exit.OUT_OF_TIME, Exit.NOT_AS_ASKED)
-    assert word in desk.log.getvalue().splitlines()[-1]
-    assert outcome.seconds <= desk.room.config.timing.start
+    assert word in sim.log.getvalue().splitlines()[-1]
+    assert outcome.seconds <= sim.context.config.timing.start
     assert [] == world.violations
 
 
@@ -68,7 +68,7 @@ def test_a_state_that_can_be_left_is_left(word: str) -> None:
         vm.guests[ONE] = Guest(word)
         vm.machine = "Offline"
 
-    assert isinstance(only(start(Desk(world, "ec1"), "vm1")), Done)
+    assert isinstance(only(start(SimulatedNode(world, "ec1"), "vm1")), Done)
     assert "Running" == vm.guests[ONE].state
 
 
@@ -84,7 +84,7 @@ def test_a_migration_that_does_not_arrive_is_not_believed() -> None:
         return code
 
     world.cluster.move = move  # type: ignore[method-assign]
-    end = only(start(Desk(world, "ec1"), "vm1"))
+    end = only(start(SimulatedNode(world, "ec1"), "vm1"))
 
     assert isinstance(end, Fail)
     assert f"goes on running on {TWO}" in end.what
@@ -96,7 +96,7 @@ def test_a_migration_that_does_not_arrive_is_not_believed() -> None:
 def test_a_migration_without_end_ends_with_the_start() -> None:
     """A migration that never ends does not hold a start beyond its deadline."""
     world = with_running(host=TWO, live=1e9)
-    outcome = run_program(Desk(world, "ec1"), Job.START, "vm1")
+    outcome = run_program(SimulatedNode(world, "ec1"), ProgramKind.START, "vm1")
 
     assert Exit.OUT_OF_TIME is outcome.exit
     assert ["Move-ClusterVirtualMachineRole vm1"] == list(outcome.changes)
@@ -116,7 +116,7 @@ def test_no_live_migration_from_a_host_that_is_gone() -> None:
         return 5050
 
     world.cluster.move = refused  # type: ignore[method-assign]
-    end = only(start(Desk(world, "ec1"), "vm1"))
+    end = only(start(SimulatedNode(world, "ec1"), "vm1"))
 
     assert isinstance(end, Fail)
     assert [False] * 3 == kinds
@@ -134,7 +134,7 @@ def test_what_was_seen_before_a_wait_is_not_acted_on_after_it() -> None:
     world.cut(ONE, "ec2", Plane.STORAGE)
     world.at(60, lambda: world.guests.start(vm, TWO))
     world.at(240, world.mend_all)
-    end = only(start(Desk(world, "ec1"), "vm1"))
+    end = only(start(SimulatedNode(world, "ec1"), "vm1"))
 
     assert isinstance(end, Done)
     assert [("vm1", "live")] == events(world, "migrated")
@@ -146,10 +146,10 @@ def test_what_was_seen_before_a_wait_is_not_acted_on_after_it() -> None:
 def test_a_host_may_spell_its_name_otherwise(shout: bool) -> None:
     """Whether a host calls itself as the cluster does or in capitals, a VM at home stays, and one elsewhere comes."""
     world = with_running(shout_names=shout)
-    assert isinstance(only(start(Desk(world, "ec1"), "vm1")), Done)
+    assert isinstance(only(start(SimulatedNode(world, "ec1"), "vm1")), Done)
     assert [] == events(world, "move begins")
 
-    assert isinstance(only(start(Desk(world, "ec2"), "vm1")), Done)
+    assert isinstance(only(start(SimulatedNode(world, "ec2"), "vm1")), Done)
     assert [("vm1", "live")] == events(world, "migrated")
     assert "Running" == world.vms["vm1"].guests[TWO].state
 
@@ -159,9 +159,9 @@ def test_a_host_may_spell_its_name_otherwise(shout: bool) -> None:
 def test_without_an_answer_about_the_owner_nothing_is_started(cmdlet: str) -> None:
     """Where the cluster's groups, nodes or resources cannot be read, no VM is started, moved or stopped for it."""
     world = with_running(host=TWO)
-    desk = Desk(world, "ec1")
-    desk.hosts.disturb = refusing(lambda _side, call: call.cmdlet == cmdlet)
-    outcome = run_program(desk, Job.START, "vm1")
+    sim = SimulatedNode(world, "ec1")
+    sim.hosts.disturb = refusing(lambda _side, call: call.cmdlet == cmdlet)
+    outcome = run_program(sim, ProgramKind.START, "vm1")
 
     assert Exit.DONE is not outcome.exit
     assert [] == list(outcome.changes)
@@ -174,7 +174,7 @@ def test_a_target_whose_address_only_begins_alike_is_another() -> None:
     world = with_running()
     world.guests.turn_off(world.vms["vm1"], ONE)
     world.advance(5)
-    desk = Desk(world, "ec1")
+    sim = SimulatedNode(world, "ec1")
     addresses = iter([TARGET[:-1], f"{TARGET}1", TARGET])
     seen = [next(addresses)]
 
@@ -189,8 +189,8 @@ def test_a_target_whose_address_only_begins_alike_is_another() -> None:
         seen.append(next(addresses, TARGET))
         return hello, replace(reply, results=results)
 
-    desk.hosts.disturb = disturb
-    outcome = run_program(desk, Job.START, "vm1")
+    sim.hosts.disturb = disturb
+    outcome = run_program(sim, ProgramKind.START, "vm1")
 
     assert Exit.DONE is outcome.exit
     assert [f"Update-IscsiTargetPortal {TARGET}", "Start-VM vm1"] == list(outcome.changes)
@@ -202,8 +202,8 @@ def test_a_volume_that_does_not_exist_is_not_waited_for() -> None:
     world = make_world()
     config = make_config(world)
     config = replace(config, vm=(replace(config.vm[0], csv="Cluster Disk 9"),))
-    desk = Desk(world, "ec1", config=config)
-    outcome = run_program(desk, Job.START, "vm1")
+    sim = SimulatedNode(world, "ec1", config=config)
+    outcome = run_program(sim, ProgramKind.START, "vm1")
 
     assert Exit.CONFIG is outcome.exit
     assert outcome.seconds < 15
@@ -214,7 +214,7 @@ def test_a_volume_that_does_not_exist_is_not_waited_for() -> None:
 def test_a_right_that_is_lacking_is_not_waited_for() -> None:
     """A cmdlet that is refused for lack of rights fails a start at once, and says which rights."""
     world = make_world()
-    desk = Desk(world, "ec1")
+    sim = SimulatedNode(world, "ec1")
     denied = RemoteError(message="アクセスが拒否されました。", id="AccessDenied", category="PermissionDenied", code=5)
 
     def disturb(_side: Side, ask: Ask, _deadline: Deadline, proceed: Proceed) -> Exchanged:
@@ -228,12 +228,12 @@ def test_a_right_that_is_lacking_is_not_waited_for() -> None:
         )
         return hello, replace(reply, results=results)
 
-    desk.hosts.disturb = disturb
-    outcome = run_program(desk, Job.START, "vm1")
+    sim.hosts.disturb = disturb
+    outcome = run_program(sim, ProgramKind.START, "vm1")
 
     assert Exit.REFUSED is outcome.exit
     assert outcome.seconds < 15
-    assert "local Administrators group" in desk.log.getvalue().splitlines()[-1]
+    assert "local Administrators group" in sim.log.getvalue().splitlines()[-1]
 
 
 @pytest.mark.defect(30)
@@ -252,7 +252,7 @@ def test_a_registration_that_fails_once_is_tried_again() -> None:
         return code
 
     world.cluster.start_configuration = fail_first  # type: ignore[method-assign]
-    end = only(start(Desk(world, "ec1"), "vm1"))
+    end = only(start(SimulatedNode(world, "ec1"), "vm1"))
 
     assert isinstance(end, Done)
     assert "Running" == vm.guests[ONE].state
@@ -263,9 +263,9 @@ def test_the_step_that_failed_is_the_one_that_is_named() -> None:
     """A Start-VM that is refused is logged as such, in the host's words, and not as a look that failed."""
     world = make_world()
     world.hosts[ONE].memory = 1
-    desk = Desk(world, "ec1")
-    start(desk, "vm1")
-    refused = [line for line in desk.log.getvalue().splitlines() if "refused" in line]
+    sim = SimulatedNode(world, "ec1")
+    start(sim, "vm1")
+    refused = [line for line in sim.log.getvalue().splitlines() if "refused" in line]
 
     assert "power on: refused" in refused[0]
     assert "Not enough memory in the system" in refused[0]

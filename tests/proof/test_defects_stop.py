@@ -10,8 +10,8 @@ from ecx_hyperv.decide.unregister import Factor
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.lab.model.world import Guest
 from tests.run.support import ONE, TWO, only, unregister, with_running
-from tests.virtual.contexts import Desk
-from tests.virtual.invariants import Job
+from tests.virtual.contexts import SimulatedNode
+from tests.virtual.invariants import ProgramKind
 from tests.virtual.programs import run_program
 
 
@@ -20,10 +20,10 @@ def test_a_volume_outlives_the_stop_of_one_of_two_resources() -> None:
     """With a resource for each VM on one volume, the first stop leaves it online, and only the last takes it down."""
     world = with_running("vm1", "vm2")
     volume = next(iter(world.volumes.values()))
-    assert isinstance(only(unregister(Desk(world, "ec1"), "vm1")), Done)
+    assert isinstance(only(unregister(SimulatedNode(world, "ec1"), "vm1")), Done)
     assert ("Online", "Running") == (volume.state, world.vms["vm2"].guests[ONE].state)
 
-    assert isinstance(only(unregister(Desk(world, "ec1"), "vm2")), Done)
+    assert isinstance(only(unregister(SimulatedNode(world, "ec1"), "vm2")), Done)
     assert "Offline" == volume.state
     assert [] == world.violations
 
@@ -36,7 +36,7 @@ def test_a_group_that_is_not_offline_does_not_spin(machine: str) -> None:
     vm = world.vms["vm1"]
     vm.guests[ONE] = Guest("Off")
     vm.machine = machine
-    outcome = run_program(Desk(world, "ec1"), Job.STOP, "vm1")
+    outcome = run_program(SimulatedNode(world, "ec1"), ProgramKind.STOP, "vm1")
 
     assert Exit.DONE is outcome.exit
     assert "Offline" == vm.configuration
@@ -49,10 +49,10 @@ def test_a_move_whose_start_fails_leaves_the_guest_running_and_owned() -> None:
     world = with_running()
     world.hosts[TWO].memory = 1
     booted = world.vms["vm1"].guests[ONE].started
-    left = run_program(Desk(world, "ec1"), Job.STOP, "vm1", factor=Factor.GROUPMOVE)
-    moved = run_program(Desk(world, "ec2"), Job.START, "vm1")
-    stopped = run_program(Desk(world, "ec2"), Job.STOP, "vm1", factor=Factor.GROUPFAILOVER)
-    back = run_program(Desk(world, "ec1"), Job.START, "vm1")
+    left = run_program(SimulatedNode(world, "ec1"), ProgramKind.STOP, "vm1", factor=Factor.GROUPMOVE)
+    moved = run_program(SimulatedNode(world, "ec2"), ProgramKind.START, "vm1")
+    stopped = run_program(SimulatedNode(world, "ec2"), ProgramKind.STOP, "vm1", factor=Factor.GROUPFAILOVER)
+    back = run_program(SimulatedNode(world, "ec1"), ProgramKind.START, "vm1")
 
     assert [Exit.DONE, Exit.REFUSED, Exit.DONE, Exit.DONE] == [one.exit for one in (left, moved, stopped, back)]
     assert f"goes on running on {ONE}" in moved.said

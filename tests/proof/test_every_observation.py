@@ -9,18 +9,18 @@ import pytest
 
 from ecx_hyperv.decide import attempts as tries
 from ecx_hyperv.decide import facts, fetch, monitor, peer, start, unregister, volume
-from ecx_hyperv.decide.facts import UNSEEN, Contact, Place, Refusal, Seen, Side, VmSeen
+from ecx_hyperv.decide.facts import UNSEEN, Contact, Observation, Place, Refusal, Side, VmOnHost
 from ecx_hyperv.decide.states import VM_STATES, Doing, GroupKind, NodeKind, ResourceKind, VmKind
-from ecx_hyperv.decide.steps import Attempts, Timer
+from ecx_hyperv.decide.steps import Retry, Timer
 from tests.decide.support import NAMES
-from tests.proof import invariants as forbidden
-from tests.proof.choices import Domain, Lazy, LazySet, Option, Oracle, every, size, walk
+from tests.proof import invariants
+from tests.proof.choices import Chooser, Domain, Lazy, LazySet, Option, every, size, walk
 from tests.proof.counts import Record, Tally
 
 Source = ModuleType | Callable[..., Any]
-OF_START: tuple[Source, ...] = (start, fetch, tries, facts, *forbidden.START)
-OF_STOP: tuple[Source, ...] = (unregister, facts, *forbidden.STOP)
-OF_MONITOR: tuple[Source, ...] = (monitor, facts, forbidden.in_monitor)
+OF_START: tuple[Source, ...] = (start, fetch, tries, facts, *invariants.START)
+OF_STOP: tuple[Source, ...] = (unregister, facts, *invariants.STOP)
+OF_MONITOR: tuple[Source, ...] = (monitor, facts, invariants.in_monitor)
 # How many states each kind stands for; ODD for the unknown word too.
 _WORDS = Counter(VM_STATES.values())
 _WORDS[VmKind.ODD] += 1
@@ -37,15 +37,15 @@ def vm_domain(side: str, *sources: Source, answers: bool = True) -> Domain:
     }
 
 
-def seen_domain(own: Contact, peer_contact: Contact, *sources: Source) -> Domain:
+def seen_domain(local: Contact, peer_contact: Contact, *sources: Source) -> Domain:
     """Return every observation of one VM, for one pair of answering or silent hosts."""
     observers: list[Side | None] = [None]
-    observers += [Side.OWN] if own is Contact.ANSWERS else []
+    observers += [Side.LOCAL] if local is Contact.ANSWERS else []
     observers += [Side.PEER] if peer_contact is Contact.ANSWERS else []
     return {
         "maintenance": YES_NO,
         "observer": tuple(Option(side) for side in observers),
-        "own_node": every(NodeKind, *sources),
+        "local_node": every(NodeKind, *sources),
         "peer_node": every(NodeKind, *sources),
         "owner": every(Place, *sources),
         "group": every(GroupKind, *sources),
@@ -55,33 +55,33 @@ def seen_domain(own: Contact, peer_contact: Contact, *sources: Source) -> Domain
         "csv": every(ResourceKind, *sources),
         "csv_owner": every(Place, *sources),
         "iscsi": YES_NO,
-        **vm_domain("on_own", *sources, answers=own is Contact.ANSWERS),
+        **vm_domain("on_local", *sources, answers=local is Contact.ANSWERS),
         **vm_domain("on_peer", *sources, answers=peer_contact is Contact.ANSWERS),
     }
 
 
-def lazy_vm(oracle: Oracle, side: str) -> VmSeen:
+def lazy_vm(chooser: Chooser, side: str) -> VmOnHost:
     """Return a VM of which each fact is chosen when it is read."""
-    return Lazy.of(VmSeen, oracle, f"{side}.", {"word": "a state"})
+    return Lazy.of(VmOnHost, chooser, f"{side}.", {"word": "a state"})
 
 
-def lazy_seen(oracle: Oracle, own: Contact, peer_contact: Contact) -> Seen:
+def lazy_seen(chooser: Chooser, local: Contact, peer_contact: Contact) -> Observation:
     """Return an observation of which each fact is chosen when it is read."""
     return Lazy.of(
-        Seen,
-        oracle,
+        Observation,
+        chooser,
         "",
         {
             "names": NAMES,
-            "own": own,
+            "local": local,
             "peer": peer_contact,
-            "on_own": lazy_vm(oracle, "on_own"),
-            "on_peer": lazy_vm(oracle, "on_peer"),
+            "on_local": lazy_vm(chooser, "on_local"),
+            "on_peer": lazy_vm(chooser, "on_peer"),
         },
     )
 
 
-def check(domain: Domain, run: Callable[[Oracle], list[str]], record: Record) -> None:
+def check(domain: Domain, run: Callable[[Chooser], list[str]], record: Record) -> None:
     """Walk a decision, and fail on the first observation in which an invariant forbids its step."""
     runs = observations = 0
     for walked in walk(domain, run):
@@ -92,47 +92,47 @@ def check(domain: Domain, run: Callable[[Oracle], list[str]], record: Record) ->
     assert size(domain) == observations
 
 
-CONTACTS = [(own, peer_contact) for own in Contact if own is not Contact.UNASKED for peer_contact in Contact]
+CONTACTS = [(local, peer_contact) for local in Contact if local is not Contact.UNASKED for peer_contact in Contact]
 
 
-@pytest.mark.parametrize(("own", "peer_contact"), [pair for pair in CONTACTS if pair[0] is Contact.ANSWERS])
-def test_start(own: Contact, peer_contact: Contact, record_property: Record) -> None:
+@pytest.mark.parametrize(("local", "peer_contact"), [pair for pair in CONTACTS if pair[0] is Contact.ANSWERS])
+def test_start(local: Contact, peer_contact: Contact, record_property: Record) -> None:
     """A start decides one step in every observation, and never one that may run a VM twice or stop a guest."""
     domain = {
-        **seen_domain(own, peer_contact, *OF_START),
-        **{f"tried.{name}": every(Attempts) for name in ("starts", "clears", "registrations", "migrations", "portal")},
+        **seen_domain(local, peer_contact, *OF_START),
+        **{f"tried.{name}": every(Retry) for name in ("starts", "clears", "registrations", "migrations", "portal")},
         "tried.csv_start_failed": YES_NO,
         "tried.was_home": YES_NO,
         "tried.refused": every(Refusal),
         **{f"over.{timer.name}": YES_NO for timer in Timer},
     }
 
-    def run(oracle: Oracle) -> list[str]:
-        seen = lazy_seen(oracle, own, peer_contact)
-        tried = Lazy.of(tries.Tried, oracle, "tried.", {"over": LazySet(oracle, "over.")})
-        return forbidden.in_start(seen, tried, start.decide(seen, tried))
+    def run(chooser: Chooser) -> list[str]:
+        seen = lazy_seen(chooser, local, peer_contact)
+        tried = Lazy.of(tries.StartAttempts, chooser, "tried.", {"over": LazySet(chooser, "over.")})
+        return invariants.in_start(seen, tried, start.decide(seen, tried))
 
     check(domain, run, record_property)
 
 
-@pytest.mark.parametrize(("own", "peer_contact"), CONTACTS)
-def test_unregister(own: Contact, peer_contact: Contact, record_property: Record) -> None:
+@pytest.mark.parametrize(("local", "peer_contact"), CONTACTS)
+def test_unregister(local: Contact, peer_contact: Contact, record_property: Record) -> None:
     """A stop decides one step in every observation, and is never done while a guest may run that it was to stop."""
     domain = {
-        **seen_domain(own, peer_contact, *OF_STOP),
-        "asked.factor": every(unregister.Factor, unregister.decide, unregister._not_meant, *forbidden.STOP),
+        **seen_domain(local, peer_contact, *OF_STOP),
+        "asked.factor": every(unregister.Factor, unregister.decide, unregister._not_meant, *invariants.STOP),
         "asked.by_hand": YES_NO,
         "asked.ecx_peer_online": YES_NO,
-        **{f"tried.{name}": every(Attempts) for name in ("stop", "turn_off", "clears", "machine_stop", "unregister")},
+        **{f"tried.{name}": every(Retry) for name in ("stop", "turn_off", "clears", "machine_stop", "unregister")},
         **{f"tried.{name}": YES_NO for name in ("stopping", "cancelled", "hurry")},
         **{f"over.{timer.name}": YES_NO for timer in Timer},
     }
 
-    def run(oracle: Oracle) -> list[str]:
-        seen = lazy_seen(oracle, own, peer_contact)
-        asked = Lazy.of(unregister.Asked, oracle, "asked.", {})
-        tried = Lazy.of(unregister.Tried, oracle, "tried.", {"over": LazySet(oracle, "over.")})
-        return forbidden.in_stop(seen, asked, tried, unregister.decide(seen, asked, tried))
+    def run(chooser: Chooser) -> list[str]:
+        seen = lazy_seen(chooser, local, peer_contact)
+        asked = Lazy.of(unregister.StopRequest, chooser, "asked.", {})
+        tried = Lazy.of(unregister.StopAttempts, chooser, "tried.", {"over": LazySet(chooser, "over.")})
+        return invariants.in_stop(seen, asked, tried, unregister.decide(seen, asked, tried))
 
     check(domain, run, record_property)
 
@@ -142,36 +142,36 @@ def test_volume(record_property: Record) -> None:
     domain = {
         "state": every(ResourceKind),
         "users": every(volume.Users),
-        "own": every(Contact),
+        "local": every(Contact),
         "peer": every(Contact),
-        "stop": every(Attempts),
+        "stop": every(Retry),
         "over.OFF": YES_NO,
     }
 
-    def run(oracle: Oracle) -> list[str]:
-        seen = Lazy.of(volume.CsvSeen, oracle, "", {"csv": "Cluster Disk 1", "because": "so"})
-        stop: Any = oracle.ask("stop")
-        step = volume.decide(seen, stop, LazySet(oracle, "over."))  # type: ignore[arg-type]
-        return forbidden.in_volume(seen, step)
+    def run(chooser: Chooser) -> list[str]:
+        seen = Lazy.of(volume.VolumeObservation, chooser, "", {"csv": "Cluster Disk 1", "because": "so"})
+        stop: Any = chooser.ask("stop")
+        step = volume.decide(seen, stop, LazySet(chooser, "over."))  # type: ignore[arg-type]
+        return invariants.in_volume(seen, step)
 
     check(domain, run, record_property)
 
 
-@pytest.mark.parametrize("own", list(Contact))
-def test_monitor(own: Contact, record_property: Record) -> None:
+@pytest.mark.parametrize("local", list(Contact))
+def test_monitor(local: Contact, record_property: Record) -> None:
     """A monitor says failed only on positive evidence from a host that answers."""
     domain = {
-        **seen_domain(own, Contact.UNASKED, *OF_MONITOR),
+        **seen_domain(local, Contact.UNASKED, *OF_MONITOR),
         "watched.locked": YES_NO,
         "watched.heartbeat_lost": YES_NO,
         **{f"over.{span.name}": YES_NO for span in monitor.Span},
     }
 
-    def run(oracle: Oracle) -> list[str]:
-        seen = lazy_seen(oracle, own, Contact.UNASKED)
-        given = {"seen": seen, "over": LazySet(oracle, "over.")}
-        watched = Lazy.of(monitor.Watched, oracle, "watched.", given)
-        return forbidden.in_monitor(watched, monitor.judge(watched))
+    def run(chooser: Chooser) -> list[str]:
+        seen = lazy_seen(chooser, local, Contact.UNASKED)
+        given = {"seen": seen, "over": LazySet(chooser, "over.")}
+        watched = Lazy.of(monitor.Watched, chooser, "watched.", given)
+        return invariants.in_monitor(watched, monitor.judge(watched))
 
     check(domain, run, record_property)
 
@@ -180,16 +180,16 @@ def test_monitor(own: Contact, record_property: Record) -> None:
 def test_peer(contact: Contact, record_property: Record) -> None:
     """The peer is acted on only where ECX calls it offline, its host tells of it, and no limit is used up."""
     domain = {
-        "ecx": every(peer.Ecx),
+        "ecx": every(peer.PeerEcx),
         "ping": every(peer.Ping),
         **dict.fromkeys(("maintenance", "cooling", "used_up", "hung", "heartbeat_silent"), YES_NO),
         **vm_domain("on_host", answers=contact is Contact.ANSWERS),
     }
 
-    def run(oracle: Oracle) -> list[str]:
-        on_host = lazy_vm(oracle, "on_host") if contact is Contact.ANSWERS else UNSEEN
+    def run(chooser: Chooser) -> list[str]:
+        on_host = lazy_vm(chooser, "on_host") if contact is Contact.ANSWERS else UNSEEN
         given = {"node": "ec2", "vm": "EC-VM2", "host": "HOST-2", "contact": contact, "on_host": on_host}
-        seen = Lazy.of(peer.PeerSeen, oracle, "", given)
-        return forbidden.in_peer(seen, peer.decide(seen))
+        seen = Lazy.of(peer.PeerObservation, chooser, "", given)
+        return invariants.in_peer(seen, peer.decide(seen))
 
     check(domain, run, record_property)

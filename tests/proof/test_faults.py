@@ -16,8 +16,8 @@ from tests.proof.facts import Case, build
 from tests.proof.faults import ERRORS, OF_THE_CALL, OF_THE_WAY, Fault, Killed, Spot
 from tests.proof.worlds import WORLDS, Named
 from tests.virtual.hosts import Proceed
-from tests.virtual.invariants import Job
-from tests.virtual.programs import Outcome, run_program
+from tests.virtual.invariants import ProgramKind
+from tests.virtual.programs import ProgramOutcome, run_program
 
 # What a person or WSFC does between a look and the step that it led to, that step cannot know.
 _BY_OTHERS = frozenset(
@@ -47,7 +47,7 @@ class Clean:
     guests' uptimes, is a poll. A fault there does what it does at the earlier one, only later.
     """
 
-    outcome: Outcome
+    outcome: ProgramOutcome
     calls: dict[int, Ask] = field(default_factory=dict)
     # How a second run ends, later; at once, as in a world that goes on by itself.
     again: frozenset[Exit] = frozenset()
@@ -69,13 +69,13 @@ def record(named: Named) -> Clean:
             calls[number] = ask
         return answer
 
-    case.desk.hosts.disturb = disturb
-    outcome = run_program(case.desk, named.job, "vm1", factor=case.factor)
+    case.sim.hosts.disturb = disturb
+    outcome = run_program(case.sim, named.job, "vm1", factor=case.factor)
     assert [] == case.world.violations
-    case.desk.hosts.disturb = None
+    case.sim.hosts.disturb = None
     again = [outcome.exit]
     for _ in range(2):
-        again.append(run_program(case.desk, named.job, "vm1", factor=case.factor).exit)
+        again.append(run_program(case.sim, named.job, "vm1", factor=case.factor).exit)
         faults.mend(case)
     return Clean(outcome, calls, frozenset(again))
 
@@ -122,9 +122,9 @@ def strike(case: Case, what: Strike) -> Callable[[Side, Ask, Deadline, Proceed],
 
 
 def _excuse(case: Case, before: int) -> None:
-    """Forget what the referee found wrong in one call; what the world found, no excuse undoes."""
+    """Forget what the checker found wrong in one call; what the world found, no excuse undoes."""
     found = case.world.violations[before:]
-    case.world.violations[before:] = [rule for rule in found if f" on {case.desk.node}: " not in rule]
+    case.world.violations[before:] = [rule for rule in found if f" on {case.sim.node}: " not in rule]
 
 
 @dataclass(slots=True)
@@ -132,32 +132,32 @@ class Story:
     """A run that a fault struck, and the one after it."""
 
     case: Case
-    first: Outcome | None
-    then: Outcome
+    first: ProgramOutcome | None
+    then: ProgramOutcome
 
 
 def play(named: Named, what: Strike) -> Story:
     """Run with a fault, mend what it broke, and run again; a run that was killed is run again at once."""
     case = build(named.values)
-    case.desk.hosts.disturb = strike(case, what)
+    case.sim.hosts.disturb = strike(case, what)
     try:
-        first = run_program(case.desk, named.job, "vm1", factor=case.factor)
+        first = run_program(case.sim, named.job, "vm1", factor=case.factor)
     except Killed:
         first = None
-    case.desk.hosts.disturb = None
+    case.sim.hosts.disturb = None
     for side in Side:
-        case.desk.hosts.hang_up(side)
+        case.sim.hosts.hang_up(side)
     if first is not None or what.fault is faults.power_lost:
         faults.mend(case)
-    return Story(case, first, run_program(case.desk, named.job, "vm1", factor=case.factor))
+    return Story(case, first, run_program(case.sim, named.job, "vm1", factor=case.factor))
 
 
 def wrong_in(story: Story, named: Named, what: Strike, clean: Clean) -> list[str]:
     """Return what must not be: a broken rule, or a goal that is not reached once the fault is gone."""
     wrong = list(story.case.world.violations)
-    if clean.outcome.exit is Exit.DONE and named.job is not Job.WATCH and story.then.exit is not Exit.DONE:
+    if clean.outcome.exit is Exit.DONE and named.job is not ProgramKind.WATCH and story.then.exit is not Exit.DONE:
         wrong.append(f"the goal is not reached afterwards: {story.then}")
-    if named.job is Job.WATCH and story.then.exit not in clean.again and what.fault not in _WORLD_CHANGES:
+    if named.job is ProgramKind.WATCH and story.then.exit not in clean.again and what.fault not in _WORLD_CHANGES:
         wrong.append(f"the monitor says otherwise afterwards: {story.then}")
     return wrong
 

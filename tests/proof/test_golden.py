@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.proof import nights, partitions  # noqa: F401 - they enter their stories among SCENES
+from tests.proof import more_scenarios, partitions  # noqa: F401 - they enter their stories among SCENES
 from tests.proof.counts import Record, Tally
-from tests.proof.scenarios import SCENES, perform
+from tests.proof.scenarios import SCENARIOS, perform
 
 STORIES = Path(__file__).with_name("stories")
 UPDATE = bool(os.environ.get("ECX_HYPERV_UPDATE_STORIES"))
 
 
-@pytest.mark.parametrize("name", sorted(SCENES))
+@pytest.mark.parametrize("name", sorted(SCENARIOS))
 def test_the_story_is_as_it_was_told(name: str, record_property: Record) -> None:
     """What the programs say and do in this case must be what was reviewed, line by line."""
     path = STORIES / f"{name}.txt"
@@ -34,10 +34,10 @@ def test_no_story_is_left_over() -> None:
     """Every text must be the story of a case that is played, and every case have its text."""
     names = {path.stem for path in STORIES.iterdir()}
     if UPDATE:
-        for name in names - set(SCENES):
+        for name in names - set(SCENARIOS):
             (STORIES / f"{name}.txt").unlink()
         return
-    assert set(SCENES) == names
+    assert set(SCENARIOS) == names
 
 
 @pytest.mark.parametrize("name", ["host-1-loses-power", "move-there-and-back"])

@@ -12,8 +12,8 @@ from ecx_hyperv.host.link import Ask, Exchanged
 from tests.proof.counts import Record, Tally
 from tests.proof.facts import FACTS, Case, build, fingerprint, state_of
 from tests.virtual.hosts import Proceed
-from tests.virtual.invariants import Job
-from tests.virtual.programs import Outcome, run_program
+from tests.virtual.invariants import ProgramKind
+from tests.virtual.programs import ProgramOutcome, run_program
 
 # Why a stop is asked for is asked of no other program; a guest that dies whenever it has started is never at its goal.
 _ONLY_STOP = {"factor"}
@@ -26,7 +26,7 @@ def worlds(first: str, second: str) -> Iterator[dict[str, str]]:
         yield {first: one, second: other}
 
 
-def is_settled(case: Case, outcome: Outcome) -> bool:
+def is_settled(case: Case, outcome: ProgramOutcome) -> bool:
     """Tell whether a run has nothing left to do: it is done, with nothing that a person should see to."""
     restless = any(case.values.get(fact) == value for fact, value in _RESTLESS.items())
     return outcome.exit is Exit.DONE and not outcome.warned and not restless
@@ -46,29 +46,29 @@ def _noting(case: Case, states: set[object]) -> Callable[[Side, Ask, Deadline, P
     ("job", "first", "second"),
     [
         pytest.param(job, first, second, id=f"{job.value}: {first} and {second}")
-        for job in (Job.START, Job.STOP, Job.WATCH)
+        for job in (ProgramKind.START, ProgramKind.STOP, ProgramKind.WATCH)
         for first, second in combinations(FACTS, 2)
-        if job is Job.STOP or not _ONLY_STOP & {first, second}
+        if job is ProgramKind.STOP or not _ONLY_STOP & {first, second}
     ],
 )
-def test_pair(job: Job, first: str, second: str, record_property: Record) -> None:
+def test_pair(job: ProgramKind, first: str, second: str, record_property: Record) -> None:
     """A run ends in its goal or a typed failure in time, breaks no rule on the way, and twice is the same as once."""
     runs = changes = requests = 0
     states: set[object] = set()
     wrong: list[str] = []
     for values in worlds(first, second):
         case = build(values)
-        case.desk.hosts.disturb = _noting(case, states)
-        outcome = run_program(case.desk, job, "vm1", factor=case.factor)
+        case.sim.hosts.disturb = _noting(case, states)
+        outcome = run_program(case.sim, job, "vm1", factor=case.factor)
         runs += 1
         changes += len(outcome.changes)
         once = fingerprint(case.world)
         if is_settled(case, outcome):
-            again = run_program(case.desk, job, "vm1", factor=case.factor)
+            again = run_program(case.sim, job, "vm1", factor=case.factor)
             runs += 1
             if again.exit is not Exit.DONE or fingerprint(case.world) != once:
                 wrong.append(f"{values}: twice is not once: {outcome}, then {again}")
-        requests += len(case.desk.hosts.requests)
+        requests += len(case.sim.hosts.requests)
         wrong += [f"{values}: {rule}" for rule in case.world.violations]
     assert [] == wrong
     tally = Tally(record_property)

@@ -7,11 +7,11 @@ import pytest
 from msgspec.structs import replace
 
 from ecx_hyperv.ecx.maintenance import Flag, Kind
-from ecx_hyperv.ecx.monitor_state import Memory
+from ecx_hyperv.ecx.monitor_state import MonitorState
 from ecx_hyperv.lab.model.world import Plane, World
 from tests.proof.counts import Record, Tally
 from tests.proof.facts import FACTS, TIMING, Case, Setter, build
-from tests.virtual.invariants import Job
+from tests.virtual.invariants import ProgramKind
 from tests.virtual.programs import run_program
 
 _LOOKS = 14
@@ -41,15 +41,15 @@ def _service(status: str) -> Setter:
 
 def _acted(*ago: float) -> Setter:
     def remember(case: Case) -> None:
-        now = case.desk.clock.boottime()
+        now = case.sim.clock.boottime()
         actions = tuple(now - seconds for seconds in ago)
-        case.desk.memories.save("peer", "ec2", Memory(boot=case.desk.clock.boot(), looked=now, actions=actions))
+        case.sim.states.save("peer", "ec2", MonitorState(boot=case.sim.clock.boot(), looked=now, actions=actions))
 
     return remember
 
 
 def _maintained(case: Case) -> None:
-    case.desk.flags.set(Flag(kind=Kind.PEER, name="ec2", since=case.desk.clock.wall()))
+    case.sim.flags.set(Flag(kind=Kind.PEER, name="ec2", since=case.sim.clock.wall()))
 
 
 def _usual(_case: Case) -> None:
@@ -70,7 +70,7 @@ PEER_FACTS: Mapping[str, Mapping[str, Setter]] = {
         "Online": _usual,
         "Offline": _service("Offline"),
         "Online Pending": _service("Online Pending"),
-        "clpstat fails": lambda case: case.desk.break_clpstat(),
+        "clpstat fails": lambda case: case.sim.break_clpstat(),
     },
     "peer host": FACTS["peer host"],
     "between the EC-VMs": {
@@ -121,12 +121,12 @@ def test_pair(first: str, second: str, record_property: Record) -> None:
         case = make(values)
         changes: list[str] = []
         for _ in range(_LOOKS):
-            changes += run_program(case.desk, Job.PEER).changes
+            changes += run_program(case.sim, ProgramKind.PEER).changes
             case.world.advance(_GAP_S)
             runs += 1
-        acts = [*changes, *(command for command in case.desk.commands if command[0] == "clpcl")]
+        acts = [*changes, *(command for command in case.sim.commands if command[0] == "clpcl")]
         actions += len(acts)
-        before = len(case.desk.memories.load("peer", "ec2").actions) - len(acts)
+        before = len(case.sim.states.load("peer", "ec2").actions) - len(acts)
         if len(acts) + max(0, before) > 3:
             wrong.append(f"{values}: {acts}")
         facts = set(values.items())

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tests.virtual.invariants import Job
+from tests.virtual.invariants import ProgramKind
 
 Values = dict[str, str]
 
@@ -11,13 +11,13 @@ Values = dict[str, str]
 class Named:
     """A world by its facts, and what runs in it."""
 
-    job: Job
+    job: ProgramKind
     values: Values
 
     @property
     def works_at_home(self) -> bool:
-        """Tell whether the own host, once all is mended, can run the VM."""
-        return self.job in (Job.START, Job.STOP)
+        """Tell whether the local host, once all is mended, can run the VM."""
+        return self.job in (ProgramKind.START, ProgramKind.STOP)
 
 
 PEER_HAS_IT = {"owner": "peer", "volume's owner": "peer"}
@@ -66,13 +66,13 @@ _START: dict[str, Values] = {
     "the peer host is drained": {**PEER_HAS_IT, "peer host": "paused"},
     "the peer host is quarantined": {**PEER_HAS_IT, "state": "Off", "peer host": "quarantined"},
     "the peer host's cluster service is stopped": {**PEER_HAS_IT, "state": "Off", "peer host": "service stopped"},
-    "the own node is drained": {"state": "Off", "own node": "paused"},
-    "the own node is quarantined": {"state": "Off", "own node": "quarantined"},
-    "the own cluster service is stopped": {"state": "Off", "own node": "service stopped"},
-    "the own host is cut off": {"own node": "without quorum"},
-    "the own host's sshd restarts": {"state": "Off", "own sshd": "restarts"},
-    "the own host's sshd is stopped": {"state": "Off", "own sshd": "stopped"},
-    "the own host lets nobody in": {"state": "Off", "own sshd": "login refused"},
+    "the local node is drained": {"state": "Off", "local node": "paused"},
+    "the local node is quarantined": {"state": "Off", "local node": "quarantined"},
+    "the local cluster service is stopped": {"state": "Off", "local node": "service stopped"},
+    "the local host is cut off": {"local node": "without quorum"},
+    "the local host's sshd restarts": {"state": "Off", "local sshd": "restarts"},
+    "the local host's sshd is stopped": {"state": "Off", "local sshd": "stopped"},
+    "the local host lets nobody in": {"state": "Off", "local sshd": "login refused"},
     "it is in maintenance": {"state": "Off", "maintenance": "yes"},
     "all is in Japanese": {**PEER_HAS_IT, "language": "ja"},
 }
@@ -101,9 +101,9 @@ _STOP: dict[str, Values] = {
     "the peer host lost power with it": {**PEER_HAS_IT, "peer host": "lost power"},
     "the peer host is cut off with it": {**PEER_HAS_IT, "peer host": "isolated"},
     "the peer host's sshd is stopped, it runs there": {**PEER_HAS_IT, "peer host": "sshd stopped"},
-    "the own host's sshd is stopped": {"own sshd": "stopped"},
-    "the own host is cut off": {"own node": "without quorum"},
-    "the own cluster service is stopped": {"state": "Off", "own node": "service stopped"},
+    "the local host's sshd is stopped": {"local sshd": "stopped"},
+    "the local host is cut off": {"local node": "without quorum"},
+    "the local cluster service is stopped": {"state": "Off", "local node": "service stopped"},
     "it is in maintenance": {"maintenance": "yes"},
 }
 _WATCH: dict[str, Values] = {
@@ -115,12 +115,12 @@ _WATCH: dict[str, Values] = {
     "it runs on the peer": PEER_HAS_IT,
     "it is not registered": {"configuration": "Offline"},
     "it is in maintenance": {"state": "Off", "maintenance": "yes"},
-    "the own host's sshd is stopped": {"own sshd": "stopped"},
-    "the own host lets nobody in": {"own sshd": "login refused"},
-    "the own cluster service is stopped": {"own node": "service stopped"},
+    "the local host's sshd is stopped": {"local sshd": "stopped"},
+    "the local host lets nobody in": {"local sshd": "login refused"},
+    "the local cluster service is stopped": {"local node": "service stopped"},
 }
 WORLDS = {
     f"{job.value}: {name}": Named(job, values)
-    for job, worlds in ((Job.START, _START), (Job.STOP, _STOP), (Job.WATCH, _WATCH))
+    for job, worlds in ((ProgramKind.START, _START), (ProgramKind.STOP, _STOP), (ProgramKind.WATCH, _WATCH))
     for name, values in worlds.items()
 }

@@ -1,4 +1,4 @@
-"""Runs in virtual time: a world, a desk on each EC-VM, and the programs as functions."""
+"""Runs in virtual time: a world, a node for each EC-VM, and the programs as functions."""
 
 from typing import Any
 
@@ -7,28 +7,28 @@ from msgspec.structs import replace
 from ecx_hyperv.config import Config
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.decide.steps import Done, Fail
-from ecx_hyperv.decide.unregister import Asked, Factor
-from ecx_hyperv.lab.model.timings import Settings
+from ecx_hyperv.decide.unregister import Factor, StopRequest
+from ecx_hyperv.lab.model.timings import Timings
 from ecx_hyperv.lab.model.world import Sshd, World
 from ecx_hyperv.run.loop import Loop
 from ecx_hyperv.run.stop import stop
 from ecx_hyperv.run.tasks import StartTask
-from tests.virtual.contexts import Desk
+from tests.virtual.contexts import SimulatedNode
 
 ONE, TWO = "ws2019-host-1", "ws2019-host-2"
 
 
-def make_world(*vms: str, **settings: Any) -> World:
+def make_world(*vms: str, **timings: Any) -> World:
     """Return a world whose target ec1 serves, both hosts connected, the VMs unregistered."""
-    world = World(replace(Settings(), **settings), vms or ("vm1",))
+    world = World(replace(Timings(), **timings), vms or ("vm1",))
     world.storage.serve("ec1", on=True)
     world.advance(10)
     return world
 
 
-def with_running(*vms: str, host: str = ONE, **settings: Any) -> World:
+def with_running(*vms: str, host: str = ONE, **timings: Any) -> World:
     """Return a world in which the VMs run on a host."""
-    world = make_world(*vms, **settings)
+    world = make_world(*vms, **timings)
     for vm in world.vms.values():
         vm.owner = host
         world.cluster.start_configuration(vm)
@@ -49,20 +49,20 @@ def isolated_but_alive(sshd: Sshd) -> World:
     return world
 
 
-def start(desk: Desk, *vms: str) -> dict[str, Done | Fail]:
+def start(sim: SimulatedNode, *vms: str) -> dict[str, Done | Fail]:
     """Run vm-start, and return how it ended for each VM."""
-    timing = desk.room.config.timing
+    timing = sim.context.config.timing
     tasks = [StartTask(vm, timing) for vm in vms]
-    Loop(desk.room, tasks, Deadline.after(desk.clock, timing.start - 5), patience=timing.connect).go()
+    Loop(sim.context, tasks, Deadline.after(sim.clock, timing.start - 5), patience=timing.connect).go()
     return {task.vm: task.end for task in tasks if task.end is not None}
 
 
 def unregister(
-    desk: Desk, *vms: str, factor: Factor = Factor.GROUPSTOP, by_hand: bool = False
+    sim: SimulatedNode, *vms: str, factor: Factor = Factor.GROUPSTOP, by_hand: bool = False
 ) -> dict[str, Done | Fail]:
     """Run vm-unregister, and return how it ended for each VM."""
-    deadline = Deadline.after(desk.clock, desk.room.config.timing.unregister - 5)
-    tasks = stop(desk.room, vms, Asked(factor=factor, by_hand=by_hand), deadline)
+    deadline = Deadline.after(sim.clock, sim.context.config.timing.unregister - 5)
+    tasks = stop(sim.context, vms, StopRequest(factor=factor, by_hand=by_hand), deadline)
     return {task.vm: task.end for task in tasks if task.end is not None}
 
 
@@ -72,7 +72,7 @@ def only(ends: dict[str, Done | Fail]) -> Done | Fail:
     return end
 
 
-def with_timing(desk: Desk, **timing: float) -> Config:
-    """Return a desk's configuration with other timing."""
-    config = desk.room.config
+def with_timing(sim: SimulatedNode, **timing: float) -> Config:
+    """Return a node's configuration with other timing."""
+    config = sim.context.config
     return replace(config, timing=replace(config.timing, **timing))

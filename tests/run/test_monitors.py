@@ -5,48 +5,48 @@ from collections.abc import Mapping
 import pytest
 from msgspec.structs import replace
 
-from ecx_hyperv.config import Monitor, Unknown
+from ecx_hyperv.config import MonitorSettings, Unknown
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.decide.monitor import Health
-from ecx_hyperv.decide.peer import End
+from ecx_hyperv.decide.peer import PeerEnd
 from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.ecx.maintenance import Flag, Kind
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.host.link import Ask, Exchanged
-from ecx_hyperv.lab.model.ecx import Ecx
+from ecx_hyperv.lab.model.ecx import SimulatedEcx
 from ecx_hyperv.lab.model.world import Sshd, World
 from ecx_hyperv.run.peer import PeerWatcher
 from ecx_hyperv.run.watch import Watch, Watcher
 from tests.run.support import ONE, TWO, make_world, with_running
-from tests.virtual.contexts import Desk, make_config
+from tests.virtual.contexts import SimulatedNode, make_config
 
 
-def watch(desk: Desk, *vms: str) -> Watch:
+def watch(sim: SimulatedNode, *vms: str) -> Watch:
     """Run genw-vm once."""
-    deadline = Deadline.after(desk.clock, desk.room.config.timing.monitor - 5)
-    return Watcher(desk.room, vms or ("vm1",), desk.memories, deadline).go()
+    deadline = Deadline.after(sim.clock, sim.context.config.timing.monitor - 5)
+    return Watcher(sim.context, vms or ("vm1",), sim.states, deadline).go()
 
 
-def watch_peer(desk: Desk) -> End:
+def watch_peer(sim: SimulatedNode) -> PeerEnd:
     """Run genw-remote-node once."""
-    deadline = Deadline.after(desk.clock, desk.room.config.timing.monitor - 5)
-    return PeerWatcher(desk.room, desk.memories, deadline).go()
+    deadline = Deadline.after(sim.clock, sim.context.config.timing.monitor - 5)
+    return PeerWatcher(sim.context, sim.states, deadline).go()
 
 
-def health(desk: Desk) -> Health:
+def health(sim: SimulatedNode) -> Health:
     """Run genw-vm once, and return its verdict on the only VM."""
-    return watch(desk).verdicts["vm1"].health
+    return watch(sim).verdicts["vm1"].health
 
 
 def test_a_running_vm_is_healthy_and_quiet() -> None:
     """A healthy VM takes one look, and no line at INFO or above."""
-    desk = Desk(with_running(), "ec1")
+    sim = SimulatedNode(with_running(), "ec1")
 
-    assert Exit.DONE is watch(desk).exit
-    assert 1 == len(desk.hosts.requests)
-    assert [] == desk.alerts
-    assert all("debug" in line for line in desk.log.getvalue().splitlines())
+    assert Exit.DONE is watch(sim).exit
+    assert 1 == len(sim.hosts.requests)
+    assert [] == sim.alerts
+    assert all("debug" in line for line in sim.log.getvalue().splitlines())
 
 
 def test_a_vm_that_is_off_takes_two_looks_to_fail() -> None:
@@ -54,11 +54,11 @@ def test_a_vm_that_is_off_takes_two_looks_to_fail() -> None:
     world = with_running()
     world.guests.turn_off(world.vms["vm1"], ONE)
     world.advance(5)
-    desk = Desk(world, "ec1")
+    sim = SimulatedNode(world, "ec1")
 
-    assert Exit.NOT_AS_ASKED is watch(desk).exit
-    assert 2 == len(desk.hosts.requests)
-    assert Level.ERR is desk.alerts[-1][0]
+    assert Exit.NOT_AS_ASKED is watch(sim).exit
+    assert 2 == len(sim.hosts.requests)
+    assert Level.ERR is sim.alerts[-1][0]
 
 
 def test_a_vm_that_reboots_between_the_looks_is_healthy() -> None:
@@ -69,34 +69,34 @@ def test_a_vm_that_reboots_between_the_looks_is_healthy() -> None:
     world.advance(5)
     world.at(0.5, lambda: world.guests.start(vm, ONE))
 
-    assert Health.HEALTHY is health(Desk(world, "ec1"))
+    assert Health.HEALTHY is health(SimulatedNode(world, "ec1"))
 
 
 @pytest.mark.defect(3)
 def test_a_blind_monitor_says_so_once_then_louder_then_hourly() -> None:
     """A monitor that cannot tell answers 0, and alerts: WARN at once, ERR later, then hourly, and when it can again."""
     world = with_running()
-    desk = Desk(world, "ec1")
-    watch(desk)
+    sim = SimulatedNode(world, "ec1")
+    watch(sim)
     world.hosts[ONE].sshd = Sshd.STOPPED
     for _ in range(70):
-        assert Exit.DONE is watch(desk).exit
+        assert Exit.DONE is watch(sim).exit
         world.advance(60)
-    levels = [level for level, _ in desk.alerts]
+    levels = [level for level, _ in sim.alerts]
     assert [Level.WARN, Level.ERR, Level.ERR] == levels
 
     world.hosts[ONE].sshd = Sshd.UP
-    watch(desk)
-    assert "can tell again: vm1 is running" in desk.alerts[-1][1]
+    watch(sim)
+    assert "can tell again: vm1 is running" in sim.alerts[-1][1]
 
 
 def test_blindness_fails_where_that_is_wanted() -> None:
     """With unknown = "failed" a monitor that cannot tell answers 1."""
     world = with_running()
     world.hosts[ONE].sshd = Sshd.STOPPED
-    config = replace(make_config(world), monitor=Monitor(unknown=Unknown.FAILED))
+    config = replace(make_config(world), monitor=MonitorSettings(unknown=Unknown.FAILED))
 
-    assert Exit.NOT_AS_ASKED is watch(Desk(world, "ec1", config=config)).exit
+    assert Exit.NOT_AS_ASKED is watch(SimulatedNode(world, "ec1", config=config)).exit
 
 
 @pytest.mark.defect(46)
@@ -104,13 +104,13 @@ def test_blindness_fails_where_that_is_wanted() -> None:
 def test_storage_that_is_away_is_given_time(seconds: float, expected: Health) -> None:
     """A VM whose storage is away fails only after `settle`, seen by looks that are not too far apart."""
     world = with_running()
-    desk = Desk(world, "ec1")
+    sim = SimulatedNode(world, "ec1")
     world.storage.serve("ec1", on=False)
     world.advance(20)
-    verdict = health(desk)
+    verdict = health(sim)
     for _ in range(int(seconds // 60)):
         world.advance(60)
-        verdict = health(desk)
+        verdict = health(sim)
 
     assert expected is verdict
 
@@ -118,29 +118,29 @@ def test_storage_that_is_away_is_given_time(seconds: float, expected: Health) ->
 def test_looks_that_are_too_far_apart_do_not_add_up() -> None:
     """A span counts only while its looks are no more than `stale` apart."""
     world = with_running()
-    desk = Desk(world, "ec1")
+    sim = SimulatedNode(world, "ec1")
     world.storage.serve("ec1", on=False)
     world.advance(20)
-    assert Health.HEALTHY is health(desk)
-    world.advance(desk.room.config.timing.stale + 60)
+    assert Health.HEALTHY is health(sim)
+    world.advance(sim.context.config.timing.stale + 60)
 
-    assert Health.HEALTHY is health(desk)
+    assert Health.HEALTHY is health(sim)
 
 
 @pytest.mark.defect(45)
 def test_a_start_under_way_is_healthy() -> None:
     """A VM that a start or stop of ours works on is healthy."""
     world = make_world()
-    desk = Desk(world, "ec1")
-    assert desk.locks.start("vm1").acquire()
+    sim = SimulatedNode(world, "ec1")
+    assert sim.locks.start("vm1").acquire()
 
-    assert Exit.DONE is watch(desk).exit
+    assert Exit.DONE is watch(sim).exit
 
 
 def test_a_vm_that_wsfc_moved_has_failed_here() -> None:
     """A VM that WSFC has moved has failed here, and the message names the usual cause."""
     world = with_running(host=TWO)
-    watched = watch(Desk(world, "ec1"))
+    watched = watch(SimulatedNode(world, "ec1"))
 
     assert Exit.NOT_AS_ASKED is watched.exit
     assert "memory or processors short" in watched.verdicts["vm1"].why
@@ -149,14 +149,14 @@ def test_a_vm_that_wsfc_moved_has_failed_here() -> None:
 def test_a_lost_heartbeat_fails_where_it_is_asked_for() -> None:
     """With heartbeat = true, a heartbeat that was OK and is lost for `settle` fails a VM that has been up for long."""
     world = with_running()
-    config = replace(make_config(world), monitor=Monitor(heartbeat=True))
-    desk = Desk(world, "ec1", config=config)
+    config = replace(make_config(world), monitor=MonitorSettings(heartbeat=True))
+    sim = SimulatedNode(world, "ec1", config=config)
     world.advance(400)
-    assert Health.HEALTHY is health(desk)
+    assert Health.HEALTHY is health(sim)
     world.vms["vm1"].guests[ONE].heartbeat = "LostCommunication"
     verdicts = []
     for _ in range(4):
-        verdicts.append(health(desk))
+        verdicts.append(health(sim))
         world.advance(60)
 
     assert [Health.HEALTHY, Health.HEALTHY, Health.FAILED, Health.FAILED] == verdicts
@@ -166,34 +166,34 @@ def test_a_lost_heartbeat_fails_where_it_is_asked_for() -> None:
 def test_twenty_vms_take_one_request() -> None:
     """Twenty healthy VMs are looked at in one request."""
     names = [f"vm{number}" for number in range(20)]
-    desk = Desk(with_running(*names), "ec1")
+    sim = SimulatedNode(with_running(*names), "ec1")
 
-    assert Exit.DONE is watch(desk, *names).exit
-    assert 1 == len(desk.hosts.requests)
+    assert Exit.DONE is watch(sim, *names).exit
+    assert 1 == len(sim.hosts.requests)
 
 
-def peer_world() -> tuple[World, Ecx, Desk]:
-    """Return a world with ECX on both EC-VMs, and the desk of the first."""
+def peer_world() -> tuple[World, SimulatedEcx, SimulatedNode]:
+    """Return a world with ECX on both EC-VMs, and the node of the first."""
     world = with_running()
-    ecx = Ecx(world, lambda *_: None, ["vm1"])  # type: ignore[arg-type]
-    return world, ecx, Desk(world, "ec1", ecx)
+    ecx = SimulatedEcx(world, lambda *_: None, ["vm1"])  # type: ignore[arg-type]
+    return world, ecx, SimulatedNode(world, "ec1", ecx)
 
 
 def test_an_online_peer_needs_nothing() -> None:
     """A peer that is online costs one clpstat, and no connection."""
-    _, _, desk = peer_world()
+    _, _, sim = peer_world()
 
-    assert Exit.DONE is watch_peer(desk).exit
-    assert [] == desk.hosts.requests
+    assert Exit.DONE is watch_peer(sim).exit
+    assert [] == sim.hosts.requests
 
 
 @pytest.mark.defect(55)
 def test_an_ec_vm_that_is_off_is_powered_on_once() -> None:
     """An EC-VM that is off is powered on, and not again within the cool-down."""
-    world, ecx, desk = peer_world()
+    world, ecx, sim = peer_world()
     world.stop_ec_vm(world.ec_vms["ec2"], "Off")
     ecx.tick()
-    first, second = watch_peer(desk), watch_peer(desk)
+    first, second = watch_peer(sim), watch_peer(sim)
 
     assert (Exit.DONE, Exit.DONE) == (first.exit, second.exit)
     assert ["ec2"] == [event.who for event in world.history if event.what == "EC-VM on"]
@@ -201,68 +201,68 @@ def test_an_ec_vm_that_is_off_is_powered_on_once() -> None:
 
 def test_after_three_actions_in_an_hour_a_person_is_needed() -> None:
     """An EC-VM that does not stay up is started three times in an hour, then a person is alerted."""
-    world, _, desk = peer_world()
+    world, _, sim = peer_world()
     ends = []
     for _ in range(30):
         world.stop_ec_vm(world.ec_vms["ec2"], "Off")
-        ends.append(watch_peer(desk).exit)
+        ends.append(watch_peer(sim).exit)
         world.advance(110)
 
     assert 3 == len([event for event in world.history if event.what == "EC-VM on"])
     assert Exit.NOT_AS_ASKED is ends[-1]
-    assert Level.ERR is desk.alerts[-1][0]
+    assert Level.ERR is sim.alerts[-1][0]
 
 
 def test_the_action_is_remembered_before_it_is_taken() -> None:
     """A run that is killed in the middle of its action has remembered it."""
-    world, _, desk = peer_world()
+    world, _, sim = peer_world()
     world.stop_ec_vm(world.ec_vms["ec2"], "Off")
     world.hosts[TWO].sshd = Sshd.UP
     kept = []
-    original = desk.hosts.exchange
+    original = sim.hosts.exchange
 
     def spy(asks: Mapping[Side, Ask], deadline: Deadline) -> dict[Side, Exchanged]:
         if any(call.cmdlet == "Start-VM" for ask in asks.values() for call in ask.request.calls):
-            kept.append(desk.memories.load("peer", "ec2").actions)
+            kept.append(sim.states.load("peer", "ec2").actions)
         return original(asks, deadline)
 
-    desk.hosts.exchange = spy  # type: ignore[method-assign]
-    watch_peer(desk)
+    sim.hosts.exchange = spy  # type: ignore[method-assign]
+    watch_peer(sim)
 
     assert [1] == [len(actions) for actions in kept]
 
 
 def test_a_silent_host_is_told_and_told_again_hourly() -> None:
     """A peer that is offline and whose host is silent ends with 4, alerted once an hour."""
-    world, _, desk = peer_world()
+    world, _, sim = peer_world()
     world.power_off_host(TWO)
     for _ in range(65):
-        assert Exit.UNREACHABLE is watch_peer(desk).exit
+        assert Exit.UNREACHABLE is watch_peer(sim).exit
         world.advance(60)
 
-    assert 2 == len(desk.alerts)
+    assert 2 == len(sim.alerts)
 
 
 @pytest.mark.defect(50, 51)
 def test_clpstat_that_fails_does_nothing() -> None:
     """Without clpstat nothing is done, and the exit code says so."""
     world, _, _ = peer_world()
-    desk = Desk(world, "ec1", ecx=None)
+    sim = SimulatedNode(world, "ec1", ecx=None)
     world.stop_ec_vm(world.ec_vms["ec2"], "Off")
 
-    assert Exit.CANNOT_TELL is watch_peer(desk).exit
-    assert [] == desk.hosts.requests
+    assert Exit.CANNOT_TELL is watch_peer(sim).exit
+    assert [] == sim.hosts.requests
 
 
 @pytest.mark.defect(52)
 def test_a_peer_in_maintenance_is_left() -> None:
     """A peer in maintenance is left alone."""
-    world, _, desk = peer_world()
-    desk.flags.set(Flag(kind=Kind.PEER, name="ec2", since=desk.clock.wall()))
+    world, _, sim = peer_world()
+    sim.flags.set(Flag(kind=Kind.PEER, name="ec2", since=sim.clock.wall()))
     world.stop_ec_vm(world.ec_vms["ec2"], "Off")
 
-    assert Exit.DONE is watch_peer(desk).exit
-    assert [] == desk.hosts.requests
+    assert Exit.DONE is watch_peer(sim).exit
+    assert [] == sim.hosts.requests
 
 
 def test_a_second_look_for_one_vm_is_the_first_for_another() -> None:
@@ -270,9 +270,9 @@ def test_a_second_look_for_one_vm_is_the_first_for_another() -> None:
     world = with_running("vm1", "vm2")
     world.guests.turn_off(world.vms["vm1"], ONE)
     world.advance(5)
-    desk = Desk(world, "ec1")
+    sim = SimulatedNode(world, "ec1")
     world.at(1.5, lambda: world.guests.turn_off(world.vms["vm2"], ONE))
-    seen = watch(desk, "vm1", "vm2")
+    seen = watch(sim, "vm1", "vm2")
 
     assert [Health.FAILED, Health.HEALTHY] == [seen.verdicts[vm].health for vm in ("vm1", "vm2")]
 
@@ -280,12 +280,12 @@ def test_a_second_look_for_one_vm_is_the_first_for_another() -> None:
 @pytest.mark.defect(54)
 def test_a_hung_ec_vm_is_restarted_after_a_while() -> None:
     """A hung EC-VM is restarted once it has looked so for `hung_after`."""
-    world, _, desk = peer_world()
-    world.advance(desk.room.config.timing.hung_after)
+    world, _, sim = peer_world()
+    world.advance(sim.context.config.timing.hung_after)
     world.hang_ec_vm(world.ec_vms["ec2"])
     ends = []
     for _ in range(8):
-        ends.append(watch_peer(desk).exit)
+        ends.append(watch_peer(sim).exit)
         world.advance(60)
 
     assert Exit.NOT_AS_ASKED is ends[0]
@@ -294,26 +294,26 @@ def test_a_hung_ec_vm_is_restarted_after_a_while() -> None:
 
 def test_an_ec_vm_that_was_just_restarted_is_not_restarted_again() -> None:
     """An EC-VM that hung and was restarted by an operator is given the time to boot."""
-    world, _, desk = peer_world()
+    world, _, sim = peer_world()
     world.hang_ec_vm(world.ec_vms["ec2"])
     for _ in range(5):
-        watch_peer(desk)
+        watch_peer(sim)
         world.advance(60)
     world.stop_ec_vm(world.ec_vms["ec2"], "Off")
     world.start_ec_vm(world.ec_vms["ec2"])
-    watch_peer(desk)
+    watch_peer(sim)
 
     assert ["ec2"] == [event.who for event in world.history if event.what == "EC-VM on"]
 
 
 def test_ecx_is_started_on_a_peer_that_answers_ping() -> None:
     """A peer that runs and answers ping has its ECX started."""
-    world, ecx, desk = peer_world()
+    world, ecx, sim = peer_world()
     ecx.servers["ec2"].service = "Offline"
-    end = watch_peer(desk)
+    end = watch_peer(sim)
 
     assert Exit.DONE is end.exit
-    assert ["clpcl", "-s", "-h", "ec2"] in desk.commands
+    assert ["clpcl", "-s", "-h", "ec2"] in sim.commands
     assert world.ec_vms["ec2"].booted
 
 
@@ -321,8 +321,8 @@ def test_a_dry_run_does_nothing_for_the_peer() -> None:
     """A dry run says what it would do for the peer, and does not."""
     world, ecx, _ = peer_world()
     world.stop_ec_vm(world.ec_vms["ec2"], "Off")
-    desk = Desk(world, "ec1", ecx, dry=True)
-    end = watch_peer(desk)
+    sim = SimulatedNode(world, "ec1", ecx, dry=True)
+    end = watch_peer(sim)
 
     assert (Exit.DONE, True) == (end.exit, end.why.startswith("next: power on ec2"))
     assert "Off" == world.ec_vms["ec2"].guest.state

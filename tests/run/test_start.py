@@ -12,7 +12,7 @@ from ecx_hyperv.lab.model.world import Sshd, Vm
 from ecx_hyperv.run.loop import Loop
 from ecx_hyperv.run.tasks import StartTask
 from tests.run.support import ONE, TWO, isolated_but_alive, make_world, only, start, with_running
-from tests.virtual.contexts import Desk
+from tests.virtual.contexts import SimulatedNode
 
 
 @pytest.mark.defect(34)
@@ -20,7 +20,7 @@ def test_one_failing_vm_does_not_keep_the_others() -> None:
     """Of several VMs a failing one fails alone."""
     world = make_world("vm1", "vm2", "vm3")
     world.vms["vm2"].memory = 1000
-    ends = start(Desk(world, "ec1"), "vm1", "vm2", "vm3")
+    ends = start(SimulatedNode(world, "ec1"), "vm1", "vm2", "vm3")
 
     assert isinstance(ends["vm2"], Fail)
     assert Exit.REFUSED is ends["vm2"].exit
@@ -32,8 +32,8 @@ def test_a_vm_that_dies_at_once_is_not_started_for_ever() -> None:
     """A VM that boots and dies is started three times, then the start fails."""
     world = make_world()
     world.vms["vm1"].doomed = True
-    desk = Desk(world, "ec1")
-    end = only(start(desk, "vm1"))
+    sim = SimulatedNode(world, "ec1")
+    end = only(start(sim, "vm1"))
 
     assert isinstance(end, Fail)
     assert Exit.NOT_AS_ASKED is end.exit
@@ -46,7 +46,7 @@ def test_a_live_migration_that_is_refused_leaves_the_guest_running() -> None:
     """A guest that cannot be migrated goes on running where it is."""
     world = with_running(host=TWO)
     world.hosts[ONE].memory = 1
-    end = only(start(Desk(world, "ec1"), "vm1"))
+    end = only(start(SimulatedNode(world, "ec1"), "vm1"))
 
     assert isinstance(end, Fail)
     assert f"goes on running on {TWO}" in end.what
@@ -70,24 +70,24 @@ def test_a_critical_guest_is_given_its_storage_back_and_then_migrated() -> None:
         return begin(vm, to, live=live)
 
     world.cluster.move = move  # type: ignore[method-assign]
-    end = only(start(Desk(world, "ec1"), "vm1"))
+    end = only(start(SimulatedNode(world, "ec1"), "vm1"))
 
     assert isinstance(end, Done)
     assert [("Running", True)] == moves
 
 
-def test_an_own_node_that_stays_paused_ends_at_the_deadline() -> None:
+def test_a_local_node_that_stays_paused_ends_at_the_deadline() -> None:
     """A start that waits for a drained node ends at its deadline, and says so."""
     world = make_world()
     world.hosts[ONE].paused = True
-    desk = Desk(world, "ec1")
+    sim = SimulatedNode(world, "ec1")
     began = world.now
-    end = only(start(desk, "vm1"))
+    end = only(start(sim, "vm1"))
 
     assert isinstance(end, Fail)
     assert Exit.OUT_OF_TIME is end.exit
     assert "paused" in end.seen
-    assert world.now - began <= desk.room.config.timing.start
+    assert world.now - began <= sim.context.config.timing.start
 
 
 @pytest.mark.defect(14)
@@ -95,39 +95,39 @@ def test_progress_is_told_once() -> None:
     """However long something takes, the log has one line for each change."""
     world = make_world()
     world.hosts[ONE].paused = True
-    desk = Desk(world, "ec1")
-    start(desk, "vm1")
+    sim = SimulatedNode(world, "ec1")
+    start(sim, "vm1")
 
-    assert 1 == sum("paused" in line for line in desk.log.getvalue().splitlines() if "waiting" in line)
+    assert 1 == sum("paused" in line for line in sim.log.getvalue().splitlines() if "waiting" in line)
 
 
 def test_a_failing_start_is_alerted() -> None:
     """A start that fails is alerted to ECX at ERR, with what to do."""
     world = make_world()
     world.vms["vm1"].memory = 1000
-    desk = Desk(world, "ec1")
-    start(desk, "vm1")
+    sim = SimulatedNode(world, "ec1")
+    start(sim, "vm1")
 
-    level, text = desk.alerts[-1]
+    level, text = sim.alerts[-1]
     assert Level.ERR is level
     assert "free memory" in text
 
 
 def test_a_start_that_goes_well_is_quiet() -> None:
     """A start without trouble alerts nobody."""
-    desk = Desk(make_world(), "ec1")
-    start(desk, "vm1")
+    sim = SimulatedNode(make_world(), "ec1")
+    start(sim, "vm1")
 
-    assert [] == desk.alerts
+    assert [] == sim.alerts
 
 
 def test_the_owner_that_someone_else_moves_is_not_fought_over() -> None:
     """A VM that leaves its host while it is being started there is left to whoever moves it."""
     world = make_world()
-    desk = Desk(world, "ec1")
+    sim = SimulatedNode(world, "ec1")
     vm = world.vms["vm1"]
     world.at(0.5, lambda: world.cluster.move(vm, TWO, live=False))
-    end = only(start(desk, "vm1"))
+    end = only(start(sim, "vm1"))
 
     assert isinstance(end, Fail)
     assert "someone else moves it" in end.remedy
@@ -140,7 +140,7 @@ def test_a_failed_group_is_cleared_and_started() -> None:
     world.guests.turn_off(vm, ONE)
     world.advance(1)
     vm.machine, vm.code = "Failed", 5038
-    end = only(start(Desk(world, "ec1"), "vm1"))
+    end = only(start(SimulatedNode(world, "ec1"), "vm1"))
 
     assert isinstance(end, Done)
     assert "Running" == vm.guests[ONE].state
@@ -155,17 +155,17 @@ def test_memory_that_was_short_earlier_is_tried_again() -> None:
     vm.machine, vm.code = "Failed", 14
     vm.machine_flags.add("InsufficientMemory")
 
-    assert isinstance(only(start(Desk(world, "ec1"), "vm1")), Done)
+    assert isinstance(only(start(SimulatedNode(world, "ec1"), "vm1")), Done)
 
 
 def test_memory_that_is_short_on_one_host_says_nothing_of_the_other() -> None:
     """A VM that did not fit into one host, and is moved off it, is tried on the other before anything is concluded."""
     world = make_world(resource=12, guest_boot=40)
     world.hosts[ONE].memory = 1
-    refused = only(start(Desk(world, "ec1"), "vm1"))
+    refused = only(start(SimulatedNode(world, "ec1"), "vm1"))
     assert isinstance(refused, Fail)
     world.storage.serve("ec2", on=True)
-    moved = only(start(Desk(world, "ec2"), "vm1"))
+    moved = only(start(SimulatedNode(world, "ec2"), "vm1"))
 
     assert isinstance(moved, Done)
     assert "Running" == world.vms["vm1"].guests[TWO].state
@@ -175,27 +175,27 @@ def test_a_running_guest_of_a_failed_group_is_adopted() -> None:
     """A running guest whose group failed is adopted, not saved."""
     world = with_running()
     world.vms["vm1"].machine = "Failed"
-    end = only(start(Desk(world, "ec1"), "vm1"))
+    end = only(start(SimulatedNode(world, "ec1"), "vm1"))
 
     assert isinstance(end, Done)
     assert ["adopted"] == [event.what for event in world.history if event.what in ("adopted", "violation")]
     assert "Saving" not in [event.state for event in world.history]
 
 
-def test_only_the_own_host_is_asked_where_that_is_enough() -> None:
-    """A start of a VM that runs at home asks its own host once, and the peer never."""
-    desk = Desk(with_running(), "ec1")
-    start(desk, "vm1")
+def test_only_the_local_host_is_asked_where_that_is_enough() -> None:
+    """A start of a VM that runs at home asks its local host once, and the peer never."""
+    sim = SimulatedNode(with_running(), "ec1")
+    start(sim, "vm1")
 
-    assert (1, 0) == (desk.requests(Side.OWN), desk.requests(Side.PEER))
+    assert (1, 0) == (sim.requests(Side.LOCAL), sim.requests(Side.PEER))
 
 
 def test_maintenance_holds_a_start_back() -> None:
     """A start leaves a VM in maintenance alone, and says so."""
     world = make_world()
-    desk = Desk(world, "ec1")
-    desk.flags.set(Flag(kind=Kind.VM, name="vm1", since=desk.clock.wall()))
-    end = only(start(desk, "vm1"))
+    sim = SimulatedNode(world, "ec1")
+    sim.flags.set(Flag(kind=Kind.VM, name="vm1", since=sim.clock.wall()))
+    end = only(start(sim, "vm1"))
 
     assert isinstance(end, Done)
     assert end.warn
@@ -205,8 +205,8 @@ def test_maintenance_holds_a_start_back() -> None:
 def test_a_dry_run_takes_no_step() -> None:
     """A dry run says the next step and takes none."""
     world = make_world()
-    desk = Desk(world, "ec1", dry=True)
-    end = only(start(desk, "vm1"))
+    sim = SimulatedNode(world, "ec1", dry=True)
+    end = only(start(sim, "vm1"))
 
     assert isinstance(end, Done)
     assert end.how.startswith("next: register")
@@ -214,17 +214,17 @@ def test_a_dry_run_takes_no_step() -> None:
 
 
 @pytest.mark.parametrize(("sshd", "exit_code"), [(Sshd.STOPPED, Exit.UNREACHABLE), (Sshd.REFUSING, Exit.LOGIN)])
-def test_without_its_own_host_a_start_soon_fails(sshd: Sshd, exit_code: Exit) -> None:
-    """A start whose own host does not let it in fails within its connect budget."""
+def test_without_its_local_host_a_start_soon_fails(sshd: Sshd, exit_code: Exit) -> None:
+    """A start whose local host does not let it in fails within its connect budget."""
     world = make_world()
     world.hosts[ONE].sshd = sshd
-    desk = Desk(world, "ec1")
+    sim = SimulatedNode(world, "ec1")
     began = world.now
-    end = only(start(desk, "vm1"))
+    end = only(start(sim, "vm1"))
 
     assert isinstance(end, Fail)
     assert exit_code is end.exit
-    assert world.now - began <= desk.room.config.timing.connect + 10
+    assert world.now - began <= sim.context.config.timing.connect + 10
 
 
 @pytest.mark.parametrize("sshd", [Sshd.STOPPED, Sshd.SILENT])
@@ -232,9 +232,9 @@ def test_a_start_that_never_saw_its_own_host_says_so_at_the_deadline(sshd: Sshd)
     """A start whose deadline comes before its patience ends still ends with the trouble that it had, not with 6."""
     world = make_world()
     world.hosts[ONE].sshd = sshd
-    desk = Desk(world, "ec1")
-    task = StartTask("vm1", desk.room.config.timing)
-    Loop(desk.room, [task], Deadline.after(desk.clock, 12), patience=300).go()
+    sim = SimulatedNode(world, "ec1")
+    task = StartTask("vm1", sim.context.config.timing)
+    Loop(sim.context, [task], Deadline.after(sim.clock, 12), patience=300).go()
 
     assert isinstance(task.end, Fail)
     assert Exit.UNREACHABLE is task.end.exit
@@ -252,7 +252,7 @@ def test_a_vm_that_leaves_while_it_starts_is_not_fetched_back() -> None:
         vm.guests[TWO].state = "Running"
 
     world.at(5, leave)
-    end = only(start(Desk(world, "ec1"), "vm1"))
+    end = only(start(SimulatedNode(world, "ec1"), "vm1"))
 
     assert isinstance(end, Fail)
     assert "has left" in end.what
@@ -266,14 +266,14 @@ def test_an_sshd_that_restarts_is_waited_for() -> None:
     world.hosts[ONE].sshd = Sshd.STOPPED
     world.at(8, lambda: setattr(world.hosts[ONE], "sshd", Sshd.UP))
 
-    assert isinstance(only(start(Desk(world, "ec1"), "vm1")), Done)
+    assert isinstance(only(start(SimulatedNode(world, "ec1"), "vm1")), Done)
 
 
 @pytest.mark.parametrize("sshd", [Sshd.STOPPED, Sshd.REFUSING])
 def test_the_vm_of_an_isolated_host_that_shows_life_is_not_taken(sshd: Sshd) -> None:
     """A host that is isolated, but refuses a connection or a login, is alive: nothing is ever taken from it."""
     world = isolated_but_alive(sshd)
-    end = only(start(Desk(world, "ec1"), "vm1"))
+    end = only(start(SimulatedNode(world, "ec1"), "vm1"))
 
     assert isinstance(end, Fail)
     assert Exit.OUT_OF_TIME is end.exit
@@ -287,13 +287,13 @@ def test_a_sign_of_life_begins_the_silence_of_an_isolated_host_anew() -> None:
     world = isolated_but_alive(Sshd.UP)
     host = world.hosts[TWO]
     world.cut("ec1", TWO)
-    desk = Desk(world, "ec1")
-    isolated, began = desk.room.config.timing.isolated, world.now
+    sim = SimulatedNode(world, "ec1")
+    isolated, began = sim.context.config.timing.isolated, world.now
     host.sshd = Sshd.REFUSING
     world.at(isolated - 15, lambda: world.mend("ec1", TWO))
     world.at(isolated - 5, lambda: world.cut("ec1", TWO))
     world.at(isolated, lambda: world.power_off_host(TWO))
-    end = only(start(desk, "vm1"))
+    end = only(start(sim, "vm1"))
 
     assert isinstance(end, Done)
     (moved,) = [event for event in world.history if event.what == "migrated"]
@@ -305,7 +305,7 @@ def test_a_host_whose_hyper_v_cannot_be_asked_keeps_its_guest(owner: str) -> Non
     """A guest whose host's management service is stopped is neither registered anew nor taken by quick migration."""
     world = with_running(host=owner)
     world.hosts[owner].vmms = False
-    start(Desk(world, "ec1"), "vm1")
+    start(SimulatedNode(world, "ec1"), "vm1")
 
     assert [] == world.violations
     assert [] == [event for event in world.history if event.what == "migrated" and event.state == "quick"]
@@ -319,7 +319,7 @@ def test_a_volume_that_fails_to_move_right_after_a_node_is_lost_is_tried_again()
     volume.owner = TWO
     world.power_off_host(TWO)
     world.advance(5)
-    end = only(start(Desk(world, "ec1"), "vm1"))
+    end = only(start(SimulatedNode(world, "ec1"), "vm1"))
 
     assert isinstance(end, Done)
     assert (ONE, "Online") == (volume.owner, volume.state)

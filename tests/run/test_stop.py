@@ -2,7 +2,7 @@
 
 import pytest
 
-from ecx_hyperv.config import Vm
+from ecx_hyperv.config import ProtectedVm
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.decide.steps import Done, Fail
@@ -11,10 +11,10 @@ from ecx_hyperv.ecx.maintenance import Flag, Kind
 from ecx_hyperv.errors import SessionLost
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.host.link import Ask, Exchanged
-from ecx_hyperv.lab.model.ecx import Ecx
+from ecx_hyperv.lab.model.ecx import SimulatedEcx
 from ecx_hyperv.lab.model.world import Sshd, Volume, World
 from tests.run.support import ONE, TWO, isolated_but_alive, only, unregister, with_running
-from tests.virtual.contexts import Desk, make_config
+from tests.virtual.contexts import SimulatedNode, make_config
 from tests.virtual.hosts import Proceed
 
 
@@ -28,7 +28,7 @@ def test_two_vms_go_down_together_and_their_volume_after_them() -> None:
     """Several VMs are shut down at the same time, and their volume only after the last."""
     world = with_running("vm1", "vm2", guest_shutdown=100)
     began = world.now
-    ends = unregister(Desk(world, "ec1"), "vm1", "vm2")
+    ends = unregister(SimulatedNode(world, "ec1"), "vm1", "vm2")
 
     assert all(isinstance(end, Done) for end in ends.values())
     assert "Offline" == volume_state(world)
@@ -40,10 +40,10 @@ def test_two_vms_go_down_together_and_their_volume_after_them() -> None:
 def test_a_volume_that_another_vm_is_on_is_left() -> None:
     """A volume stays online as long as another VM is registered on it."""
     world = with_running("vm1", "vm2")
-    unregister(Desk(world, "ec1"), "vm1")
+    unregister(SimulatedNode(world, "ec1"), "vm1")
     assert "Online" == volume_state(world)
 
-    unregister(Desk(world, "ec1"), "vm2")
+    unregister(SimulatedNode(world, "ec1"), "vm2")
     assert "Offline" == volume_state(world)
     assert [] == world.violations
 
@@ -58,9 +58,9 @@ def test_a_vm_that_is_not_configured_counts_by_its_volume(elsewhere: bool, expec
         world.vms["stranger"].csv = other.name
     config = make_config(world)
     known = type(config)(
-        cluster=config.cluster, ssh=config.ssh, timing=config.timing, node=config.node, vm=(Vm(name="vm1"),)
+        cluster=config.cluster, ssh=config.ssh, timing=config.timing, node=config.node, vm=(ProtectedVm(name="vm1"),)
     )
-    unregister(Desk(world, "ec1", config=known), "vm1")
+    unregister(SimulatedNode(world, "ec1", config=known), "vm1")
 
     assert expected == volume_state(world)
     assert [] == world.violations
@@ -69,10 +69,10 @@ def test_a_vm_that_is_not_configured_counts_by_its_volume(elsewhere: bool, expec
 def test_a_volume_is_left_while_another_vm_is_being_started() -> None:
     """A volume is left online while a start of another VM is under way on this EC-VM."""
     world = with_running("vm1", "vm2")
-    desk = Desk(world, "ec1")
-    unregister(desk, "vm2")
-    assert desk.locks.start("vm2").acquire()
-    unregister(desk, "vm1")
+    sim = SimulatedNode(world, "ec1")
+    unregister(sim, "vm2")
+    assert sim.locks.start("vm2").acquire()
+    unregister(sim, "vm1")
 
     assert "Online" == volume_state(world)
 
@@ -82,21 +82,21 @@ def test_a_deaf_guest_is_turned_off_after_its_grace() -> None:
     """A guest that ignores the request to shut down is turned off after its grace."""
     world = with_running()
     world.vms["vm1"].deaf = True
-    desk = Desk(world, "ec1")
+    sim = SimulatedNode(world, "ec1")
     began = world.now
-    end = only(unregister(desk, "vm1"))
+    end = only(unregister(sim, "vm1"))
 
     assert isinstance(end, Done)
-    timing = desk.room.config.timing
+    timing = sim.context.config.timing
     assert timing.shutdown <= world.now - began <= timing.shutdown + 60
-    assert any("turn off" in text for _, text in desk.alerts)
+    assert any("turn off" in text for _, text in sim.alerts)
 
 
 @pytest.mark.parametrize("was_done", [False, True])
 def test_a_guest_whose_request_may_be_lost_is_asked_again(was_done: bool) -> None:
     """Where nobody knows whether a guest was asked to shut down, it is looked at, and asked again: never turned off."""
     world = with_running(guest_shutdown=100)
-    desk = Desk(world, "ec1")
+    sim = SimulatedNode(world, "ec1")
     lost: list[Ask] = []
 
     def lose_the_first(side: Side, ask: Ask, _deadline: Deadline, proceed: Proceed) -> Exchanged:
@@ -105,12 +105,12 @@ def test_a_guest_whose_request_may_be_lost_is_asked_again(was_done: bool) -> Non
         lost.append(ask)
         if was_done:
             proceed(ask)
-        desk.hosts.hang_up(side)
+        sim.hosts.hang_up(side)
         return SessionLost(ONE, "the session ended before the answer")
 
-    desk.hosts.disturb = lose_the_first
-    end = only(unregister(desk, "vm1"))
-    asked = [call for _, ask in desk.hosts.requests for call in ask.request.calls if call.cmdlet == "Stop-VM"]
+    sim.hosts.disturb = lose_the_first
+    end = only(unregister(sim, "vm1"))
+    asked = [call for _, ask in sim.hosts.requests for call in ask.request.calls if call.cmdlet == "Stop-VM"]
 
     assert isinstance(end, Done)
     assert [{"Name": "vm1", "AsJob": True}] * 2 == [call.args for call in asked]
@@ -124,18 +124,18 @@ def test_a_failover_has_less_patience() -> None:
     world = with_running()
     world.vms["vm1"].deaf = True
     world.vms["vm1"].guests[ONE].heartbeat = "LostCommunication"
-    desk = Desk(world, "ec1", Ecx(world, lambda *_: None, ["vm1"]))  # type: ignore[arg-type]
+    sim = SimulatedNode(world, "ec1", SimulatedEcx(world, lambda *_: None, ["vm1"]))  # type: ignore[arg-type]
     began = world.now
-    unregister(desk, "vm1", factor=Factor.GROUPFAILOVER)
+    unregister(sim, "vm1", factor=Factor.GROUPFAILOVER)
 
-    assert world.now - began <= desk.room.config.timing.shutdown_on_failover + 60
+    assert world.now - began <= sim.context.config.timing.shutdown_on_failover + 60
 
 
 @pytest.mark.defect(36)
 def test_the_owner_is_found() -> None:
     """A VM that WSFC has moved is stopped where it runs."""
     world = with_running(host=TWO)
-    end = only(unregister(Desk(world, "ec1"), "vm1"))
+    end = only(unregister(SimulatedNode(world, "ec1"), "vm1"))
 
     assert isinstance(end, Done)
     assert [] == [host for host, guest in world.vms["vm1"].guests.items() if guest.is_live]
@@ -145,7 +145,7 @@ def test_a_silent_host_is_stopped_through_the_cluster() -> None:
     """A VM on a host that does not answer, but whose node is up, is stopped by the cluster from the other host."""
     world = with_running(host=TWO)
     world.hosts[TWO].sshd = Sshd.STOPPED
-    end = only(unregister(Desk(world, "ec1"), "vm1"))
+    end = only(unregister(SimulatedNode(world, "ec1"), "vm1"))
 
     assert isinstance(end, Done)
     assert "Saved" in [event.state for event in world.history]
@@ -157,19 +157,19 @@ def test_a_host_that_lost_power_counts_as_off_after_a_while() -> None:
     world = with_running(host=TWO)
     world.power_off_host(TWO)
     world.advance(5)
-    desk = Desk(world, "ec1")
+    sim = SimulatedNode(world, "ec1")
     began = world.now
-    end = only(unregister(desk, "vm1"))
+    end = only(unregister(sim, "vm1"))
 
     assert isinstance(end, Done)
-    assert world.now - began >= desk.room.config.timing.isolated
+    assert world.now - began >= sim.context.config.timing.isolated
 
 
 @pytest.mark.parametrize("sshd", [Sshd.STOPPED, Sshd.REFUSING])
 def test_an_isolated_host_that_shows_life_does_not_count_as_off(sshd: Sshd) -> None:
     """A host that is isolated, but refuses a connection or a login, may still run the guest: the stop ends with 7."""
     world = isolated_but_alive(sshd)
-    end = only(unregister(Desk(world, "ec1"), "vm1"))
+    end = only(unregister(SimulatedNode(world, "ec1"), "vm1"))
 
     assert isinstance(end, Fail)
     assert Exit.CANNOT_TELL is end.exit
@@ -177,10 +177,10 @@ def test_an_isolated_host_that_shows_life_does_not_count_as_off(sshd: Sshd) -> N
 
 
 def test_a_guest_that_hyper_v_cannot_show_does_not_count_as_off() -> None:
-    """While the own host's management service is stopped, only the cluster can tell that the guest is off."""
+    """While the local host's management service is stopped, only the cluster can tell that the guest is off."""
     world = with_running()
     world.hosts[ONE].vmms = False
-    end = only(unregister(Desk(world, "ec1"), "vm1"))
+    end = only(unregister(SimulatedNode(world, "ec1"), "vm1"))
 
     assert isinstance(end, Done)
     assert [] == world.violations
@@ -192,8 +192,8 @@ def test_what_nobody_can_tell_ends_at_the_deadline_with_7() -> None:
     world = with_running(host=TWO)
     world.hosts[TWO].sshd = Sshd.STOPPED
     world.hosts[TWO].joining = True
-    desk = Desk(world, "ec1")
-    end = only(unregister(desk, "vm1"))
+    sim = SimulatedNode(world, "ec1")
+    end = only(unregister(sim, "vm1"))
 
     assert isinstance(end, Fail)
     assert Exit.CANNOT_TELL is end.exit
@@ -202,12 +202,12 @@ def test_what_nobody_can_tell_ends_at_the_deadline_with_7() -> None:
 def test_a_stop_in_maintenance_is_said_and_done() -> None:
     """Maintenance does not hold a stop back: the storage is going."""
     world = with_running()
-    desk = Desk(world, "ec1")
-    desk.flags.set(Flag(kind=Kind.VM, name="vm1", since=desk.clock.wall()))
-    end = only(unregister(desk, "vm1"))
+    sim = SimulatedNode(world, "ec1")
+    sim.flags.set(Flag(kind=Kind.VM, name="vm1", since=sim.clock.wall()))
+    end = only(unregister(sim, "vm1"))
 
     assert isinstance(end, Done)
-    assert any("maintenance" in text for _, text in desk.alerts)
+    assert any("maintenance" in text for _, text in sim.alerts)
     assert "Offline" == world.vms["vm1"].configuration
 
 
@@ -215,11 +215,11 @@ def test_a_stop_in_maintenance_is_said_and_done() -> None:
 def test_what_is_stopped_is_stopped() -> None:
     """A stop of what is stopped succeeds, and changes nothing."""
     world = with_running()
-    desk = Desk(world, "ec1")
-    unregister(desk, "vm1")
+    sim = SimulatedNode(world, "ec1")
+    unregister(sim, "vm1")
     count = len(world.history)
 
-    assert isinstance(only(unregister(desk, "vm1")), Done)
+    assert isinstance(only(unregister(sim, "vm1")), Done)
     assert [] == [event.what for event in world.history[count:] if event.what in ("guest", "volume", "unregistered")]
 
 
@@ -229,7 +229,7 @@ def test_a_group_that_is_not_in_the_cluster_is_no_failure() -> None:
     world = with_running()
     config = make_config(world)
     del world.vms["vm1"]
-    end = only(unregister(Desk(world, "ec1", config=config), "vm1"))
+    end = only(unregister(SimulatedNode(world, "ec1", config=config), "vm1"))
 
     assert isinstance(end, Done)
     assert end.warn
@@ -239,7 +239,7 @@ def test_a_migration_under_way_is_waited_for() -> None:
     """A stop during a migration waits for it, and stops the guest where it has arrived."""
     world = with_running(live=30)
     world.cluster.move(world.vms["vm1"], TWO, live=True)
-    end = only(unregister(Desk(world, "ec1"), "vm1"))
+    end = only(unregister(SimulatedNode(world, "ec1"), "vm1"))
 
     assert isinstance(end, Done)
     assert "Off" in [event.state for event in world.history if event.what == "guest" and event.where == TWO]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from ecx_hyperv.config import Cluster, Config, Node, Vm, load
+from ecx_hyperv.config import ClusterSettings, Config, Node, ProtectedVm, load
 
 CONFIG = load(Path(__file__).parents[2] / "config" / "config.toml")
 NASTY = "仮想 '1' \u2018a\u2019 $(Stop-Computer) %PATH% ; & | \"q\" #{} @() <x>"
@@ -16,5 +16,7 @@ def nasty() -> Config:
         Node(name=f"{node.name} {NASTY}", address=node.address, vm=NASTY, host=f"{node.host}{NASTY}")
         for node in CONFIG.node
     )
-    cluster = Cluster(csv=NASTY, iscsi_target=CONFIG.cluster.iscsi_target)
-    return msgspec.structs.replace(CONFIG, cluster=cluster, node=nodes, vm=(Vm(name=NASTY), Vm(name="受付", csv=NASTY)))
+    cluster = ClusterSettings(csv=NASTY, iscsi_target=CONFIG.cluster.iscsi_target)
+    return msgspec.structs.replace(
+        CONFIG, cluster=cluster, node=nodes, vm=(ProtectedVm(name=NASTY), ProtectedVm(name="受付", csv=NASTY))
+    )

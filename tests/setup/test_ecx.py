@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from ecx_hyperv.config import Config, Timing, Vm
+from ecx_hyperv.config import Config, ProtectedVm, Timing
 from ecx_hyperv.desired.clpconf import ClpConf, parse, read
-from ecx_hyperv.desired.ecx import Disk, Names, compare, expected, names_in
+from ecx_hyperv.desired.ecx import Disk, EcxNames, compare, expected, names_in
 from ecx_hyperv.desired.scripts import find_scripts
 from ecx_hyperv.errors import LocalError, UsageError
 from ecx_hyperv.setup import ecx
@@ -19,7 +19,7 @@ from tests.setup.support import CONFIG
 from tests.unit.runner import FakeRunner, printed
 from tests.unit.test_clpconf import NAMES, SAMPLES, sample
 
-WEB = Vm(name="仮想 'Web' $(x); & %PATH%", resource="exec-web1")
+WEB = ProtectedVm(name="仮想 'Web' $(x); & %PATH%", resource="exec-web1")
 TWO = msgspec.structs.replace(CONFIG, vm=(*CONFIG.vm, WEB), timing=Timing(start=3000, monitor=200))
 FRESH = [name for name in NAMES if name.startswith("fresh")]
 
@@ -133,7 +133,7 @@ def test_without_a_copy_all_is_wanted() -> None:
 def test_names_are_chosen() -> None:
     """A name that is asked for is taken before the one found, and one that ECX cannot have is refused."""
     conf = sample("complete-ascii.conf")
-    assert Names("g", "fip-iscsi", "m") == ecx.choose_names(conf, CONFIG, "g", "", "m")
+    assert EcxNames("g", "fip-iscsi", "m") == ecx.choose_names(conf, CONFIG, "g", "", "m")
     with pytest.raises(UsageError, match="cannot be a name in ECX"):
         ecx.choose_names(conf, CONFIG, "a/b", "", "")
 
@@ -151,7 +151,7 @@ def test_a_name_that_is_taken() -> None:
 
 def test_names_that_ecx_cannot_have() -> None:
     """A VM whose name cannot be a resource of ECX is an error that says to name a resource, and nothing changes."""
-    config = msgspec.structs.replace(CONFIG, vm=(Vm(name="a/b"),))
+    config = msgspec.structs.replace(CONFIG, vm=(ProtectedVm(name="a/b"),))
     conf = sample("fresh-utf8.conf")
     with pytest.raises(UsageError, match='resource = "exec-web1"'):
         set_up(conf, config)

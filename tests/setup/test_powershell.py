@@ -55,18 +55,18 @@ each_script = pytest.mark.parametrize("script", SCRIPTS.values(), ids=[str(n) fo
 @cache
 def documented() -> dict[str, set[str]]:
     """Return what is documented: each cmdlet, in lower case, with its parameters."""
-    own = json.loads(files("ecx_hyperv.host").joinpath("cmdlets.json").read_text(encoding="utf-8"))["cmdlets"]
+    local = json.loads(files("ecx_hyperv.host").joinpath("cmdlets.json").read_text(encoding="utf-8"))["cmdlets"]
     more = json.loads(Path(__file__).with_name("more_cmdlets.json").read_text(encoding="utf-8"))["cmdlets"]
-    assert not set(own) & set(more)
-    return {name.casefold(): {one.casefold() for one in found["params"]} for name, found in (own | more).items()}
+    assert not set(local) & set(more)
+    return {name.casefold(): {one.casefold() for one in found["params"]} for name, found in (local | more).items()}
 
 
 def undocumented(script: str) -> list[str]:
     """Return the commands and parameters of a script that no documentation has."""
     found = []
-    own = {name.casefold() for name in functions(script)}
+    local = {name.casefold() for name in functions(script)}
     for command in commands(script):
-        if command.operator == "&" or command.name in NATIVE or command.name.casefold() in own:
+        if command.operator == "&" or command.name in NATIVE or command.name.casefold() in local:
             continue
         known = documented().get(command.name.casefold())
         if known is None:

@@ -166,8 +166,8 @@ def test_settings_are_accepted(server: Server) -> None:
     shown = subprocess.run(
         [SSHD, "-T", "-f", server.folder / "sshd_config"], capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    for setting in ssh.SSHD_SETTINGS:
-        assert setting.casefold() in [line.casefold() for line in shown]
+    for invocation in ssh.SSHD_SETTINGS:
+        assert invocation.casefold() in [line.casefold() for line in shown]
 
 
 @needs_sshd

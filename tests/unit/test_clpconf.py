@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecx_hyperv.desired.clpconf import ClpConf, Group, Member, parse, read
+from ecx_hyperv.desired.clpconf import ClpConf, ConfiguredGroup, Member, parse, read
 from ecx_hyperv.errors import LocalError, UsageError
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "clpconf"
@@ -51,7 +51,7 @@ def test_groups_resources_monitors() -> None:
     """Groups, resources and monitors are read with their parameters by the paths that clpcfset takes."""
     conf = sample("complete-ascii.conf")
     members = (("fip", "fip-iscsi"), ("md", "md-iscsi"), ("exec", "exec-iscsi"), ("exec", "exec-Cent8.2-1"))
-    assert (Group("failover-vm", tuple(Member(*one) for one in members)),) == conf.groups
+    assert (ConfiguredGroup("failover-vm", tuple(Member(*one) for one in members)),) == conf.groups
     disk, vm = conf.find_resource("md-iscsi"), conf.find_resource("exec-Cent8.2-1")
     assert disk is not None
     assert vm is not None

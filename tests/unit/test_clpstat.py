@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecx_hyperv.deadline import Deadline
-from ecx_hyperv.decide.peer import Ecx
-from ecx_hyperv.ecx.clpstat import BUSY, Group, Server, Status, ask, judge, parse
+from ecx_hyperv.decide.peer import PeerEcx
+from ecx_hyperv.ecx.clpstat import BUSY, Clpstat, ClpstatGroup, ClpstatServer, ask, judge, parse
 from ecx_hyperv.ecx.commands import Completed
 from ecx_hyperv.errors import LocalError
 from tests.unit.always import always
@@ -19,10 +19,10 @@ _BANNER = " ========================  CLUSTER STATUS  ==========================
 _RULE = " ====================================================================="
 
 
-def row(name: str, status: str, colon: int = SHORT, *, own: bool = False) -> str:
+def row(name: str, status: str, colon: int = SHORT, *, local: bool = False) -> str:
     """Return a server's or group's row: dots up to the colon, the status filled up to 17 columns."""
     cell = f"{name[: colon - 5]} ".ljust(colon - 4, ".")
-    return f"   {'*' if own else ' '}{cell}: {status:17}"
+    return f"   {'*' if local else ' '}{cell}: {status:17}"
 
 
 def sub(name: str, status: str, colon: int = SHORT, third: str = "") -> str:
@@ -40,7 +40,7 @@ _KERNEL = "Kernel Mode LAN Heartbeat"
 
 STOPPED = page(
     [
-        row("116rhel94", "Offline", own=True),
+        row("116rhel94", "Offline", local=True),
         sub("lankhb1", "Offline", third=_KERNEL),
         sub("pingnp1", "Offline", third="ping resolution"),
         row("117rhel94", "Offline"),
@@ -51,7 +51,7 @@ STOPPED = page(
 )
 RUNNING = page(
     [
-        row("server1", "Online", own=True),
+        row("server1", "Online", local=True),
         sub("lankhb1", "Normal", third=_KERNEL),
         row("server2", "Online"),
         sub("lankhb1", "Normal", third=_KERNEL),
@@ -62,13 +62,13 @@ RUNNING = page(
     ["    fipw1            : Normal           ", "    userw            : Normal           "],
 )
 SINGLE = page(
-    [row("mariadb-sss-0", "Online", own=True), sub("lanhb1", "Normal", third="LAN Heartbeat")],
+    [row("mariadb-sss-0", "Online", local=True), sub("lanhb1", "Normal", third="LAN Heartbeat")],
     [row("container-recovery", "Online"), sub("current", "mariadb-sss-0"), sub("exec", "Online")],
     ["    mysqlw           : Normal           "],
 )
 WIDE = page(
     [
-        row("ws2022-01", "Online", LONG, own=True),
+        row("ws2022-01", "Online", LONG, local=True),
         sub("lankhb1", "Normal", LONG, "Kernel Mode LAN Heartbe"),
         row("ws2022-02", "Online", LONG),
         sub("lankhb1", "Normal", LONG, "Kernel Mode LAN Heartbe"),
@@ -80,30 +80,33 @@ WIDE = page(
 SAMPLES = {
     "stopped": (
         STOPPED,
-        Status(
-            (Server("116rhel94", "Offline", is_own=True), Server("117rhel94", "Offline", is_own=False)),
-            (Group("failover1", "Offline", ""),),
+        Clpstat(
+            (
+                ClpstatServer("116rhel94", "Offline", is_local=True),
+                ClpstatServer("117rhel94", "Offline", is_local=False),
+            ),
+            (ClpstatGroup("failover1", "Offline", ""),),
         ),
     ),
     "running": (
         RUNNING,
-        Status(
-            (Server("server1", "Online", is_own=True), Server("server2", "Online", is_own=False)),
-            (Group("failover", "Online", "server1"),),
+        Clpstat(
+            (ClpstatServer("server1", "Online", is_local=True), ClpstatServer("server2", "Online", is_local=False)),
+            (ClpstatGroup("failover", "Online", "server1"),),
         ),
     ),
     "single": (
         SINGLE,
-        Status(
-            (Server("mariadb-sss-0", "Online", is_own=True),),
-            (Group("container-recove", "Online", "mariadb-sss-0"),),
+        Clpstat(
+            (ClpstatServer("mariadb-sss-0", "Online", is_local=True),),
+            (ClpstatGroup("container-recove", "Online", "mariadb-sss-0"),),
         ),
     ),
     "long": (
         WIDE,
-        Status(
-            (Server("ws2022-01", "Online", is_own=True), Server("ws2022-02", "Online", is_own=False)),
-            (Group("failover", "Online", "ws2022-01"),),
+        Clpstat(
+            (ClpstatServer("ws2022-01", "Online", is_local=True), ClpstatServer("ws2022-02", "Online", is_local=False)),
+            (ClpstatGroup("failover", "Online", "ws2022-01"),),
         ),
     ),
 }
@@ -136,7 +139,7 @@ def test_the_samples_have_their_columns() -> None:
 @pytest.mark.parametrize("colon", [SHORT, LONG])
 def test_a_status_is_read_whole(status: str, colon: int) -> None:
     """A status of two words, or one that nobody knows, must be read to its end."""
-    text = page([row("ec1", status, colon, own=True)], [row("failover1", status, colon)], [])
+    text = page([row("ec1", status, colon, local=True)], [row("failover1", status, colon)], [])
     assert status == parse(text).servers[0].status
     assert status == parse(text).groups[0].status
 
@@ -146,7 +149,7 @@ def test_a_status_is_read_whole(status: str, colon: int) -> None:
 def test_a_long_name_is_read_as_far_as_it_is_printed(length: int, colon: int, width: int) -> None:
     """A name must be read without its dots, and one that is cut be found by its whole name."""
     name = "n" * length
-    status = parse(page([row(name, "Online", colon, own=True), row("ec2", "Offline", colon)], [], []))
+    status = parse(page([row(name, "Online", colon, local=True), row("ec2", "Offline", colon)], [], []))
     assert name[:width] == status.servers[0].name
     assert status.servers[0] is status.find(name)
 
@@ -161,9 +164,9 @@ def test_a_group_that_moves_has_no_place_of_an_earlier_one() -> None:
         row("failover3", "Online Pending"),
     ]
     expected = (
-        Group("failover1", "Online", "ec1"),
-        Group("failover2", "Offline", ""),
-        Group("failover3", "Online Pending", ""),
+        ClpstatGroup("failover1", "Online", "ec1"),
+        ClpstatGroup("failover2", "Offline", ""),
+        ClpstatGroup("failover3", "Online Pending", ""),
     )
     assert expected == parse(page([], groups, [])).groups
 
@@ -171,7 +174,7 @@ def test_a_group_that_moves_has_no_place_of_an_earlier_one() -> None:
 @pytest.mark.parametrize("text", ["", "\n\n", "Error: cluster is not running\n", "    ec1 ....: Online\n", "\x00"])
 def test_a_page_that_is_none_has_no_rows(text: str) -> None:
     """What is not clpstat's page must give no rows rather than wrong ones."""
-    assert Status((), ()) == parse(text)
+    assert Clpstat((), ()) == parse(text)
 
 
 _LINES = [line for text, _ in SAMPLES.values() for line in text.splitlines()]
@@ -184,7 +187,7 @@ def test_any_text_is_read_without_an_error(lines: list[str]) -> None:
     status = parse("\n".join(lines))
     assert all(server.name and server.status for server in status.servers)
     assert all(group.name and group.status for group in status.groups)
-    assert judge(status, "ec1", "ec2") in Ecx
+    assert judge(status, "ec1", "ec2") in PeerEcx
 
 
 def test_clpstat_is_asked_for_whole_names() -> None:
@@ -252,42 +255,42 @@ def test_a_missing_clpstat_is_told() -> None:
         ask(FakeRunner(LocalError("the command clpstat is not there")), Deadline.after(FakeClock(), 90))
 
 
-def seen_as(own: str, other: str) -> Ecx:
+def seen_as(local: str, other: str) -> PeerEcx:
     """Return what is made of the peer where the two servers' rows have those statuses."""
-    return judge(parse(page([row("ec1", own, own=True), row("ec2", other)], [], [])), "ec1", "ec2")
+    return judge(parse(page([row("ec1", local, local=True), row("ec2", other)], [], [])), "ec1", "ec2")
 
 
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
-        ("Online", Ecx.ONLINE),
-        ("Caution", Ecx.ONLINE),
-        ("Offline", Ecx.OFFLINE),
-        ("Online Pending", Ecx.PENDING),
-        ("Offline Pending", Ecx.PENDING),
-        ("Suspend", Ecx.PENDING),
-        ("Unknown", Ecx.SENSELESS),
-        ("Online Failure", Ecx.SENSELESS),
-        ("offline", Ecx.SENSELESS),
-        ("Offline?", Ecx.SENSELESS),
-        ("オフライン", Ecx.SENSELESS),
+        ("Online", PeerEcx.ONLINE),
+        ("Caution", PeerEcx.ONLINE),
+        ("Offline", PeerEcx.OFFLINE),
+        ("Online Pending", PeerEcx.PENDING),
+        ("Offline Pending", PeerEcx.PENDING),
+        ("Suspend", PeerEcx.PENDING),
+        ("Unknown", PeerEcx.SENSELESS),
+        ("Online Failure", PeerEcx.SENSELESS),
+        ("offline", PeerEcx.SENSELESS),
+        ("Offline?", PeerEcx.SENSELESS),
+        ("オフライン", PeerEcx.SENSELESS),
     ],
 )
-def test_the_peer_is_as_its_row_says(status: str, expected: Ecx) -> None:
+def test_the_peer_is_as_its_row_says(status: str, expected: PeerEcx) -> None:
     """Each status must mean what ECX means by it, and one that nobody knows nothing at all."""
     assert expected is seen_as("Online", status)
     assert expected is seen_as("Caution", status)
 
 
-@pytest.mark.parametrize("own", ["Offline", "Online Pending", "Offline Pending", "Suspend", "Unknown"])
+@pytest.mark.parametrize("local", ["Offline", "Online Pending", "Offline Pending", "Suspend", "Unknown"])
 @pytest.mark.parametrize("other", ["Online", "Offline"])
-def test_a_server_that_is_not_in_the_cluster_knows_nothing(own: str, other: str) -> None:
-    """A stopped cluster goes on printing, so without the own server Online the page must mean nothing."""
-    assert Ecx.SENSELESS is seen_as(own, other)
+def test_a_server_that_is_not_in_the_cluster_knows_nothing(local: str, other: str) -> None:
+    """A stopped cluster goes on printing, so without the local server Online the page must mean nothing."""
+    assert PeerEcx.SENSELESS is seen_as(local, other)
 
 
 @pytest.mark.parametrize(
-    ("own", "other"),
+    ("local", "other"),
     [
         ("ec1", "ec3"),
         ("ec3", "ec2"),
@@ -299,27 +302,27 @@ def test_a_server_that_is_not_in_the_cluster_knows_nothing(own: str, other: str)
         ("ec1", "ec22"),
     ],
 )
-def test_a_page_about_others_means_nothing(own: str, other: str) -> None:
-    """Where a row is missing, or the mark of the own server is not on the own row, the page must mean nothing."""
-    status = parse(page([row("ec1", "Online", own=True), row("ec2", "Offline")], [], []))
-    assert Ecx.SENSELESS is judge(status, own, other)
+def test_a_page_about_others_means_nothing(local: str, other: str) -> None:
+    """Where a row is missing, or the mark of the local server is not on the local row, the page must mean nothing."""
+    status = parse(page([row("ec1", "Online", local=True), row("ec2", "Offline")], [], []))
+    assert PeerEcx.SENSELESS is judge(status, local, other)
 
 
 @pytest.mark.defect(57)
 def test_the_peer_is_found_among_more_servers() -> None:
     """With three servers it must be the peer's own row that counts."""
-    rows = [row("ec1", "Online", own=True), row("ec2", "Offline"), row("ec3", "Online")]
-    assert Ecx.OFFLINE is judge(parse(page(rows, [], [])), "ec1", "ec2")
-    assert Ecx.OFFLINE is judge(parse(page(rows[::-1], [], [])), "ec1", "ec2")
+    rows = [row("ec1", "Online", local=True), row("ec2", "Offline"), row("ec3", "Online")]
+    assert PeerEcx.OFFLINE is judge(parse(page(rows, [], [])), "ec1", "ec2")
+    assert PeerEcx.OFFLINE is judge(parse(page(rows[::-1], [], [])), "ec1", "ec2")
 
 
 def test_cut_names_are_told_apart_while_they_can_be() -> None:
     """Names cut to 16 columns must be found while they differ, and mean nothing once they are alike."""
-    rows = [row("first-server-of-two", "Online", own=True), row("other-server-of-two", "Offline")]
+    rows = [row("first-server-of-two", "Online", local=True), row("other-server-of-two", "Offline")]
     status = parse(page(rows, [], []))
-    assert Ecx.OFFLINE is judge(status, "first-server-of-two", "other-server-of-two")
-    rows = [row("server-of-cluster-1", "Online", own=True), row("server-of-cluster-2", "Offline")]
-    assert Ecx.SENSELESS is judge(parse(page(rows, [], [])), "server-of-cluster-1", "server-of-cluster-2")
+    assert PeerEcx.OFFLINE is judge(status, "first-server-of-two", "other-server-of-two")
+    rows = [row("server-of-cluster-1", "Online", local=True), row("server-of-cluster-2", "Offline")]
+    assert PeerEcx.SENSELESS is judge(parse(page(rows, [], [])), "server-of-cluster-1", "server-of-cluster-2")
 
 
 @pytest.mark.defect(1)
@@ -333,4 +336,4 @@ def test_a_whole_name_comes_before_a_cut_one() -> None:
     """Where a name stands in full, another that is cut to the same beginning must not be taken for it."""
     rows = [row("x" * 33, "Online", LONG), row("x" * 20, "Offline", LONG)]
     found = parse(page(rows, [], [])).find("x" * 20)
-    assert found == Server("x" * 20, "Offline", is_own=False)
+    assert found == ClpstatServer("x" * 20, "Offline", is_local=False)

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 
 from ecx_hyperv.config import (
     DEFAULT,
-    Cluster,
+    ClusterSettings,
     Config,
-    Monitor,
+    MonitorSettings,
     Node,
     Paths,
+    ProtectedVm,
     Ssh,
     StdinWay,
     Timing,
     Unknown,
-    Vm,
     advice,
     parse,
 )
@@ -116,7 +116,7 @@ def test_every_default_is_as_documented() -> None:
         "cool_down": 300,
     }
     assert timing == msgspec.structs.asdict(config.timing)
-    assert Monitor(unknown=Unknown.HEALTHY, heartbeat=False) == config.monitor
+    assert MonitorSettings(unknown=Unknown.HEALTHY, heartbeat=False) == config.monitor
     assert Paths(state="/var/lib/ecx-hyperv", run="/run/ecx-hyperv") == config.paths
     assert () == config.vm
     ssh = config.ssh
@@ -128,7 +128,7 @@ def test_every_default_is_as_documented() -> None:
 def test_every_key_is_read() -> None:
     """Every key that a file sets must be taken as it stands, in any script."""
     expected = Config(
-        cluster=Cluster(csv="ボリューム 1", iscsi_target="fd00::201"),
+        cluster=ClusterSettings(csv="ボリューム 1", iscsi_target="fd00::201"),
         ssh=Ssh(
             user="svc",
             key="/k",
@@ -158,12 +158,12 @@ def test_every_key_is_read() -> None:
             stale=16,
             cool_down=17,
         ),
-        monitor=Monitor(unknown=Unknown.FAILED, heartbeat=True),
+        monitor=MonitorSettings(unknown=Unknown.FAILED, heartbeat=True),
         node=(
             Node(name="n1", address="10.0.0.1", vm="業務機1", host="h1.example.local"),
             Node(name="n2", address="10.0.0.2", vm="業務機2", host="h2.example.local"),
         ),
-        vm=(Vm(name="業務サーバー", csv="ボリューム 2", resource="web1"), Vm(name="Cent8.2-1")),
+        vm=(ProtectedVm(name="業務サーバー", csv="ボリューム 2", resource="web1"), ProtectedVm(name="Cent8.2-1")),
     )
     assert expected == parse(EVERYTHING, "config.toml")
 
@@ -202,7 +202,7 @@ def test_a_grace_may_be_none(zero: str) -> None:
 def test_a_name_may_hold_almost_anything(name: str) -> None:
     """Names with blanks, quotes, signs of the shells and any script must be accepted unchanged."""
     text = f"{MINIMAL}[[vm]]\nname = {json.dumps(name, ensure_ascii=False)}\n"
-    assert (Vm(name=name),) == parse(text, "config.toml").vm
+    assert (ProtectedVm(name=name),) == parse(text, "config.toml").vm
 
 
 @always
@@ -212,7 +212,7 @@ def test_any_valid_name_survives_the_file(name: str, csv: str) -> None:
     vm = json.dumps(name, ensure_ascii=False)
     text = f"{MINIMAL}[[vm]]\nname = {vm}\ncsv = {json.dumps(csv, ensure_ascii=False)}\n"
     config = parse(text, "config.toml")
-    assert (Vm(name=name, csv=csv),) == config.vm
+    assert (ProtectedVm(name=name, csv=csv),) == config.vm
     assert csv == config.csv_of(name)
 
 
@@ -250,7 +250,7 @@ def _parse_or_refuse(text: str) -> None:
 
 def test_a_vm_is_found_whatever_its_case() -> None:
     """Hyper-V and the cluster tell no case, so no more may the file."""
-    config = config_of(Vm(name="Web1"), Vm(name="Straße"))
+    config = config_of(ProtectedVm(name="Web1"), ProtectedVm(name="Straße"))
     assert config.vm[0] is config.find_vm("WEB1")
     assert config.vm[1] is config.find_vm("STRASSE")
 
@@ -259,21 +259,21 @@ def test_a_vm_is_found_whatever_its_case() -> None:
 @pytest.mark.parametrize("name", ["web", "web11", "myweb1", "web?", "", "Web1 "])
 def test_only_a_whole_name_is_found(name: str) -> None:
     """A part of a name, a longer name and a pattern must find nothing."""
-    config = config_of(Vm(name="Web1"))
+    config = config_of(ProtectedVm(name="Web1"))
     assert config.find_vm(name) is None
     assert config.csv_of(name) is None
 
 
 def test_a_vms_volume_is_its_own_or_the_clusters() -> None:
     """A VM's Shared Volume must be the one in its table, else the cluster's."""
-    config = config_of(Vm(name="web1"), Vm(name="db1", csv="Disk 2"))
+    config = config_of(ProtectedVm(name="web1"), ProtectedVm(name="db1", csv="Disk 2"))
     assert "Cluster Disk 1" == config.csv_of("WEB1")
     assert "Disk 2" == config.csv_of("Db1")
 
 
 def test_nothing_is_advised_for_a_file_as_meant() -> None:
     """A file with the defaults and a VM must raise no doubts."""
-    assert [] == advice(config_of(Vm(name="web1")))
+    assert [] == advice(config_of(ProtectedVm(name="web1")))
 
 
 @pytest.mark.parametrize(
@@ -288,7 +288,7 @@ def test_nothing_is_advised_for_a_file_as_meant() -> None:
 )
 def test_doubtful_timing_is_pointed_out(timing: Timing, about: str) -> None:
     """Timing that is allowed but can't work within ECX's limits must be advised against, in one sentence."""
-    config = msgspec.structs.replace(config_of(Vm(name="web1")), timing=timing)
+    config = msgspec.structs.replace(config_of(ProtectedVm(name="web1")), timing=timing)
     assert 1 == len(advice(config))
     assert about in advice(config)[0]
 
@@ -296,7 +296,7 @@ def test_doubtful_timing_is_pointed_out(timing: Timing, about: str) -> None:
 def test_timing_at_the_edge_is_not_pointed_out() -> None:
     """What just fits must pass without advice."""
     timing = Timing(start=1740, unregister=1740, reserve=870, confirm_vm=45, confirm_peer=45)
-    assert [] == advice(msgspec.structs.replace(config_of(Vm(name="web1")), timing=timing))
+    assert [] == advice(msgspec.structs.replace(config_of(ProtectedVm(name="web1")), timing=timing))
 
 
 def test_a_file_without_vms_is_pointed_out() -> None:

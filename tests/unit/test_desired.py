@@ -5,14 +5,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from ecx_hyperv.config import Config, Timing, Vm, load
+from ecx_hyperv.config import Config, ProtectedVm, Timing, load
 from ecx_hyperv.desired.clpconf import ClpConf
 from ecx_hyperv.desired.ecx import (
+    ConfSection,
+    EcxNames,
     Expected,
-    Names,
+    MatchRule,
     Parameter,
-    Rule,
-    Section,
     compare,
     expected,
     find,
@@ -24,7 +24,7 @@ from ecx_hyperv.errors import UsageError
 from tests.unit.test_clpconf import sample
 
 CONFIG = load(Path(__file__).parents[2] / "config" / "config.toml")
-NAMES = Names(group="failover-vm", fip="fip-iscsi", md="md-iscsi")
+NAMES = EcxNames(group="failover-vm", fip="fip-iscsi", md="md-iscsi")
 
 
 def with_timing(**timing: float) -> Config:
@@ -57,12 +57,12 @@ def test_a_file_made_by_hand_is_right() -> None:
 
 def test_names_of_a_fresh_file() -> None:
     """A file without any of it gets the names that ECX's editor would give."""
-    assert Names("failover1", "fip1", "md1", "exec-iscsi", "genw-remote-node") == names_in(
+    assert EcxNames("failover1", "fip1", "md1", "exec-iscsi", "genw-remote-node") == names_in(
         sample("fresh-utf8.conf"), CONFIG
     )
 
 
-def every_parameter() -> list[tuple[Section, str, str]]:
+def every_parameter() -> list[tuple[ConfSection, str, str]]:
     """Return section, object and path of every parameter of the table that must be right."""
     return [
         (one.section, one.name, each.path) for one in expected(CONFIG, NAMES) if one.must for each in one.parameters
@@ -70,12 +70,14 @@ def every_parameter() -> list[tuple[Section, str, str]]:
 
 
 @pytest.mark.parametrize(("section", "name", "path"), every_parameter())
-def test_each_parameter_is_noticed(section: Section, name: str, path: str) -> None:
+def test_each_parameter_is_noticed(section: ConfSection, name: str, path: str) -> None:
     """Each parameter of the table that is made wrong is told, and nothing else is."""
     conf = sample("complete-ascii.conf")
     rule = parameter(name, path).rule
-    wrong = {Rule.IS: "otherwise", Rule.AT_LEAST: "0", Rule.AT_MOST: "100000", Rule.SOMETHING: ""}[rule]
-    (conf.set_resource if section is Section.RESOURCE else conf.set_monitor)(name, path, wrong)
+    wrong = {MatchRule.IS: "otherwise", MatchRule.AT_LEAST: "0", MatchRule.AT_MOST: "100000", MatchRule.SOMETHING: ""}[
+        rule
+    ]
+    (conf.set_resource if section is ConfSection.RESOURCE else conf.set_monitor)(name, path, wrong)
     wanted = named(name)
     if name == "fip-iscsi":
         assert [path] == [one.path for one in compare(conf, wanted)]
@@ -94,14 +96,14 @@ def test_missing_dependency_is_noticed(name: str, depends: tuple[str, ...]) -> N
 
 def test_missing_object_is_one_difference() -> None:
     """A VM without resource and monitor is one difference for each."""
-    config = msgspec.structs.replace(CONFIG, vm=(*CONFIG.vm, Vm(name="web", resource="exec-web1")))
+    config = msgspec.structs.replace(CONFIG, vm=(*CONFIG.vm, ProtectedVm(name="web", resource="exec-web1")))
     assert [("exec-web1", ""), ("genw-web1", "")] == differences(sample("complete-ascii.conf"), config)
 
 
 def test_object_of_another_type() -> None:
     """A monitor that is there under the name, but of another type, is told with its type."""
     conf = sample("complete-ascii.conf")
-    wanted = Expected(Section.MONITOR, "genw", "fipw1", ())
+    wanted = Expected(ConfSection.MONITOR, "genw", "fipw1", ())
     assert ["of type fipw"] == [one.seen for one in compare(conf, wanted)]
 
 
@@ -149,13 +151,17 @@ def test_what_setup_writes_is_what_check_accepts() -> None:
 @pytest.mark.parametrize("seen", ["", "x", "-1", "\uff11\uff12", "1e3", "120 "])
 def test_numbers_are_numbers(seen: str) -> None:
     """What is no plain number is not accepted for one."""
-    assert not Parameter("p", "120", "", Rule.AT_LEAST, 100).accepts(seen)
+    assert not Parameter("p", "120", "", MatchRule.AT_LEAST, 100).accepts(seen)
 
 
 def test_monitor_and_resource_names() -> None:
     """Resource and monitor of a VM are called as the commands that ECX runs expect it."""
     names = [
         (resource_name(vm), monitor_name(vm))
-        for vm in (Vm(name="a b"), Vm(name="c", resource="exec-d"), Vm(name="e", resource="f"))
+        for vm in (
+            ProtectedVm(name="a b"),
+            ProtectedVm(name="c", resource="exec-d"),
+            ProtectedVm(name="e", resource="f"),
+        )
     ]
     assert [("exec-a b", "genw-a b"), ("exec-d", "genw-d"), ("f", "genw-f")] == names

@@ -5,23 +5,28 @@ from pathlib import Path
 
 import pytest
 
-from ecx_hyperv.config import Vm
+from ecx_hyperv.config import ProtectedVm
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.decide.unregister import Factor
 from ecx_hyperv.ecx.commands import Completed
-from ecx_hyperv.ecx.environment import Call, Pair, choose_vms, identify, local_addresses, read_call
+from ecx_hyperv.ecx.environment import EcxCall, Pair, choose_vms, identify, local_addresses, read_call
 from ecx_hyperv.errors import ConfigError, LocalError, UsageError
 from ecx_hyperv.exits import Exit
 from tests.unit.runner import FakeRunner, printed
 from tests.unit.samples import EC1, EC2, config_of
 
 FOLDER = Path("/opt/nec/clusterpro/scripts/failover1/exec-web1")
-CONFIG = config_of(Vm(name="web1"), Vm(name="web11"), Vm(name="業務 サーバー"), Vm(name="Db", resource="exec-oracle"))
+CONFIG = config_of(
+    ProtectedVm(name="web1"),
+    ProtectedVm(name="web11"),
+    ProtectedVm(name="業務 サーバー"),
+    ProtectedVm(name="Db", resource="exec-oracle"),
+)
 
 
-def call_of(resource: str = "", folder: str = "") -> Call:
+def call_of(resource: str = "", folder: str = "") -> EcxCall:
     """Return a call by ECX that says no more than this."""
-    return Call(event="", factor=Factor.NONE, factor_word="", resource=resource, folder=folder)
+    return EcxCall(event="", factor=Factor.NONE, factor_word="", resource=resource, folder=folder)
 
 
 def test_nothing_is_certain_in_a_call() -> None:
@@ -56,7 +61,7 @@ def test_an_unknown_factor_is_kept_as_such(word: str) -> None:
 def test_what_ecx_says_is_read() -> None:
     """The event and the resource must be read as they are said, beside the folder's own name."""
     environ = {"CLP_EVENT": "START", "CLP_FACTOR": "GROUPSTOP", "CLP_RESOURCENAME": "exec-業務 サーバー"}
-    expected = Call("START", Factor.GROUPSTOP, "GROUPSTOP", "exec-業務 サーバー", "exec-web1")
+    expected = EcxCall("START", Factor.GROUPSTOP, "GROUPSTOP", "exec-業務 サーバー", "exec-web1")
     assert expected == read_call(environ, FOLDER)
 
 
@@ -93,14 +98,14 @@ def test_the_vm_that_ecx_means(resource: str, folder: str, expected: str) -> Non
 @pytest.mark.parametrize("resource", ["web-on-ecx", "exec", "業務リソース"])
 def test_a_resource_may_have_any_name(resource: str) -> None:
     """A resource that the file names must be known without any prefix, and its monitor by genw- before it."""
-    config = config_of(Vm(name="web1"), Vm(name="db1", resource=resource))
+    config = config_of(ProtectedVm(name="web1"), ProtectedVm(name="db1", resource=resource))
     assert ["db1"] == choose_vms(config, [], call_of(resource))
     assert ["db1"] == choose_vms(config, [], call_of(folder=f"genw-{resource}"))
 
 
 def test_a_vm_may_be_called_like_a_resource() -> None:
     """A VM whose own name begins like a resource's must not be taken for another VM."""
-    config = config_of(Vm(name="exec-web1"), Vm(name="web1"))
+    config = config_of(ProtectedVm(name="exec-web1"), ProtectedVm(name="web1"))
     assert ["web1"] == choose_vms(config, [], call_of("exec-web1"))
     assert ["exec-web1"] == choose_vms(config, [], call_of("exec-exec-web1"))
 
@@ -153,7 +158,7 @@ def test_a_file_without_vms_knows_none() -> None:
 
 @pytest.mark.defect(1)
 @pytest.mark.parametrize(
-    ("addresses", "own", "peer"),
+    ("addresses", "local", "peer"),
     [
         ({"127.0.0.1", "::1", "192.168.137.20"}, EC1, EC2),
         # Defect 1: x.20 begins x.200.
@@ -161,11 +166,11 @@ def test_a_file_without_vms_knows_none() -> None:
         ({"192.168.137.200", "192.168.137.2", "192.168.139.201"}, EC2, EC1),
     ],
 )
-def test_a_node_knows_itself_by_its_whole_address(addresses: set[str], own: object, peer: object) -> None:
+def test_a_node_knows_itself_by_its_whole_address(addresses: set[str], local: object, peer: object) -> None:
     """The node that owns its address exactly must be this one, never one whose address merely begins alike."""
     pair = identify(CONFIG, "", lambda: frozenset(addresses), "config.toml")
-    assert (own, peer) == (pair.own, pair.peer)
-    assert (own, peer) == (pair.of(Side.OWN), pair.of(Side.PEER))
+    assert (local, peer) == (pair.local, pair.peer)
+    assert (local, peer) == (pair.of(Side.LOCAL), pair.of(Side.PEER))
 
 
 def test_an_address_may_be_written_otherwise() -> None:

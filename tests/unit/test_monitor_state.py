@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecx_hyperv.ecx.monitor_state import FileMemories, Memory
+from ecx_hyperv.ecx.monitor_state import FileMonitorStates, MonitorState
 from ecx_hyperv.errors import LocalError
 from tests.unit.always import always
 from tests.unit.clock import FakeClock
@@ -25,42 +25,48 @@ class Span(Enum):
 def test_nothing_is_remembered_at_first(tmp_path: Path) -> None:
     """A monitor's first run must start from nothing, at this moment of this boot."""
     clock = FakeClock(500)
-    assert Memory(boot="boot-1", looked=500) == FileMemories(tmp_path, clock).load("vm", "web1")
+    assert MonitorState(boot="boot-1", looked=500) == FileMonitorStates(tmp_path, clock).load("vm", "web1")
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
-    """Within one boot every part of a memory must come back, in any script."""
+    """Within one boot every part of a state must come back, in any script."""
     clock = FakeClock(5000)
-    memory = Memory(
+    state = MonitorState(
         boot="boot-1",
         looked=4990,
         since={"critical": 4000},
         actions=(4100, 4900),
         heartbeat_was_ok=True,
-        told="業務サーバー: 応答なし",
-        told_at=4950,
+        last_alert="業務サーバー: 応答なし",
+        last_alert_at=4950,
     )
-    FileMemories(tmp_path, clock).save("vm", "業務サーバー", memory)
-    assert memory == FileMemories(tmp_path, clock).load("vm", "業務サーバー")
+    FileMonitorStates(tmp_path, clock).save("vm", "業務サーバー", state)
+    assert state == FileMonitorStates(tmp_path, clock).load("vm", "業務サーバー")
 
 
 def test_another_boot_forgets_everything(tmp_path: Path) -> None:
     """Seconds since another boot mean nothing, so nothing of it must count."""
     clock = FakeClock(5000)
-    memory = Memory(boot="boot-1", looked=4990, since={"critical": 4000}, actions=(4900,), told="x", told_at=4900)
-    FileMemories(tmp_path, clock).save("vm", "web1", memory)
+    state = MonitorState(
+        boot="boot-1", looked=4990, since={"critical": 4000}, actions=(4900,), last_alert="x", last_alert_at=4900
+    )
+    FileMonitorStates(tmp_path, clock).save("vm", "web1", state)
     later = FakeClock(5010, boot="boot-2")
-    assert Memory(boot="boot-2", looked=5010) == FileMemories(tmp_path, later).load("vm", "web1")
+    assert MonitorState(boot="boot-2", looked=5010) == FileMonitorStates(tmp_path, later).load("vm", "web1")
 
 
 def test_a_stamp_in_the_future_counts_as_now(tmp_path: Path) -> None:
-    """A damaged memory must never make something look longer ago, or an action stay for ever."""
+    """A damaged state must never make something look longer ago, or an action stay for ever."""
     clock = FakeClock(100)
-    memory = Memory(boot="boot-1", looked=9e9, since={"critical": 9e9}, actions=(9e9,), told="x", told_at=9e9)
-    memories = FileMemories(tmp_path, clock)
-    memories.save("vm", "web1", memory)
-    expected = Memory(boot="boot-1", looked=100, since={"critical": 100}, actions=(100,), told="x", told_at=100)
-    assert expected == memories.load("vm", "web1")
+    state = MonitorState(
+        boot="boot-1", looked=9e9, since={"critical": 9e9}, actions=(9e9,), last_alert="x", last_alert_at=9e9
+    )
+    states = FileMonitorStates(tmp_path, clock)
+    states.save("vm", "web1", state)
+    expected = MonitorState(
+        boot="boot-1", looked=100, since={"critical": 100}, actions=(100,), last_alert="x", last_alert_at=100
+    )
+    assert expected == states.load("vm", "web1")
 
 
 @pytest.mark.parametrize(
@@ -69,109 +75,109 @@ def test_a_stamp_in_the_future_counts_as_now(tmp_path: Path) -> None:
     ids=["empty", "half", "type", "zeros", "bytes", "number"],
 )
 def test_a_damaged_memory_is_none(tmp_path: Path, content: bytes) -> None:
-    """A memory that can't be understood must count as none rather than end the monitor."""
-    memories = FileMemories(tmp_path, FakeClock(500))
-    memories.save("vm", "web1", Memory(boot="boot-1", looked=400))
+    """A state that can't be understood must count as none rather than end the monitor."""
+    states = FileMonitorStates(tmp_path, FakeClock(500))
+    states.save("vm", "web1", MonitorState(boot="boot-1", looked=400))
     [path] = (tmp_path / "monitors").iterdir()
     path.write_bytes(content)
-    assert Memory(boot="boot-1", looked=500) == memories.load("vm", "web1")
+    assert MonitorState(boot="boot-1", looked=500) == states.load("vm", "web1")
 
 
 def test_memories_are_apart(tmp_path: Path) -> None:
-    """Each monitor and each name must have its own memory, a name in another case the same one."""
-    memories = FileMemories(tmp_path, FakeClock(500))
-    memories.save("vm", "web1", Memory(boot="boot-1", told="vm web1"))
-    memories.save("vm", "web2", Memory(boot="boot-1", told="vm web2"))
-    memories.save("peer", "web1", Memory(boot="boot-1", told="peer web1"))
-    assert "vm web1" == memories.load("vm", "WEB1").told
-    assert "vm web2" == memories.load("vm", "web2").told
-    assert "peer web1" == memories.load("peer", "web1").told
-    assert "" == memories.load("peer", "web2").told
+    """Each monitor and each name must have its own state, a name in another case the same one."""
+    states = FileMonitorStates(tmp_path, FakeClock(500))
+    states.save("vm", "web1", MonitorState(boot="boot-1", last_alert="vm web1"))
+    states.save("vm", "web2", MonitorState(boot="boot-1", last_alert="vm web2"))
+    states.save("peer", "web1", MonitorState(boot="boot-1", last_alert="peer web1"))
+    assert "vm web1" == states.load("vm", "WEB1").last_alert
+    assert "vm web2" == states.load("vm", "web2").last_alert
+    assert "peer web1" == states.load("peer", "web1").last_alert
+    assert "" == states.load("peer", "web2").last_alert
 
 
 def test_a_memory_that_cannot_be_kept_is_an_error_of_ours(tmp_path: Path) -> None:
     """A folder that can't be used must be an error of this machine, for reading and for writing."""
     (tmp_path / "state").write_text("", encoding="ascii")
-    memories = FileMemories(tmp_path / "state", FakeClock())
-    for attempt in (lambda: memories.load("vm", "web1"), lambda: memories.save("vm", "web1", Memory())):
+    states = FileMonitorStates(tmp_path / "state", FakeClock())
+    for attempt in (lambda: states.load("vm", "web1"), lambda: states.save("vm", "web1", MonitorState())):
         with pytest.raises(LocalError):
             attempt()
 
 
 def test_a_span_lasts_from_its_first_look() -> None:
     """A span seen look after look must have lasted since the first of them."""
-    memory = Memory(looked=1000)
+    state = MonitorState(looked=1000)
     for now in (1000, 1060, 1120):
-        memory = memory.look([Span.CRITICAL], now, STALE)
-    assert 120 == memory.lasted(Span.CRITICAL, 1120)
-    assert 125 == memory.lasted(Span.CRITICAL, 1125)
-    assert 0 == memory.lasted(Span.BLIND, 1125)
+        state = state.look([Span.CRITICAL], now, STALE)
+    assert 120 == state.lasted(Span.CRITICAL, 1120)
+    assert 125 == state.lasted(Span.CRITICAL, 1125)
+    assert 0 == state.lasted(Span.BLIND, 1125)
 
 
 def test_a_span_that_was_interrupted_starts_anew() -> None:
     """One look without it must end a span, so that what comes and goes never adds up."""
-    memory = Memory(looked=1000)
+    state = MonitorState(looked=1000)
     for now, seen in ((1000, [Span.CRITICAL]), (1060, []), (1120, [Span.CRITICAL]), (1180, [Span.CRITICAL])):
-        memory = memory.look(seen, now, STALE)
-    assert 60 == memory.lasted(Span.CRITICAL, 1180)
+        state = state.look(seen, now, STALE)
+    assert 60 == state.lasted(Span.CRITICAL, 1180)
 
 
 @pytest.mark.parametrize(("gap", "expected"), [(180, 180), (180.5, 0), (86400, 0)])
 def test_looks_too_far_apart_do_not_belong_together(gap: float, expected: float) -> None:
     """Nobody knows what was in a gap longer than `stale`, so a span must start anew after it."""
-    memory = Memory(looked=1000).look([Span.CRITICAL], 1000, STALE).look([Span.CRITICAL], 1000 + gap, STALE)
-    assert expected == memory.lasted(Span.CRITICAL, 1000 + gap)
+    state = MonitorState(looked=1000).look([Span.CRITICAL], 1000, STALE).look([Span.CRITICAL], 1000 + gap, STALE)
+    assert expected == state.lasted(Span.CRITICAL, 1000 + gap)
 
 
 def test_spans_run_beside_each_other() -> None:
     """Each span must have its own beginning and end."""
-    memory = Memory(looked=1000)
+    state = MonitorState(looked=1000)
     for now, seen in ((1000, [Span.CRITICAL]), (1060, [Span.CRITICAL, Span.BLIND]), (1120, [Span.BLIND])):
-        memory = memory.look(seen, now, STALE)
-    assert 0 == memory.lasted(Span.CRITICAL, 1120)
-    assert 60 == memory.lasted(Span.BLIND, 1120)
+        state = state.look(seen, now, STALE)
+    assert 0 == state.lasted(Span.CRITICAL, 1120)
+    assert 60 == state.lasted(Span.BLIND, 1120)
 
 
 @always
 @given(looks=st.lists(st.tuples(st.integers(0, 400), st.booleans()), max_size=30))
 def test_a_span_never_lasts_longer_than_it_was_watched(looks: list[tuple[int, bool]]) -> None:
     """After any looks, a span must have lasted exactly since the first of those without a break or a long gap."""
-    memory, now, began = Memory(looked=1000.0), 1000, None
+    state, now, began = MonitorState(looked=1000.0), 1000, None
     for gap, is_on in looks:
         now += gap
         if not is_on:
             began = None
         elif began is None or gap > STALE:
             began = now
-        memory = memory.look([Span.CRITICAL] if is_on else [], now, STALE)
-        assert (0 if began is None else now - began) == memory.lasted(Span.CRITICAL, now)
+        state = state.look([Span.CRITICAL] if is_on else [], now, STALE)
+        assert (0 if began is None else now - began) == state.lasted(Span.CRITICAL, now)
 
 
 def test_actions_of_the_last_hour_are_kept(tmp_path: Path) -> None:
     """Only what was done within the hour must count against the allowed number."""
     clock = FakeClock(10_000)
-    memory = Memory(boot="boot-1").acted(6399).acted(6400).acted(6401).acted(9999)
-    memories = FileMemories(tmp_path, clock)
-    memories.save("peer", "ec2", memory)
-    assert (6401, 9999) == memories.load("peer", "ec2").actions
+    state = MonitorState(boot="boot-1").acted(6399).acted(6400).acted(6401).acted(9999)
+    states = FileMonitorStates(tmp_path, clock)
+    states.save("peer", "ec2", state)
+    assert (6401, 9999) == states.load("peer", "ec2").actions
 
 
 def test_the_same_news_is_told_again_after_an_hour() -> None:
     """What a person was told must not be told again for an hour, anything else at once."""
-    memory = Memory().tell("web1 can't be seen", 1000)
-    assert not memory.is_news("web1 can't be seen", 4599)
-    assert memory.is_news("web1 can't be seen", 4600)
-    assert memory.is_news("web1 has failed", 1000)
+    state = MonitorState().tell("web1 can't be seen", 1000)
+    assert not state.is_news("web1 can't be seen", 4599)
+    assert state.is_news("web1 can't be seen", 4600)
+    assert state.is_news("web1 has failed", 1000)
 
 
 def test_what_was_well_in_between_is_news_again() -> None:
     """Once all was well again, the same trouble must be told at once."""
-    memory = Memory().tell("web1 can't be seen", 1000).tell("", 1060)
-    assert memory.is_news("web1 can't be seen", 1120)
+    state = MonitorState().tell("web1 can't be seen", 1000).tell("", 1060)
+    assert state.is_news("web1 can't be seen", 1120)
 
 
 def test_the_heartbeat_is_remembered() -> None:
     """That the heartbeat was OK once must be remembered until it is to be forgotten, and nothing else change."""
-    memory = Memory(boot="boot-1", looked=5)
-    assert Memory(boot="boot-1", looked=5, heartbeat_was_ok=True) == memory.heartbeat(was_ok=True)
-    assert memory == memory.heartbeat(was_ok=True).heartbeat(was_ok=False)
+    state = MonitorState(boot="boot-1", looked=5)
+    assert MonitorState(boot="boot-1", looked=5, heartbeat_was_ok=True) == state.heartbeat(was_ok=True)
+    assert state == state.heartbeat(was_ok=True).heartbeat(was_ok=False)

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from ecx_hyperv.host.observe import VmRow, Wanted, read
+from ecx_hyperv.host.observe import SnapshotRequest, VmRow, read
 from ecx_hyperv.host.wire import Hello, RemoteError, Result
 
 GET_VM = "Microsoft.HyperV.PowerShell.Commands.GetVM"
-WANTED = Wanted(vms=("web1",), cluster=False, iscsi=False)
+WANTED = SnapshotRequest(vms=("web1",), cluster=False, iscsi=False)
 
 
 def seen(result: Result) -> VmRow | RemoteError | None:

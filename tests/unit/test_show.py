@@ -3,7 +3,7 @@
 import pytest
 
 from ecx_hyperv.cli.show import show_status
-from ecx_hyperv.run.status import EcxStatus, HostStatus, OnHost, ServerStatus, Status, VmStatus, VolumeStatus
+from ecx_hyperv.run.status import EcxStatus, HostStatus, OnHost, PairStatus, ServerStatus, VmStatus, VolumeStatus
 
 EVIL = "\x1b[31mred\x1b]0;title\x07\nFAKE LINE\r\x9b2J [bold]x[/bold]"
 
@@ -13,12 +13,12 @@ def test_nothing_that_a_host_says_controls_the_terminal(capsys: pytest.CaptureFi
     on_host = OnHost(state=EVIL, operational=[EVIL], heartbeat=EVIL, uptime=1)
     hosts = [
         HostStatus(side=side, address="a", answers=True, name=EVIL, node=EVIL, node_flags=[EVIL], trouble=EVIL)
-        for side in ("own", "peer")
+        for side in ("local", "peer")
     ]
-    vm = VmStatus(name=EVIL, owner=EVIL, group=EVIL, group_flags=[EVIL], csv=EVIL, own=on_host, peer=on_host)
-    ecx = EcxStatus(servers=[ServerStatus(name=EVIL, status=EVIL, is_own=True)], groups={EVIL: EVIL})
+    vm = VmStatus(name=EVIL, owner=EVIL, group=EVIL, group_flags=[EVIL], csv=EVIL, local=on_host, peer=on_host)
+    ecx = EcxStatus(servers=[ServerStatus(name=EVIL, status=EVIL, is_local=True)], groups={EVIL: EVIL})
     show_status(
-        Status(
+        PairStatus(
             node="ec1",
             hosts=hosts,
             vms=[vm],

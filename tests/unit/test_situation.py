@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from ecx_hyperv.config import Vm
+from ecx_hyperv.config import ProtectedVm
 from ecx_hyperv.decide.facts import Contact, Refusal
 from ecx_hyperv.decide.volume import Users
 from ecx_hyperv.errors import HostError, HostKeyRefused, LoginRefused, NoAgent, SessionLost, Silent, Unreachable
-from ecx_hyperv.host.observe import GroupRow, HostView, ResourceRow, VolumeRow
-from ecx_hyperv.host.situation import CONFIGURATION, Sight, Sights, contact_of, refusal_of, see_volume
+from ecx_hyperv.host.observe import GroupRow, HostSnapshot, ResourceRow, VolumeRow
+from ecx_hyperv.host.situation import CONFIGURATION, SnapshotOrError, Snapshots, contact_of, observe_volume, refusal_of
 from ecx_hyperv.host.wire import RemoteError
 from tests.unit.samples import config_of
 
@@ -17,18 +17,18 @@ CSV = "Cluster Disk 1"
 
 
 @pytest.mark.parametrize(
-    ("sight", "contact"),
+    ("answer", "contact"),
     [
         (None, Contact.UNASKED),
-        (HostView(host="HOST-1"), Contact.ANSWERS),
+        (HostSnapshot(host="HOST-1"), Contact.ANSWERS),
         (Silent("h", "x"), Contact.SILENT),
         *((kind("h", "x"), Contact.TROUBLED) for kind in (HostError, Unreachable, NoAgent, SessionLost)),
         *((kind("h", "x"), Contact.TROUBLED) for kind in (LoginRefused, HostKeyRefused)),
     ],
 )
-def test_only_silence_is_silent(sight: Sight, contact: Contact) -> None:
+def test_only_silence_is_silent(answer: SnapshotOrError, contact: Contact) -> None:
     """A host counts as silent only where nothing came back from it; any other trouble may come from one that lives."""
-    assert contact is contact_of(sight)
+    assert contact is contact_of(answer)
 
 
 @pytest.mark.parametrize(
@@ -76,11 +76,11 @@ def test_a_vm_of_unknown_configuration_may_be_on_the_volume(
     groups: list[GroupRow], resources: list[ResourceRow], placed: str | None, users: Users
 ) -> None:
     """A VM's group must count as using the volume where its configuration cannot be told, unless it is placed."""
-    view = HostView(
+    snapshot = HostSnapshot(
         host="HOST-1",
         groups=tuple(groups),
         resources=tuple(resources),
         shared_volumes=(VolumeRow(CSV, "1", "Online", "HOST-1"),),
     )
-    config = config_of(*([Vm(name="db1", csv=placed)] if placed else []))
-    assert users is see_volume(config, CSV, Sights(view, view), ["WEB1"], []).users
+    config = config_of(*([ProtectedVm(name="db1", csv=placed)] if placed else []))
+    assert users is observe_volume(config, CSV, Snapshots(snapshot, snapshot), ["WEB1"], []).users

@@ -1,23 +1,23 @@
-"""What a run is handed in the lab's virtual time: a room on one of the two EC-VMs, all of it in memory."""
+"""What a run is handed in the lab's virtual time: the context of one of the two EC-VMs, all of it in memory."""
 
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ecx_hyperv.config import Cluster, Config, Node, Ssh, Timing, Vm
+from ecx_hyperv.config import ClusterSettings, Config, Node, ProtectedVm, Ssh, Timing
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.ecx.commands import Completed
 from ecx_hyperv.ecx.environment import Pair
 from ecx_hyperv.ecx.maintenance import Flag, Kind
-from ecx_hyperv.ecx.monitor_state import Memory
+from ecx_hyperv.ecx.monitor_state import MonitorState
 from ecx_hyperv.errors import LocalError
 from ecx_hyperv.lab.linux import clpstat
-from ecx_hyperv.lab.model.ecx import Ecx
+from ecx_hyperv.lab.model.ecx import SimulatedEcx
 from ecx_hyperv.lab.model.world import World
 from ecx_hyperv.log import LogFormat, open_log
-from ecx_hyperv.run.context import Room
+from ecx_hyperv.run.context import RunContext
 from tests.virtual.hosts import VirtualClock, VirtualHosts
 
 TARGET = "192.168.139.201"
@@ -30,11 +30,11 @@ _NODES = (
 def make_config(world: World, timing: Timing | None = None) -> Config:
     """Return a configuration that fits a world."""
     return Config(
-        cluster=Cluster(csv=next(iter(world.volumes)), iscsi_target=TARGET),
+        cluster=ClusterSettings(csv=next(iter(world.volumes)), iscsi_target=TARGET),
         ssh=Ssh(user="Administrator", key="/root/.ssh/id_ed25519"),
         timing=timing or Timing(),
         node=_NODES,
-        vm=tuple(Vm(name=vm.name, csv=vm.csv) for vm in world.vms.values()),
+        vm=tuple(ProtectedVm(name=vm.name, csv=vm.csv) for vm in world.vms.values()),
     )
 
 
@@ -113,27 +113,33 @@ class MemoryFlags:
 
 
 @dataclass(slots=True)
-class MemoryMemories:
+class InMemoryStates:
     """What the monitors of one EC-VM remember, without files."""
 
     clock: VirtualClock
-    kept: dict[tuple[str, str], Memory] = field(default_factory=dict)
+    kept: dict[tuple[str, str], MonitorState] = field(default_factory=dict)
 
-    def load(self, kind: str, name: str) -> Memory:
-        """Return a monitor's memory."""
-        memory = self.kept.get((kind, name), Memory())
-        return memory.recalled(self.clock.boot(), self.clock.boottime())
+    def load(self, kind: str, name: str) -> MonitorState:
+        """Return a monitor's state."""
+        state = self.kept.get((kind, name), MonitorState())
+        return state.recalled(self.clock.boot(), self.clock.boottime())
 
-    def save(self, kind: str, name: str, memory: Memory) -> None:
-        """Keep a monitor's memory."""
-        self.kept[kind, name] = memory
+    def save(self, kind: str, name: str, state: MonitorState) -> None:
+        """Keep a monitor's state."""
+        self.kept[kind, name] = state
 
 
-class Desk:
-    """One EC-VM in virtual time: its room, its log, what it alerted and remembers."""
+class SimulatedNode:
+    """One EC-VM in virtual time: its context, its log, what it alerted and remembers."""
 
     def __init__(
-        self, world: World, node: str, ecx: Ecx | None = None, config: Config | None = None, *, dry: bool = False
+        self,
+        world: World,
+        node: str,
+        ecx: SimulatedEcx | None = None,
+        config: Config | None = None,
+        *,
+        dry: bool = False,
     ) -> None:
         self.world = world
         self.node = node
@@ -142,14 +148,14 @@ class Desk:
         self.hosts = VirtualHosts(world, node, TARGET, self.clock)
         self.locks = MemoryLocks()
         self.flags = MemoryFlags()
-        self.memories = MemoryMemories(self.clock)
+        self.states = InMemoryStates(self.clock)
         self.alerts: list[tuple[Level, str]] = []
         self.commands: list[list[str]] = []
         self.log = io.StringIO()
-        own, peer = sorted(_NODES, key=lambda one: one.name != node)
-        self.room = Room(
+        local, peer = sorted(_NODES, key=lambda one: one.name != node)
+        self.context = RunContext(
             config=config or make_config(world),
-            pair=Pair(own, peer),
+            pair=Pair(local, peer),
             hosts=self.hosts,
             clock=self.clock,
             log=open_log(self.clock, node, form=LogFormat.TEXT, verbose=True, stream=self.log),

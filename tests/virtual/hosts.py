@@ -57,12 +57,12 @@ class VirtualHosts:
     """
 
     def __init__(self, world: World, ec_vm: str, target: str, clock: VirtualClock) -> None:
-        own = world.ec_vms[ec_vm].host
+        local = world.ec_vms[ec_vm].host
         self._world = world
         self._ec_vm = ec_vm
         self._target = target
         self._clock = clock
-        self._host = {Side.OWN: own, Side.PEER: world.other(own).name}
+        self._host = {Side.LOCAL: local, Side.PEER: world.other(local).name}
         self._sessions: dict[Side, PowerShell] = {}
         self.requests: list[tuple[Side, Ask]] = []
         self.watch: Callable[[str, Call], None] = lambda _host, _call: None
@@ -87,7 +87,7 @@ class VirtualHosts:
         return self.disturb(side, ask, deadline, lambda one: self._one(side, one, deadline))
 
     def _watched(self, host: str, call: Call) -> None:
-        # A session outlives the run that opened it, and so its referee.
+        # A session outlives the run that opened it, and so its checker.
         self.watch(host, call)
 
     def _one(self, side: Side, ask: Ask, deadline: Deadline) -> Exchanged:
@@ -106,7 +106,7 @@ class VirtualHosts:
                 watch=self._watched,
             )
             self._sessions[side] = session
-            self._clock.sleep(self._world.settings.powershell)
+            self._clock.sleep(self._world.timings.powershell)
         reply = session.perform(ask.request)
         if self._world.ssh_answers(self._ec_vm, host) is not Sshd.UP:
             self.hang_up(side)

@@ -1,10 +1,10 @@
-"""The four programs as functions on a desk, refereed, as the lab's virtual time runs them."""
+"""The four programs as functions on a simulated node, judged by the invariants, as the lab's virtual time runs them."""
 
 from dataclasses import dataclass
 
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.decide.steps import Done, Fail
-from ecx_hyperv.decide.unregister import Asked, Factor
+from ecx_hyperv.decide.unregister import Factor, StopRequest
 from ecx_hyperv.ecx.maintenance import Kind
 from ecx_hyperv.errors import EcxHypervError
 from ecx_hyperv.exits import Exit, worst
@@ -13,8 +13,8 @@ from ecx_hyperv.run.peer import PeerWatcher
 from ecx_hyperv.run.stop import stop
 from ecx_hyperv.run.tasks import StartTask
 from ecx_hyperv.run.watch import Watcher
-from tests.virtual.contexts import Desk
-from tests.virtual.invariants import Job, Referee
+from tests.virtual.contexts import SimulatedNode
+from tests.virtual.invariants import InvariantChecker, ProgramKind
 
 # As the commands themselves keep some seconds to say how they ended.
 _MARGIN_S = 5.0
@@ -23,7 +23,7 @@ _End = tuple[Exit, str, bool, bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ProgramOutcome:
     """How a run ended: its exit code, what it said last, whether at WARN, and whether it left the guest running."""
 
     exit: Exit
@@ -34,49 +34,49 @@ class Outcome:
     changes: tuple[str, ...]
 
 
-def run_program(desk: Desk, job: Job, *vms: str, factor: Factor = Factor.GROUPSTOP) -> Outcome:
-    """Run a program to its end, and have the referee judge it."""
-    referee = Referee(desk.world, job, desk.node, _maintained(desk))
-    desk.hosts.watch = referee.watch
-    began = desk.world.now
-    names = vms or tuple(desk.world.vms)
-    code, said, warned, stays = _PROGRAMS[job](desk, names, factor)
-    seconds = desk.world.now - began
-    referee.ended(int(code), names, stays=stays)
-    if seconds > _limit(desk, job):
-        desk.world.violated(f"{job.value} on {desk.node}: {seconds:.0f} s, past its deadline")
-    return Outcome(code, said, warned, stays, seconds, tuple(referee.changes))
+def run_program(sim: SimulatedNode, job: ProgramKind, *vms: str, factor: Factor = Factor.GROUPSTOP) -> ProgramOutcome:
+    """Run a program to its end, and have the invariants judge it."""
+    checker = InvariantChecker(sim.world, job, sim.node, _maintained(sim))
+    sim.hosts.watch = checker.watch
+    began = sim.world.now
+    names = vms or tuple(sim.world.vms)
+    code, said, warned, stays = _PROGRAMS[job](sim, names, factor)
+    seconds = sim.world.now - began
+    checker.ended(int(code), names, stays=stays)
+    if seconds > _limit(sim, job):
+        sim.world.violated(f"{job.value} on {sim.node}: {seconds:.0f} s, past its deadline")
+    return ProgramOutcome(code, said, warned, stays, seconds, tuple(checker.changes))
 
 
-def _start(desk: Desk, vms: tuple[str, ...], _factor: Factor) -> _End:
-    timing = desk.room.config.timing
+def _start(sim: SimulatedNode, vms: tuple[str, ...], _factor: Factor) -> _End:
+    timing = sim.context.config.timing
     tasks = [StartTask(vm, timing) for vm in vms]
-    Loop(desk.room, tasks, _deadline(desk, timing.start), patience=timing.connect).go()
+    Loop(sim.context, tasks, _deadline(sim, timing.start), patience=timing.connect).go()
     return _ends([task.end for task in tasks])
 
 
-def _stop(desk: Desk, vms: tuple[str, ...], factor: Factor) -> _End:
+def _stop(sim: SimulatedNode, vms: tuple[str, ...], factor: Factor) -> _End:
     if factor is Factor.GROUPMOVE:
         return Exit.DONE, "left as it is", False, True
-    asked = Asked(factor=factor)
-    tasks = stop(desk.room, vms, asked, _deadline(desk, desk.room.config.timing.unregister))
+    asked = StopRequest(factor=factor)
+    tasks = stop(sim.context, vms, asked, _deadline(sim, sim.context.config.timing.unregister))
     return _ends([task.end for task in tasks])
 
 
-def _watch(desk: Desk, vms: tuple[str, ...], _factor: Factor) -> _End:
-    watch = Watcher(desk.room, vms, desk.memories, _deadline(desk, desk.room.config.timing.monitor)).go()
+def _watch(sim: SimulatedNode, vms: tuple[str, ...], _factor: Factor) -> _End:
+    watch = Watcher(sim.context, vms, sim.states, _deadline(sim, sim.context.config.timing.monitor)).go()
     return watch.exit, "; ".join(verdict.why for verdict in watch.verdicts.values()), False, False
 
 
-def _peer(desk: Desk, _vms: tuple[str, ...], _factor: Factor) -> _End:
+def _peer(sim: SimulatedNode, _vms: tuple[str, ...], _factor: Factor) -> _End:
     try:
-        end = PeerWatcher(desk.room, desk.memories, _deadline(desk, desk.room.config.timing.monitor)).go()
+        end = PeerWatcher(sim.context, sim.states, _deadline(sim, sim.context.config.timing.monitor)).go()
     except EcxHypervError as error:
         return error.exit, str(error), False, False
     return end.exit, end.why, False, False
 
 
-_PROGRAMS = {Job.START: _start, Job.STOP: _stop, Job.WATCH: _watch, Job.PEER: _peer}
+_PROGRAMS = {ProgramKind.START: _start, ProgramKind.STOP: _stop, ProgramKind.WATCH: _watch, ProgramKind.PEER: _peer}
 
 
 def _ends(ends: list[Done | Fail | None]) -> _End:
@@ -86,16 +86,16 @@ def _ends(ends: list[Done | Fail | None]) -> _End:
     return worst(end.exit for end in fails), said, any(end.warn for end in done), any(end.stays for end in done)
 
 
-def _deadline(desk: Desk, seconds: float) -> Deadline:
-    return Deadline.after(desk.clock, seconds - min(_MARGIN_S, seconds / 10))
+def _deadline(sim: SimulatedNode, seconds: float) -> Deadline:
+    return Deadline.after(sim.clock, seconds - min(_MARGIN_S, seconds / 10))
 
 
-def _limit(desk: Desk, job: Job) -> float:
-    timing = desk.room.config.timing
-    limits = {Job.START: timing.start, Job.STOP: timing.unregister}
+def _limit(sim: SimulatedNode, job: ProgramKind) -> float:
+    timing = sim.context.config.timing
+    limits = {ProgramKind.START: timing.start, ProgramKind.STOP: timing.unregister}
     return limits.get(job, timing.monitor)
 
 
-def _maintained(desk: Desk) -> frozenset[str]:
-    now = desk.clock.wall()
-    return frozenset(flag.name for flag in desk.flags.all(now) if flag.kind in (Kind.VM, Kind.PEER))
+def _maintained(sim: SimulatedNode) -> frozenset[str]:
+    now = sim.clock.wall()
+    return frozenset(flag.name for flag in sim.flags.all(now) if flag.kind in (Kind.VM, Kind.PEER))

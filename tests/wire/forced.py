@@ -12,7 +12,7 @@ import msgspec
 
 from ecx_hyperv.host.wire import Hello, Reply, Request
 from ecx_hyperv.lab.service import control
-from ecx_hyperv.lab.windows.agent import Agent, Refused, read_command
+from ecx_hyperv.lab.windows.agent import Refused, SimulatedAgent, read_command
 
 
 class _Answered(msgspec.Struct, frozen=True):
@@ -56,7 +56,7 @@ def main() -> int:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
 
-    agent = Agent(
+    agent = SimulatedAgent(
         nonce,
         _Host(Path(socket), name),
         sys.stdin.buffer.readline,

@@ -19,11 +19,11 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from ecx_hyperv.config import Ssh, StdinWay
 from ecx_hyperv.deadline import Deadline, SystemClock
 from ecx_hyperv.host.session import Session, open_session
-from ecx_hyperv.host.ssh import Connection, Target, connect
+from ecx_hyperv.host.ssh import Connection, SshTarget, connect
 from ecx_hyperv.host.wire import Call, Hello, Reply, Request, Result
 from ecx_hyperv.lab.model.world import Sshd
-from ecx_hyperv.lab.service.sshd import Account, Door
-from ecx_hyperv.lab.windows.agent import Mischief
+from ecx_hyperv.lab.service.sshd import Account, SshEndpoint
+from ecx_hyperv.lab.windows.agent import InjectedFaults
 
 NONCE = "0123456789abcdef" * 2
 JAPANESE = "\u4eee\u60f3\u30de\u30b7\u30f3-\u672c\u756a"
@@ -131,37 +131,37 @@ def answer_echo(request: Request) -> Reply:
     return Reply(results=tuple(Result(ok=True, value=row) for row in rows))
 
 
-class Stage(Door):
-    """A host's SSH server; what an exec request starts may be replaced by a scene of the test's own."""
+class ScriptedEndpoint(SshEndpoint):
+    """A host's SSH server; what an exec request starts may be replaced by a script of the test's own."""
 
-    scene: Callable[[paramiko.Channel, str], None] | None = None
+    script: Callable[[paramiko.Channel, str], None] | None = None
 
     def __init__(self, site: "Site", host_key: paramiko.PKey, key: paramiko.PKey) -> None:
         account = Account(USER, key)
-        super().__init__(site.place, host_key, account, lambda: site.host, lambda: site.mischief, site.count_login)
+        super().__init__(site.place, host_key, account, lambda: site.host, lambda: site.faults, site.count_login)
         self.may_launch = threading.Event()
         self.may_launch.set()
         self.launched: list[paramiko.Channel] = []
 
     def launch(self, channel: paramiko.Channel, command: str) -> None:
-        """Run the scene, if there is one, else the agent."""
+        """Run the script, if there is one, else the agent."""
         self.launched.append(channel)
         self.may_launch.wait(PATIENCE_S)
-        if self.scene is None:
+        if self.script is None:
             super().launch(channel, command)
         else:
-            threading.Thread(target=self._play, args=(self.scene, channel, command), daemon=True).start()
+            threading.Thread(target=self._play, args=(self.script, channel, command), daemon=True).start()
 
     def run_agent(self, channel: paramiko.Channel, command: str) -> None:
-        """Run the agent, as if there were no scene."""
+        """Run the agent, as if there were no script."""
         super().launch(channel, command)
 
     @staticmethod
-    def _play(scene: Callable[[paramiko.Channel, str], None], channel: paramiko.Channel, command: str) -> None:
+    def _play(script: Callable[[paramiko.Channel, str], None], channel: paramiko.Channel, command: str) -> None:
         # The client sends only once it knows that the command was started; a real sshd says nothing before either.
         happens(channel.recv_ready, PATIENCE_S)
         with suppress(OSError, EOFError, paramiko.SSHException):
-            scene(channel, command)
+            script(channel, command)
 
     def connections(self) -> int:
         """Count the connections, with a command started in them, that still live."""
@@ -175,14 +175,14 @@ class Site:
     def __init__(self, folder: Path, number: int = 1, host_key: PrivateKeyTypes | None = None) -> None:
         self.folder = folder
         self.host = FakeHost()
-        self.mischief = Mischief()
+        self.faults = InjectedFaults()
         self.logins = 0
         self.place = free_place(number)
         self.key = folder / f"id-{number}"
         self.known_hosts = folder / f"known_hosts-{number}"
         key = make_key(folder / f"host-{number}", host_key)
         self.pin(key)
-        self.door = Stage(self, key, make_key(self.key))
+        self.endpoint = ScriptedEndpoint(self, key, make_key(self.key))
         self._connections: list[Connection] = []
 
     def pin(self, *keys: paramiko.PKey) -> None:
@@ -197,13 +197,13 @@ class Site:
         self.logins += 1
 
     @property
-    def target(self) -> Target:
+    def target(self) -> SshTarget:
         """Return where to log in, and with what."""
-        return Target(*self.place, USER, str(self.key), str(self.known_hosts))
+        return SshTarget(*self.place, USER, str(self.key), str(self.known_hosts))
 
     def open(self) -> None:
         """Answer from now on."""
-        self.door.become(Sshd.UP)
+        self.endpoint.become(Sshd.UP)
 
     def connect(self, seconds: float = PATIENCE_S, on_life: Callable[[], None] = lambda: None) -> Connection:
         """Log in."""
@@ -223,11 +223,11 @@ class Site:
 
     def close(self) -> None:
         """End everything."""
-        for event in (self.host.may_say_hello, self.host.over, self.door.may_launch):
+        for event in (self.host.may_say_hello, self.host.over, self.endpoint.may_launch):
             event.set()
         for connection in self._connections:
             connection.close()
-        self.door.close()
+        self.endpoint.close()
 
 
 def free_place(number: int) -> tuple[str, int]:

@@ -48,7 +48,7 @@ def over_ssh(pair: tuple[Site, Site], way: StdinWay = StdinWay.HANDLE, clock: Cl
     return hosts_of(open_one, {side: one.place[0] for side, one in sites.items()}, clock)
 
 
-def ask(hosts: SshHosts, text: str = "x", side: Side = Side.OWN, seconds: float = PATIENCE_S) -> Exchanged:
+def ask(hosts: SshHosts, text: str = "x", side: Side = Side.LOCAL, seconds: float = PATIENCE_S) -> Exchanged:
     """Ask one host."""
     return hosts.exchange({side: Ask(echo(text), seconds)}, within(PATIENCE_S))[side]
 
@@ -114,20 +114,20 @@ def test_both_hosts_are_asked_side_by_side(pair: tuple[Site, Site], way: StdinWa
         one.host.answer = together
     hosts = over_ssh(pair, way)
     answers = hosts.exchange({side: Ask(echo(side.value), PATIENCE_S) for side in Side}, within(PATIENCE_S))
-    assert {Side.OWN: "own", Side.PEER: "peer"} == {side: answer_of(one) for side, one in answers.items()}
+    assert {Side.LOCAL: "local", Side.PEER: "peer"} == {side: answer_of(one) for side, one in answers.items()}
 
 
 def test_slow_host_keeps_nobody_from_the_other(pair: tuple[Site, Site]) -> None:
     """While one host takes its time, the other must answer at once."""
-    own, _ = pair
-    own.host.answer = own.host.hold
+    local, _ = pair
+    local.host.answer = local.host.hold
     hosts = over_ssh(pair)
     waiting = threading.Thread(target=ask, args=(hosts,), daemon=True)
     waiting.start()
-    assert happens(lambda: own.host.requests != [])
+    assert happens(lambda: local.host.requests != [])
     with at_most(2.0):
         assert "x" == answer_of(ask(hosts, side=Side.PEER))
-    own.host.over.set()
+    local.host.over.set()
     waiting.join(PATIENCE_S)
 
 
@@ -141,42 +141,42 @@ def test_host_that_nobody_asks_is_left_alone(pair: tuple[Site, Site]) -> None:
 @both_ways
 def test_lost_session_is_replaced_by_a_new_login(pair: tuple[Site, Site], way: StdinWay) -> None:
     """After a session is lost the next request must go over a new login, not before a pause."""
-    own, clock = pair[0], StoppedClock()
+    local, clock = pair[0], StoppedClock()
 
     def break_off(request: Request) -> Reply:
-        own.door.drop_all()
-        return own.host.hold(request)
+        local.endpoint.drop_all()
+        return local.host.hold(request)
 
-    own.host.answer = break_off
+    local.host.answer = break_off
     hosts = over_ssh(pair, way, clock)
     assert SessionLost is type(trouble_of(ask(hosts)))
-    own.host.answer = answer_echo
+    local.host.answer = answer_echo
     trouble_of(ask(hosts, "in the pause"))
-    assert 1 == own.logins
+    assert 1 == local.logins
     clock.now += 1
     assert "back" == answer_of(ask(hosts, "back"))
-    assert 2 == own.logins
-    assert [echo("x"), echo("back")] == own.host.requests
+    assert 2 == local.logins
+    assert [echo("x"), echo("back")] == local.host.requests
 
 
 @both_ways
 def test_session_that_missed_a_deadline_is_not_used_again(pair: tuple[Site, Site], way: StdinWay) -> None:
     """After an answer did not come in time its connection must be closed, and no request go over it again."""
-    own, clock = pair[0], StoppedClock()
-    own.host.answer = own.host.hold
+    local, clock = pair[0], StoppedClock()
+    local.host.answer = local.host.hold
     hosts = over_ssh(pair, way, clock)
     assert trouble_of(ask(hosts, seconds=0.2)).may_have_been_done
-    assert happens(lambda: own.door.connections() == 0)
-    own.host.answer = answer_echo
+    assert happens(lambda: local.endpoint.connections() == 0)
+    local.host.answer = answer_echo
     clock.now += 1
     assert "again" == answer_of(ask(hosts, "again"))
-    assert 2 == own.logins
+    assert 2 == local.logins
 
 
 def test_question_in_the_pause_is_not_perhaps_carried_out() -> None:
     """A question that was never sent, since the host is not to be called yet, must not count as perhaps carried out."""
     lost = FakeSession(error=SessionLost("h", "broken"))
-    hosts = hosts_of(lambda _side, _deadline, _on_life: lost, {Side.OWN: "h"}, StoppedClock())
+    hosts = hosts_of(lambda _side, _deadline, _on_life: lost, {Side.LOCAL: "h"}, StoppedClock())
     assert trouble_of(ask(hosts, "first")).may_have_been_done
     assert not trouble_of(ask(hosts, "second")).may_have_been_done
     assert [echo("first")] == lost.asked
@@ -194,7 +194,7 @@ def test_question_taken_back_after_a_loss_is_not_perhaps_carried_out(monkeypatch
             raise Unreachable("h", "off")
         return sessions.pop()
 
-    hosts = hosts_of(open_slowly, {Side.OWN: "h"}, clock)
+    hosts = hosts_of(open_slowly, {Side.LOCAL: "h"}, clock)
     assert trouble_of(ask(hosts, "first")).may_have_been_done
     clock.now += 1
     assert not trouble_of(ask(hosts, "second")).may_have_been_done
@@ -203,7 +203,7 @@ def test_question_taken_back_after_a_loss_is_not_perhaps_carried_out(monkeypatch
 
 @pytest.fixture
 def slow_hello(pair: tuple[Site, Site], monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """Return the own host, which takes its time to say hello, to those who have little."""
+    """Return the local host, which takes its time to say hello, to those who have little."""
     monkeypatch.setattr(link, "_PATIENCE_S", 0.1)
     monkeypatch.setattr(link, "_SHORT_PATIENCE_S", 0.1)
     pair[0].host.may_say_hello.clear()
@@ -249,7 +249,7 @@ def test_pause_grows_and_ends_with_success(monkeypatch: pytest.MonkeyPatch) -> N
             return good
         raise Unreachable("h", "off")
 
-    hosts = hosts_of(open_fifth, {Side.OWN: "h"}, clock)
+    hosts = hosts_of(open_fifth, {Side.LOCAL: "h"}, clock)
     for clock.now in range(1000, 1010):
         ask(hosts)
     good.error = SessionLost("h", "broken")
@@ -269,7 +269,7 @@ def test_silent_host_is_called_more_often(monkeypatch: pytest.MonkeyPatch) -> No
         tried.append(clock.now)
         raise Silent("h", "nothing")
 
-    hosts = hosts_of(stay_silent, {Side.OWN: "h"}, clock)
+    hosts = hosts_of(stay_silent, {Side.LOCAL: "h"}, clock)
     for clock.now in range(1000, 1020):
         assert Silent is type(trouble_of(ask(hosts)))
     assert [1000, 1001, 1003, 1007, 1012, 1017] == tried
@@ -299,7 +299,7 @@ def test_connection_that_comes_about_breaks_the_silence(monkeypatch: pytest.Monk
     """A host that takes the connection is no longer silent, however long the rest of the login takes."""
     monkeypatch.setattr(link, "_SHORT_PATIENCE_S", 0.1)
     calls, clock = Calls(), StoppedClock()
-    hosts = hosts_of(calls.open, {Side.OWN: "h"}, clock)
+    hosts = hosts_of(calls.open, {Side.LOCAL: "h"}, clock)
     assert Silent is type(trouble_of(ask(hosts)))
     clock.now += 1
     assert Silent is type(trouble_of(ask(hosts)))
@@ -322,7 +322,7 @@ def test_life_of_a_host_in_other_trouble_changes_nothing(monkeypatch: pytest.Mon
             return FakeSession()
         raise troubles.pop()
 
-    hosts = hosts_of(open_next, {Side.OWN: "h"}, clock)
+    hosts = hosts_of(open_next, {Side.LOCAL: "h"}, clock)
     assert LoginRefused is type(trouble_of(ask(hosts)))
     clock.now += 1
     assert LoginRefused is type(trouble_of(ask(hosts)))
@@ -334,7 +334,7 @@ def test_silence_of_long_ago_says_nothing_about_now(monkeypatch: pytest.MonkeyPa
     """A host that nobody has called for a while must not pass for silent on the strength of its last call."""
     monkeypatch.setattr(link, "_SHORT_PATIENCE_S", 0.1)
     calls, clock = Calls(), StoppedClock()
-    hosts = hosts_of(calls.open, {Side.OWN: "h"}, clock)
+    hosts = hosts_of(calls.open, {Side.LOCAL: "h"}, clock)
     assert Silent is type(trouble_of(ask(hosts)))
     clock.now += 60
     assert Unreachable is type(trouble_of(ask(hosts)))
@@ -354,7 +354,7 @@ def test_error_stays_what_it_is_for_the_pause(kind: type[HostError]) -> None:
             raise one
         return one
 
-    hosts = hosts_of(open_next, {Side.OWN: "h"}, clock)
+    hosts = hosts_of(open_next, {Side.LOCAL: "h"}, clock)
     for _ in range(3):
         error = trouble_of(ask(hosts))
         assert (kind, "h: trouble", "this") == (type(error), error.what, error.seen)
@@ -366,7 +366,7 @@ def test_error_that_nobody_expects_is_trouble_with_the_host() -> None:
     """Whatever a library raises must be answered as a lost session, and the next request go over a new one."""
     clock, odd = StoppedClock(), FakeSession(error=ZeroDivisionError("odd"))
     sessions = [odd, FakeSession()]
-    hosts = hosts_of(lambda _side, _deadline, _on_life: sessions.pop(0), {Side.OWN: "h"}, clock)
+    hosts = hosts_of(lambda _side, _deadline, _on_life: sessions.pop(0), {Side.LOCAL: "h"}, clock)
     error = trouble_of(ask(hosts))
     assert (SessionLost, "ZeroDivisionError('odd')") == (type(error), error.seen)
     assert odd.closed
@@ -383,7 +383,7 @@ def test_answer_that_never_comes_is_not_waited_for_longer_than_it_may_take() -> 
             over.wait(PATIENCE_S)
             return super().ask(request, deadline)
 
-    hosts = hosts_of(lambda _side, _deadline, _on_life: Hanging(), {Side.OWN: "h"})
+    hosts = hosts_of(lambda _side, _deadline, _on_life: Hanging(), {Side.LOCAL: "h"})
     with at_most(2.0):
         error = trouble_of(ask(hosts, seconds=0.2))
     over.set()
@@ -395,4 +395,4 @@ def test_closing_ends_every_session(pair: tuple[Site, Site]) -> None:
     hosts = over_ssh(pair)
     hosts.exchange({side: Ask(echo("x"), PATIENCE_S) for side in Side}, within(PATIENCE_S))
     hosts.close()
-    assert happens(lambda: pair[0].door.connections() + pair[1].door.connections() == 0)
+    assert happens(lambda: pair[0].endpoint.connections() + pair[1].endpoint.connections() == 0)

@@ -17,7 +17,7 @@ from pytest_mock import MockerFixture
 
 from ecx_hyperv.errors import HostError, HostKeyRefused, LoginRefused, Silent, Unreachable
 from ecx_hyperv.host import ssh
-from ecx_hyperv.host.ssh import Target, fetch_host_keys
+from ecx_hyperv.host.ssh import SshTarget, fetch_host_keys
 from ecx_hyperv.lab.model.world import Sshd
 from tests.wire.support import (
     PATIENCE_S,
@@ -82,7 +82,7 @@ def test_nobody_listens(no_host: Site) -> None:
 def test_nothing_answers(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """A host whose packets vanish must be unreachable after the limit of a connection."""
     monkeypatch.setattr(ssh, "TCP_S", 0.3)
-    site.door.become(Sshd.SILENT)
+    site.endpoint.become(Sshd.SILENT)
     with at_most(2.0):
         error = refusal(site, Silent)
     assert "nothing for 0.3 s" == error.seen
@@ -111,7 +111,7 @@ def test_only_a_host_from_which_nothing_comes_back_is_silent(
 def test_life_is_told_once_the_host_takes_the_connection(site: Site) -> None:
     """Whoever wants to know must hear of a host that takes the connection, even of one that refuses the login."""
     heard: list[str] = []
-    site.door.become(Sshd.REFUSING)
+    site.endpoint.become(Sshd.REFUSING)
     with pytest.raises(LoginRefused):
         site.connect(on_life=lambda: heard.append("it lives"))
     assert ["it lives"] == heard
@@ -120,7 +120,7 @@ def test_life_is_told_once_the_host_takes_the_connection(site: Site) -> None:
 def test_life_is_not_told_of_a_silent_host(site: Site) -> None:
     """A host that takes no connection has not shown that it lives."""
     heard: list[str] = []
-    site.door.become(Sshd.SILENT)
+    site.endpoint.become(Sshd.SILENT)
     with pytest.raises(Silent):
         site.connect(0.2, lambda: heard.append("it lives"))
     assert [] == heard
@@ -128,7 +128,7 @@ def test_life_is_not_told_of_a_silent_host(site: Site) -> None:
 
 def test_deadline_is_nearer_than_the_limit(site: Site) -> None:
     """A connection must be given up at the command's deadline when that is nearer than its own limit."""
-    site.door.become(Sshd.SILENT)
+    site.endpoint.become(Sshd.SILENT)
     with at_most(2.0), pytest.raises(Unreachable):
         site.connect(0.2)
 
@@ -178,7 +178,7 @@ def test_connection_that_breaks_in_the_login_is_not_a_refusal(site: Site, monkey
     """A host that goes away in the middle of the login must be unreachable, since nothing is said about the key."""
 
     def go_away(*_: object) -> int:
-        site.door.drop_all()
+        site.endpoint.drop_all()
         return paramiko.common.AUTH_FAILED
 
     monkeypatch.setattr("ecx_hyperv.lab.service.sshd._Server.check_auth_publickey", go_away)
@@ -244,7 +244,7 @@ def test_login_with_a_key_that_the_host_does_not_know(site: Site, tmp_path: Path
 
 def test_login_that_the_host_refuses(site: Site) -> None:
     """A host that refuses whoever comes must have refused the login."""
-    site.door.become(Sshd.REFUSING)
+    site.endpoint.become(Sshd.REFUSING)
     refusal(site, LoginRefused)
 
 
@@ -351,7 +351,7 @@ def test_rsa_host_key_is_accepted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("port", "entry"), [(22, "192.0.2.1"), (2222, "[192.0.2.1]:2222")])
 def test_entry_of_known_hosts(port: int, entry: str) -> None:
     """A host must be looked up in known_hosts as ssh does: by its address alone at port 22."""
-    assert entry == Target("192.0.2.1", port, USER, "key", "known_hosts").entry
+    assert entry == SshTarget("192.0.2.1", port, USER, "key", "known_hosts").entry
 
 
 def test_name_that_does_not_resolve(no_host: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,8 +123,8 @@ def test_name_that_is_no_text_is_refused(name: str) -> None:
 def test_request_of_more_than_1_mib_is_refused() -> None:
     """A request whose line is longer than 1 MiB must be refused, and one of just that length must not."""
     line = encode_request(1, 1000, of_name("n" * ((LONGEST_REQUEST - 200) // 4 * 3)))
-    room = (LONGEST_REQUEST - len(line)) // 4 * 3
-    longest = "n" * ((LONGEST_REQUEST - 200) // 4 * 3 + room)
+    context = (LONGEST_REQUEST - len(line)) // 4 * 3
+    longest = "n" * ((LONGEST_REQUEST - 200) // 4 * 3 + context)
     assert LONGEST_REQUEST - 4 < len(encode_request(1, 1000, of_name(longest))) <= LONGEST_REQUEST
     with pytest.raises(WireError, match="longer than"):
         encode_request(1, 1000, of_name(longest + "nnn"))

@@ -122,8 +122,8 @@ def test_agent_refuses_what_leads_elsewhere_or_changes_how_errors_show() -> None
 def test_script_calls_only_what_5_1_has(name: str) -> None:
     """A script must call only cmdlets and parameters of 5.1's own modules, by their full names, and its functions."""
     text = script(name)
-    own = functions(text)
-    called = [command for command in commands(text) if not command.operator and command.name not in own]
+    local = functions(text)
+    called = [command for command in commands(text) if not command.operator and command.name not in local]
     unknown = [command.text for command in called if command.name not in KNOWN_TO_5_1]
     assert [] == unknown
     odd = [one.text for one in called if not {p.lstrip("-") for p in one.parameters} <= KNOWN_TO_5_1[one.name]]

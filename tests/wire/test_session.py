@@ -12,7 +12,7 @@ from ecx_hyperv.host import session as module
 from ecx_hyperv.host import wire
 from ecx_hyperv.host.session import agent_script
 from ecx_hyperv.host.wire import Reply, Request, encode_script
-from ecx_hyperv.lab.windows.agent import Mischief, read_command
+from ecx_hyperv.lab.windows.agent import InjectedFaults, read_command
 from tests.wire.support import (
     HELLO,
     JAPANESE,
@@ -61,7 +61,7 @@ def test_many_requests_need_one_login(site: Site, way: StdinWay) -> None:
     answers = [echoed(session.ask(echo(str(number)), within(PATIENCE_S))[1]) for number in range(5)]
     assert ["0", "1", "2", "3", "4"] == answers
     assert 1 == site.logins
-    assert (1 if way is StdinWay.HANDLE else 5) == len(site.door.launched)
+    assert (1 if way is StdinWay.HANDLE else 5) == len(site.endpoint.launched)
 
 
 @both_ways
@@ -103,7 +103,7 @@ def test_agent_is_told_how_long_it_may_take(site: Site, way: StdinWay) -> None:
         channel.sendall(framed("1", Reply(results=()), nonce))
         over.wait(PATIENCE_S)
 
-    site.door.scene = listen
+    site.endpoint.script = listen
     site.session(way).ask(Request(), within(2.0))
     over.set()
     number, limit, _ = lines[1].split(b" ")
@@ -116,7 +116,7 @@ def test_agent_is_told_how_long_it_may_take(site: Site, way: StdinWay) -> None:
 @both_ways
 def test_noise_before_the_hello_does_no_harm(site: Site, way: StdinWay) -> None:
     """A host that greets with banners and warnings must be understood all the same."""
-    site.mischief = Mischief(noise="Microsoft Windows [Version 10.0]\r\n\r\nWARNING: no module\r\n#< CLIXML\r\n")
+    site.faults = InjectedFaults(noise="Microsoft Windows [Version 10.0]\r\n\r\nWARNING: no module\r\n#< CLIXML\r\n")
     assert "a" == echoed(site.session(way).ask(echo("a"), within(PATIENCE_S))[1])
 
 
@@ -127,17 +127,17 @@ def test_stderr_that_is_never_read_does_not_stall(site: Site, way: StdinWay) -> 
     def rant(channel: paramiko.Channel, command: str) -> None:
         for _ in range(64):
             channel.sendall_stderr(b"e" * 65536)
-        site.door.run_agent(channel, command)
+        site.endpoint.run_agent(channel, command)
 
-    site.door.scene = rant
+    site.endpoint.script = rant
     assert "a" == echoed(site.session(way).ask(echo("a"), within(PATIENCE_S))[1])
 
 
-def go_wrong(site: Site, mischief: Mischief) -> Callable[[Request], Reply]:
+def go_wrong(site: Site, faults: InjectedFaults) -> Callable[[Request], Reply]:
     """Return an answer that goes wrong on its way, after a hello that did not."""
 
     def answer(_request: Request) -> Reply:
-        site.mischief = mischief
+        site.faults = faults
         return Reply(results=())
 
     return answer
@@ -161,7 +161,7 @@ def go_wrong(site: Site, mischief: Mischief) -> Callable[[Request], Reply]:
 )
 def test_answer_that_is_none(site: Site, way: StdinWay, instead: str, seen: str) -> None:
     """An answer that is not the request's must end the session, and the loss say what was wrong with it."""
-    site.host.answer = go_wrong(site, Mischief(instead=instead))
+    site.host.answer = go_wrong(site, InjectedFaults(instead=instead))
     assert seen in loss(site, way, seconds=1.0)
 
 
@@ -187,10 +187,10 @@ def test_silence_ends_within_three_seconds_of_the_deadline(site: Site, monkeypat
 def test_endless_output_ends_the_session(site: Site, monkeypatch: pytest.MonkeyPatch, way: StdinWay) -> None:
     """An output that never ends must end the session and its connection long before the deadline."""
     monkeypatch.setattr(wire, "LONGEST", MIB)
-    site.host.answer = go_wrong(site, Mischief(endless=True))
+    site.host.answer = go_wrong(site, InjectedFaults(endless=True))
     with at_most(2.5):
         assert "its answer makes no sense" in loss(site, way, seconds=PATIENCE_S)
-    assert happens(lambda: site.door.connections() == 0, 1.0)
+    assert happens(lambda: site.endpoint.connections() == 0, 1.0)
 
 
 @both_ways
@@ -198,7 +198,7 @@ def test_connection_that_breaks_ends_the_session_at_once(site: Site, way: StdinW
     """A connection that breaks in a request must end the session at once, and nothing be made up about PowerShell."""
 
     def break_off(request: Request) -> Reply:
-        site.door.drop_all()
+        site.endpoint.drop_all()
         return site.host.hold(request)
 
     site.host.answer = break_off
@@ -212,7 +212,7 @@ def test_connection_that_breaks_as_the_input_ends(site: Site, monkeypatch: pytes
     """A connection that breaks just when a request has been sent must be a lost session, whatever paramiko raises."""
 
     def break_off(_channel: paramiko.Channel) -> None:
-        site.door.drop_all()
+        site.endpoint.drop_all()
         raise EOFError
 
     site.host.answer = site.host.hold
@@ -224,14 +224,14 @@ def test_connection_that_breaks_as_the_input_ends(site: Site, monkeypatch: pytes
 def test_connection_that_broke_before_is_noticed_at_once(site: Site) -> None:
     """A request over a connection that has broken meanwhile must fail at once."""
     session = site.session()
-    site.door.drop_all()
+    site.endpoint.drop_all()
     with at_most(2.0), pytest.raises(SessionLost):
         session.ask(echo("x"), within(PATIENCE_S))
 
 
 def test_host_that_takes_no_more_input_holds_nobody(site: Site) -> None:
     """Sending to a host that does not read must end at the deadline, as a session that is lost."""
-    site.door.scene = lambda _channel, _command: None
+    site.endpoint.script = lambda _channel, _command: None
     connection = site.connect()
     channel = connection.launch("powershell", within(PATIENCE_S))
     with at_most(2.0), pytest.raises(SessionLost, match="broke while sending") as caught:
@@ -257,4 +257,4 @@ def test_closing_ends_connection_and_powershell(site: Site, way: StdinWay) -> No
     session.ask(echo("x"), within(PATIENCE_S))
     session.close()
     assert happens(lambda: client_connections() == 0, 1.0)
-    assert happens(lambda: all(channel.closed for channel in site.door.launched), 1.0)
+    assert happens(lambda: all(channel.closed for channel in site.endpoint.launched), 1.0)

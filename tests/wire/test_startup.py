@@ -11,7 +11,7 @@ from ecx_hyperv.errors import HostError, NoAgent, SessionLost
 from ecx_hyperv.host import session as module
 from ecx_hyperv.host import ssh
 from ecx_hyperv.host.ssh import Connection
-from ecx_hyperv.lab.windows.agent import Mischief
+from ecx_hyperv.lab.windows.agent import InjectedFaults
 from tests.wire.support import PATIENCE_S, Site, at_most, client_connections, echo, echoed, happens, within
 
 both_ways = pytest.mark.parametrize("way", list(StdinWay), ids=lambda way: way.value)
@@ -37,7 +37,7 @@ def fail(channel: paramiko.Channel, _command: str) -> None:
 @both_ways
 def test_late_hello_is_waited_for(site: Site, way: StdinWay) -> None:
     """The first PowerShell of an account, which is slow, must be waited for."""
-    site.mischief = Mischief(late_hello=0.2)
+    site.faults = InjectedFaults(late_hello=0.2)
     assert "a" == echoed(site.session(way).ask(echo("a"), within(PATIENCE_S))[1])
 
 
@@ -55,7 +55,7 @@ def test_hello_that_is_too_late(site: Site, monkeypatch: pytest.MonkeyPatch, way
 @both_ways
 def test_powershell_that_ends_at_once(site: Site, way: StdinWay) -> None:
     """A PowerShell that ends without a hello must be reported with its exit status and what it said on stderr."""
-    site.door.scene = fail
+    site.endpoint.script = fail
     error = no_agent(site, way)
     assert "exit status 1" in error.seen
     assert "Cannot create type." in error.seen
@@ -72,7 +72,7 @@ def test_powershell_that_ends_while_it_is_sent_to(site: Site, monkeypatch: pytes
         send(connection, channel, data[100:], deadline)
 
     monkeypatch.setattr(ssh.Connection, "send", send_too_late)
-    site.door.scene = fail
+    site.endpoint.script = fail
     error = no_agent(site, way)
     assert "exit status 1" in error.seen
     assert "Cannot create type." in error.seen
@@ -88,7 +88,7 @@ def test_exit_status_that_comes_after_the_end_of_output(site: Site, way: StdinWa
         channel.send_exit_status(23)
         channel.close()
 
-    site.door.scene = fail_slowly
+    site.endpoint.script = fail_slowly
     assert "exit status 23" in no_agent(site, way).seen
 
 
@@ -96,7 +96,7 @@ def test_exit_status_that_comes_after_the_end_of_output(site: Site, way: StdinWa
 def test_command_that_is_not_understood(site: Site, monkeypatch: pytest.MonkeyPatch, way: StdinWay) -> None:
     """A PowerShell that is not where it should be must be reported in the words of the host's shell."""
     monkeypatch.setattr(module, "encode_command", lambda powershell, _bootstrap: f"{powershell} -Version")
-    site.door.scene = site.door.run_agent
+    site.endpoint.script = site.endpoint.run_agent
     error = no_agent(site, way)
     assert "exit status 9009" in error.seen
     assert "is not recognized" in error.seen
@@ -114,7 +114,7 @@ def test_exec_that_is_not_accepted(site: Site, monkeypatch: pytest.MonkeyPatch, 
 def test_exec_that_is_not_answered(site: Site, monkeypatch: pytest.MonkeyPatch, way: StdinWay) -> None:
     """A host that never says whether it starts a command must be given up after the limit of a launch."""
     monkeypatch.setattr(ssh, "LAUNCH_S", 0.2)
-    site.door.may_launch.clear()
+    site.endpoint.may_launch.clear()
     with at_most(2.0), pytest.raises(NoAgent, match="no command can be started") as caught:
         site.session(way).ask(echo("x"), within(PATIENCE_S))
     assert "no answer in time" == caught.value.seen
@@ -139,7 +139,7 @@ def test_session_that_cannot_be_opened_leaves_no_connection_behind(
     elif trouble == "no hello":
         site.host.may_say_hello.clear()
     else:
-        site.door.scene = lambda channel, _command: channel.close()
+        site.endpoint.script = lambda channel, _command: channel.close()
     with pytest.raises(NoAgent):
         site.session()
     assert happens(lambda: client_connections() == 0, 1.0)
@@ -158,7 +158,7 @@ def test_session_that_cannot_be_opened_leaves_no_connection_behind(
 )
 def test_first_frame_that_is_no_hello(site: Site, way: StdinWay, instead: str, seen: str) -> None:
     """An agent that begins with anything but its hello must be given up at once."""
-    site.mischief = Mischief(instead=instead)
+    site.faults = InjectedFaults(instead=instead)
     with at_most(2.0):
         error = no_agent(site, way)
     assert seen in str(error)

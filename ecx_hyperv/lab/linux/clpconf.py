@@ -2,7 +2,7 @@
 
 from ecx_hyperv.config import Config
 from ecx_hyperv.desired.clpconf import check_name, parse
-from ecx_hyperv.desired.ecx import Names, Section, expected
+from ecx_hyperv.desired.ecx import ConfSection, EcxNames, expected
 from ecx_hyperv.errors import UsageError
 from ecx_hyperv.lab.model.ecx import GROUP
 
@@ -39,14 +39,14 @@ def make(config: Config) -> bytes:
     ]
     conf = parse(_FRESH.format(servers="".join(servers)).encode(), "clp.conf")
     conf.add_group(GROUP)
-    for one in expected(config, Names(group=GROUP)):
+    for one in expected(config, EcxNames(group=GROUP)):
         if not _can_be_named(one.name):
             continue
-        if one.section is Section.RESOURCE:
+        if one.section is ConfSection.RESOURCE:
             conf.add_resource(GROUP, one.type, one.name)
         else:
             conf.add_monitor(one.type, one.name)
-        change = conf.set_resource if one.section is Section.RESOURCE else conf.set_monitor
+        change = conf.set_resource if one.section is ConfSection.RESOURCE else conf.set_monitor
         for parameter in one.parameters:
             change(one.name, parameter.path, parameter.value)
         if one.depends:

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 
-from ecx_hyperv.lab.model.ecx import GROUP, Ecx
+from ecx_hyperv.lab.model.ecx import GROUP, SimulatedEcx
 
 _RULE = " ======================================================================"
 
 
-def render(ecx: Ecx, node: str, *, long: bool = False) -> str:
+def render(ecx: SimulatedEcx, node: str, *, long: bool = False) -> str:
     """Return what clpstat prints on one server."""
     return "\n".join(_lines(ecx, node, 33 if long else 16)) + "\n"
 
 
-def _lines(ecx: Ecx, node: str, width: int) -> Iterator[str]:
+def _lines(ecx: SimulatedEcx, node: str, width: int) -> Iterator[str]:
     yield " ========================  CLUSTER STATUS  ==========================="
     yield "  Cluster : hyperv-cluster"
     yield "  <server>"

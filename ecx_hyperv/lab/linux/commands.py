@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ecx_hyperv.lab.model.facts import LinuxFacts
+from ecx_hyperv.lab.model.facts import LinuxSetup
 
 IQN = "iqn.1996-10.com.ecx"
 _SERIAL = "3600224804fb4d824c64c0f4156f86fc9"
@@ -53,14 +53,14 @@ def target_config(initiators: Sequence[str], device: str = "/dev/NMP1") -> dict[
     }
 
 
-def answer(facts: LinuxFacts, command: Sequence[str]) -> Said | None:
+def answer(facts: LinuxSetup, command: Sequence[str]) -> Said | None:
     """Return what a command says and does; None for one that is not of this machine's."""
     name = command[0].rsplit("/", 1)[-1]
     known = _COMMANDS.get(name)
     return None if known is None else known(facts, list(command[1:]))
 
 
-def _systemctl(facts: LinuxFacts, arguments: list[str]) -> Said:
+def _systemctl(facts: LinuxSetup, arguments: list[str]) -> Said:
     words = [one for one in arguments if not one.startswith("-")]
     verb, unit = words[0], words[-1].removesuffix(".service").removesuffix(".timer")
     attribute = unit.replace("-", "_")
@@ -75,7 +75,7 @@ def _systemctl(facts: LinuxFacts, arguments: list[str]) -> Said:
     return (0, "active\n") if state == "enabled" else (3, "inactive\n")
 
 
-def _firewall(facts: LinuxFacts, arguments: list[str]) -> Said:
+def _firewall(facts: LinuxSetup, arguments: list[str]) -> Said:
     if facts.firewalld != "enabled":
         return 252, "FirewallD is not running\n"
     added = [one.partition("=")[2] for one in arguments if one.startswith("--add-service=")]
@@ -87,27 +87,27 @@ def _firewall(facts: LinuxFacts, arguments: list[str]) -> Said:
     return 0, "success\n"
 
 
-def _getenforce(facts: LinuxFacts, _arguments: list[str]) -> Said:
+def _getenforce(facts: LinuxSetup, _arguments: list[str]) -> Said:
     return 0, f"{facts.selinux}\n"
 
 
-def _setenforce(facts: LinuxFacts, arguments: list[str]) -> Said:
+def _setenforce(facts: LinuxSetup, arguments: list[str]) -> Said:
     facts.selinux = {"0": "Permissive", "1": "Enforcing"}[arguments[0]]
     return 0, ""
 
 
-def _rpm(facts: LinuxFacts, arguments: list[str]) -> Said:
+def _rpm(facts: LinuxSetup, arguments: list[str]) -> Said:
     if not facts.ecx_version or "expresscls" not in arguments:
         return 1, f"package {arguments[-1]} is not installed\n"
     return 0, facts.ecx_version
 
 
-def _ip(facts: LinuxFacts, _arguments: list[str]) -> Said:
+def _ip(facts: LinuxSetup, _arguments: list[str]) -> Said:
     local = [{"local": one} for one in facts.addresses.split()]
     return 0, json.dumps([{"ifname": "eth0", "addr_info": local}])
 
 
-_COMMANDS: dict[str, Callable[[LinuxFacts, list[str]], Said]] = {
+_COMMANDS: dict[str, Callable[[LinuxSetup, list[str]], Said]] = {
     "systemctl": _systemctl,
     "firewall-cmd": _firewall,
     "getenforce": _getenforce,

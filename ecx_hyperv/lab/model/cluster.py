@@ -44,7 +44,7 @@ class Cluster:
             self._noticed_lost.discard(host.name)
             self._orphan(host)
             return
-        self._world.at(self._world.settings.notice, self._notice(host))
+        self._world.at(self._world.timings.notice, self._notice(host))
 
     def returned(self, host: Host) -> None:
         """Have a node's cluster service start again, and join."""
@@ -60,7 +60,7 @@ class Cluster:
                 self._reclaim(host)
                 self._world.storage.changed()
 
-        self._world.at(self._world.settings.join, joined)
+        self._world.at(self._world.timings.join, joined)
 
     def network_changed(self) -> None:
         """See who has lost whom, and who has lost quorum."""
@@ -74,9 +74,9 @@ class Cluster:
         self._arbitrate()
         for host in (one, two):
             if host.on and host.service and not self._has_quorum(host.name):
-                self._world.at(self._world.settings.notice, self._lose_quorum(host))
+                self._world.at(self._world.timings.notice, self._lose_quorum(host))
             if not self._has_quorum(host.name):
-                self._world.at(self._world.settings.notice, self._notice(host))
+                self._world.at(self._world.timings.notice, self._notice(host))
 
     def _talk(self, one: str, other: str) -> bool:
         a, b = self._world.hosts[one], self._world.hosts[other]
@@ -107,7 +107,7 @@ class Cluster:
                 return
             host.service = False
             self._world.record("quorum lost", host.name)
-            self._world.at(self._world.settings.quorum_stop, lambda: self._turn_off_all(host))
+            self._world.at(self._world.timings.quorum_stop, lambda: self._turn_off_all(host))
 
         return lose
 
@@ -127,7 +127,7 @@ class Cluster:
                 self._world.record("node isolated", host.name)
                 for volume in self._world.volumes.values():
                     if volume.owner == host.name:
-                        volume.failures = self._world.settings.csv_failures
+                        volume.failures = self._world.timings.csv_failures
 
         return notice
 
@@ -180,7 +180,7 @@ class Cluster:
                 self._world.record("registered", vm.name, vm.owner)
 
         vm.configuration = "OnlinePending"
-        self._world.at(self._world.settings.resource, online)
+        self._world.at(self._world.timings.resource, online)
         return 0
 
     def stop_configuration(self, vm: Vm) -> int:
@@ -195,7 +195,7 @@ class Cluster:
                 self._world.record("unregistered", vm.name, vm.owner)
 
         vm.configuration = "OfflinePending"
-        self._stop_guest(vm, lambda: self._world.at(self._world.settings.resource, offline))
+        self._stop_guest(vm, lambda: self._world.at(self._world.timings.resource, offline))
         return 0
 
     def start_machine(self, vm: Vm) -> int:
@@ -277,7 +277,7 @@ class Cluster:
 
     def _queue_or_begin(self, vm: Vm) -> None:
         under_way = [one for one in self._world.vms.values() if one.moving_to and "Queued" not in one.flags]
-        if len(under_way) > self._world.settings.parallel:
+        if len(under_way) > self._world.timings.parallel:
             vm.flags.add("Queued")
             return
         vm.flags.discard("Queued")
@@ -288,7 +288,7 @@ class Cluster:
 
         if vm.moving_live:
             vm.guests[vm.owner].doing = "MigratingVirtualMachine"
-            self._world.at(self._world.settings.live, step(lambda: self._arrive_live(vm)))
+            self._world.at(self._world.timings.live, step(lambda: self._arrive_live(vm)))
             return
         guest = vm.guests.get(vm.owner)
         if guest is not None and guest.is_live and self.is_member(vm.owner):
@@ -297,7 +297,7 @@ class Cluster:
             self._quick_later(vm, step)
 
     def _quick_later(self, vm: Vm, step: Callable[[Callable[[], None]], Callable[[], None]]) -> None:
-        self._world.at(self._world.settings.quick, step(lambda: self._arrive_quick(vm)))
+        self._world.at(self._world.timings.quick, step(lambda: self._arrive_quick(vm)))
 
     def _arrive_live(self, vm: Vm) -> None:
         source, target = vm.owner, vm.moving_to

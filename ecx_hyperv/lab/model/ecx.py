@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ecx_hyperv.lab.model.jobs import Job, Runner
+from ecx_hyperv.lab.model.jobs import ScriptJob, ScriptRunner
 from ecx_hyperv.lab.model.world import EcVm, Plane
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _Script = Generator[None, None, int]
 
 
 @dataclass(slots=True)
-class Monitor:
+class SimulatedMonitor:
     """A custom monitor on one server."""
 
     name: str
@@ -36,12 +36,12 @@ class Monitor:
     due: float = 0.0
     started: float = 0.0
     failures: int = 0
-    job: Job | None = None
+    job: ScriptJob | None = None
     status: str = "Offline"
 
 
 @dataclass(slots=True)
-class Server:
+class SimulatedServer:
     """ECX on one EC-VM."""
 
     name: str
@@ -51,8 +51,8 @@ class Server:
     resources: dict[str, str] = field(default_factory=dict)
     orders: deque[Callable[[], Steps]] = field(default_factory=deque)
     steps: Steps | None = None
-    job: Job | None = None
-    monitors: dict[str, Monitor] = field(default_factory=dict)
+    job: ScriptJob | None = None
+    monitors: dict[str, SimulatedMonitor] = field(default_factory=dict)
     # Whether its copy of the mirror disk is whole, or when it will be; when it last heard of the other server.
     mirrored: bool = True
     mirrored_at: float | None = None
@@ -70,10 +70,10 @@ class Server:
         return self.steps is not None or bool(self.orders)
 
 
-class Ecx:
+class SimulatedEcx:
     """The cluster of the two EC-VMs."""
 
-    def __init__(self, world: "World", runner: Runner, vms: Sequence[str]) -> None:
+    def __init__(self, world: "World", runner: ScriptRunner, vms: Sequence[str]) -> None:
         self.world = world
         self._runner = runner
         self._vms = list(vms)
@@ -131,7 +131,7 @@ class Ecx:
         server.orders.append(lambda: self._retire(server, "SERVERSHUTDOWN"))
         return 0
 
-    def other(self, node: str) -> Server:
+    def other(self, node: str) -> SimulatedServer:
         """Return the other server."""
         return next(one for one in self.servers.values() if one.name != node)
 
@@ -157,7 +157,7 @@ class Ecx:
                 if self._is_up(self.world.ec_vms[name]):
                     go(self.servers[name])
 
-    def _go_on(self, server: Server) -> None:
+    def _go_on(self, server: SimulatedServer) -> None:
         while self.servers[server.name] is server:
             if server.steps is None:
                 if not server.orders:
@@ -170,19 +170,19 @@ class Ecx:
                 continue
             return
 
-    def _listen(self, server: Server) -> None:
+    def _listen(self, server: SimulatedServer) -> None:
         """Hear the other server, or not; take the group over if nobody has it that should."""
         now = self.world.now
         other = self.other(server.name)
         if server.service != "Online":
             return
         if not self._hears(server, other):
-            if now - server.heard > self.world.settings.heartbeat:
+            if now - server.heard > self.world.timings.heartbeat:
                 self._alone(server)
             return
         server.heard = now
         if not server.mirrored and server.mirrored_at is None:
-            server.mirrored_at = now + self.world.settings.mirror_recovery
+            server.mirrored_at = now + self.world.timings.mirror_recovery
         if server.mirrored_at is not None and now >= server.mirrored_at:
             server.mirrored, server.mirrored_at = True, None
             self.world.record("mirrored", server.name)
@@ -193,19 +193,19 @@ class Ecx:
             if ours:
                 self._take_over(server, "START")
 
-    def _alone(self, server: Server) -> None:
-        if self.world.settings.witness and not self.world.reaches(server.name, "witness", Plane.MANAGEMENT):
+    def _alone(self, server: SimulatedServer) -> None:
+        if self.world.timings.witness and not self.world.reaches(server.name, "witness", Plane.MANAGEMENT):
             self._panic(server, "it hears neither the other server nor the witness")
         else:
             self._take_over(server, "FAILOVER")
 
-    def _take_over(self, server: Server, event: str) -> None:
+    def _take_over(self, server: SimulatedServer, event: str) -> None:
         is_whole = server.mirrored or self._last_active == server.name
         if self._wanted and is_whole and not server.is_active and not server.is_busy:
             self.world.record("takes over", server.name, state=event)
             server.orders.append(lambda: self._activate(server, event))
 
-    def _two_active(self, server: Server, other: Server) -> None:
+    def _two_active(self, server: SimulatedServer, other: SimulatedServer) -> None:
         """Of two active servers the one that has been for longer takes itself down, without a stop of its group."""
         if (server.active_since, server.name) < (other.active_since, other.name):
             self.world.record("both active", server.name)
@@ -213,7 +213,7 @@ class Ecx:
 
     # The group.
 
-    def _activate(self, server: Server, event: str) -> Steps:
+    def _activate(self, server: SimulatedServer, event: str) -> Steps:
         server.group, server.active_since = "Online Pending", self.world.now
         self._last_active = server.name
         other = self.other(server.name)
@@ -238,13 +238,13 @@ class Ecx:
             one.failed_start = False
         self.world.record("group online", GROUP, server.name)
 
-    def _after_failed_start(self, server: Server) -> Steps:
+    def _after_failed_start(self, server: SimulatedServer) -> Steps:
         other = self.other(server.name)
         server.group, server.failed_start = "Online Failure", True
         if other.service == "Online" and not other.failed_start and self._hears(server, other):
             yield from self._leave(server, other, "GROUPFAILOVER", "FAILOVER")
 
-    def _deactivate(self, server: Server, factor: str) -> Steps:
+    def _deactivate(self, server: SimulatedServer, factor: str) -> Steps:
         server.group = "Offline Pending"
         self.world.record("group stops", GROUP, server.name, factor)
         for name in reversed(self._names):
@@ -261,14 +261,14 @@ class Ecx:
         server.group = "Offline"
         self.world.record("group offline", GROUP, server.name)
 
-    def _leave(self, server: Server, to: Server, factor: str, event: str) -> Steps:
+    def _leave(self, server: SimulatedServer, to: SimulatedServer, factor: str, event: str) -> Steps:
         yield from self._deactivate(server, factor)
         if not server.is_active and to.service == "Online":
             while not to.mirrored:
                 yield
             to.orders.append(lambda: self._activate(to, event))
 
-    def _retire(self, server: Server, factor: str) -> Steps:
+    def _retire(self, server: SimulatedServer, factor: str) -> Steps:
         """Stop ECX on a server in good order."""
         server.service = "Offline Pending"
         was_active = server.is_active
@@ -279,13 +279,13 @@ class Ecx:
         if was_active and not server.is_active and other.service == "Online" and self._hears(other, server):
             other.orders.append(lambda: self._activate(other, "FAILOVER"))
 
-    def _script(self, server: Server, name: str, script: str, variables: dict[str, str]) -> _Script:
+    def _script(self, server: SimulatedServer, name: str, script: str, variables: dict[str, str]) -> _Script:
         """Run a resource's script, and return its exit code."""
         handed = {**variables, "CLP_RESOURCENAME": name, "CLP_GROUPNAME": GROUP, "CLP_DISK": "SUCCESS"}
         started = self.world.now
         server.job = self._runner(server.name, f"{GROUP}/{name}", script, handed)
         while (code := server.job.poll()) is None:
-            if self.world.now - started > self.world.settings.script_timeout:
+            if self.world.now - started > self.world.timings.script_timeout:
                 server.job.kill()
                 code = _TOO_LATE
                 break
@@ -294,14 +294,14 @@ class Ecx:
         self.world.record("script", f"{name}/{script}", server.name, str(code))
         return code
 
-    def _panic(self, server: Server, why: str) -> None:
+    def _panic(self, server: SimulatedServer, why: str) -> None:
         """What ECX does by default when a resource cannot be stopped: shut the OS down."""
         self.world.record("emergency shutdown", server.name, state=why)
         self.world.stop_ec_vm(self.world.ec_vms[server.name], "Off")
 
     # The monitors.
 
-    def _watch(self, server: Server) -> None:
+    def _watch(self, server: SimulatedServer) -> None:
         if server.service != "Online" or not self.monitoring:
             return
         for monitor in server.monitors.values():
@@ -310,11 +310,11 @@ class Ecx:
             else:
                 self._stop_monitor(monitor)
 
-    def _is_watching(self, server: Server, monitor: Monitor) -> bool:
+    def _is_watching(self, server: SimulatedServer, monitor: SimulatedMonitor) -> bool:
         target = "md1" if monitor.name == PEER_MONITOR else f"exec-{monitor.name.removeprefix('genw-')}"
         return server.group == "Online" and server.resources.get(target) == "Online"
 
-    def _run_monitor(self, server: Server, monitor: Monitor) -> None:
+    def _run_monitor(self, server: SimulatedServer, monitor: SimulatedMonitor) -> None:
         now = self.world.now
         if monitor.job is None:
             if now >= monitor.due:
@@ -322,7 +322,7 @@ class Ecx:
                 monitor.job = self._runner(server.name, f"monitor.s/{monitor.name}", "genw.sh", {})
             return
         code = monitor.job.poll()
-        if code is None and now - monitor.started > self.world.settings.monitor_timeout:
+        if code is None and now - monitor.started > self.world.timings.monitor_timeout:
             monitor.job.kill()
             self.world.record("monitor timeout", monitor.name, server.name)
             monitor.job = None
@@ -330,20 +330,20 @@ class Ecx:
             monitor.job = None
             self._monitored(server, monitor, code)
 
-    def _monitored(self, server: Server, monitor: Monitor, code: int) -> None:
+    def _monitored(self, server: SimulatedServer, monitor: SimulatedMonitor, code: int) -> None:
         was, monitor.status = monitor.status, "Normal" if code == 0 else "Error"
         if was != monitor.status:
             self.world.record("monitor", monitor.name, server.name, f"{monitor.status} ({code})")
         monitor.failures = 0 if code == 0 else monitor.failures + 1
         other = self.other(server.name)
-        if monitor.name == PEER_MONITOR or monitor.failures <= self.world.settings.monitor_retry:
+        if monitor.name == PEER_MONITOR or monitor.failures <= self.world.timings.monitor_retry:
             return
         monitor.failures = 0
         if other.service == "Online" and self._hears(server, other) and not server.is_busy:
             self.world.record("monitor fails over", monitor.name, server.name)
             server.orders.append(lambda: self._leave(server, other, "GROUPFAILOVER", "FAILOVER"))
 
-    def _stop_monitor(self, monitor: Monitor) -> None:
+    def _stop_monitor(self, monitor: SimulatedMonitor) -> None:
         if monitor.job is not None:
             monitor.job.kill()
             monitor.job = None
@@ -351,16 +351,16 @@ class Ecx:
 
     # The servers.
 
-    def _fresh(self, name: str) -> Server:
-        settings = self.world.settings
-        monitors = [Monitor(f"genw-{vm}", settings.monitor_interval) for vm in self._vms]
-        monitors.append(Monitor(PEER_MONITOR, settings.peer_interval))
-        return Server(name, heard=self.world.now, monitors={monitor.name: monitor for monitor in monitors})
+    def _fresh(self, name: str) -> SimulatedServer:
+        timings = self.world.timings
+        monitors = [SimulatedMonitor(f"genw-{vm}", timings.monitor_interval) for vm in self._vms]
+        monitors.append(SimulatedMonitor(PEER_MONITOR, timings.peer_interval))
+        return SimulatedServer(name, heard=self.world.now, monitors={monitor.name: monitor for monitor in monitors})
 
     def _is_up(self, ec_vm: EcVm) -> bool:
         return ec_vm.booted and not ec_vm.hung and ec_vm.guest.state == "Running"
 
-    def _hears(self, here: Server, there: Server) -> bool:
+    def _hears(self, here: SimulatedServer, there: SimulatedServer) -> bool:
         up = all(self._is_up(self.world.ec_vms[one.name]) for one in (here, there))
         planes = (Plane.MANAGEMENT, Plane.MIRROR)
         linked = any(self.world.reaches(here.name, there.name, plane) for plane in planes)
@@ -369,7 +369,7 @@ class Ecx:
     def _booted(self, ec_vm: EcVm) -> None:
         self._start_service(self.servers[ec_vm.name])
 
-    def _start_service(self, server: Server) -> None:
+    def _start_service(self, server: SimulatedServer) -> None:
         server.service = "Online Pending"
 
         def started() -> None:
@@ -377,7 +377,7 @@ class Ecx:
                 server.service, server.heard = "Online", self.world.now
                 self.world.record("ECX online", server.name)
 
-        self.world.at(self.world.settings.ecx_start, started)
+        self.world.at(self.world.timings.ecx_start, started)
 
     def _went_down(self, ec_vm: EcVm) -> None:
         old = self.servers[ec_vm.name]

@@ -25,7 +25,7 @@ _KEYS_SDDL = "O:BAG:SYD:PAI(A;;FA;;;SY)(A;;FA;;;BA)"
 
 
 @dataclass(slots=True)
-class ClusterFacts:
+class ClusterSetup:
     """The settings of WSFC; networks by name, those barred from live migration separated by semicolons."""
 
     resiliency: int = 9999
@@ -46,7 +46,7 @@ class ClusterFacts:
 
 
 @dataclass(slots=True)
-class HostFacts:
+class HostSetup:
     """The settings of a host; `denied` and `missing` name cmdlets and modules that do not work there."""
 
     migration: bool = True
@@ -66,7 +66,7 @@ class HostFacts:
 
 
 @dataclass(slots=True)
-class VmFacts:
+class VmSetup:
     """The settings of a VM and of its group; memory in GB is the world's."""
 
     threshold: int = 0
@@ -84,13 +84,13 @@ class VmFacts:
     disk: str = r"C:\ClusterStorage\Volume1\{name}\{name}.vhdx"
 
 
-def of_ec_vm() -> VmFacts:
+def of_ec_vm() -> VmSetup:
     """Return the settings of an EC-VM, which starts with its host and is not clustered."""
-    return VmFacts(start_action="Start", start_delay=5, clustered=False, disk=r"D:\EC\{name}.vhdx")
+    return VmSetup(start_action="Start", start_delay=5, clustered=False, disk=r"D:\EC\{name}.vhdx")
 
 
 @dataclass(slots=True)
-class LinuxFacts:
+class LinuxSetup:
     """The settings of an EC-VM's Linux that commands show; its files stand in its root folder."""
 
     firewalld: str = "disabled"

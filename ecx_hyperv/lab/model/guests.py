@@ -58,9 +58,9 @@ class Guests:
         def running() -> None:
             self.become(vm, host, "Running")
             if vm.doomed:
-                self._later(vm, host, self._world.settings.guest_boot, lambda: self.become(vm, host, "Off"))
+                self._later(vm, host, self._world.timings.guest_boot, lambda: self.become(vm, host, "Off"))
 
-        self._later(vm, host, self._world.settings.guest_boot, running)
+        self._later(vm, host, self._world.timings.guest_boot, running)
         return 0
 
     def resume(self, vm: Vm, host: str) -> int:
@@ -68,7 +68,7 @@ class Guests:
         guest = vm.guests.get(host)
         if guest is None or guest.state != "Paused":
             return 5023
-        self._later(vm, host, self._world.settings.pause, lambda: self.become(vm, host, "Running"))
+        self._later(vm, host, self._world.timings.pause, lambda: self.become(vm, host, "Running"))
         self.become(vm, host, "Resuming")
         return 0
 
@@ -89,7 +89,7 @@ class Guests:
         if guest.state != "Running":
             return 0 if not guest.is_live else 5023
         if not vm.deaf:
-            self._later(vm, host, self._world.settings.guest_shutdown, lambda: self.become(vm, host, "Off"))
+            self._later(vm, host, self._world.timings.guest_shutdown, lambda: self.become(vm, host, "Off"))
         return 0
 
     def turn_off(self, vm: Vm, host: str) -> int:
@@ -101,7 +101,7 @@ class Guests:
             return 0
         self._bump(guest)
         off = "Off" if self._world.storage.has_io(host, vm.csv) else "OffCritical"
-        self._later(vm, host, self._world.settings.turn_off, lambda: self.become(vm, host, off))
+        self._later(vm, host, self._world.timings.turn_off, lambda: self.become(vm, host, off))
         return 0
 
     def save(self, vm: Vm, host: str, then: Callable[[], None]) -> None:
@@ -112,7 +112,7 @@ class Guests:
             vm.saved = True
             then()
 
-        self._later(vm, host, self._world.settings.save, saved)
+        self._later(vm, host, self._world.timings.save, saved)
         self.become(vm, host, "Saving")
 
     def lose(self, vm: Vm, host: str) -> None:
@@ -125,16 +125,16 @@ class Guests:
 
     def storage_changed(self) -> None:
         """Have guests notice, after a while, that their storage went or came back."""
-        settings = self._world.settings
+        timings = self._world.timings
         for vm in self._world.vms.values():
             for host, guest in vm.guests.items():
                 if self._world.storage.has_io(host, vm.csv):
                     guest.starved = None
                     if guest.state.endswith("Critical"):
-                        self._world.at(settings.heal, self._heal(vm, host, guest))
+                        self._world.at(timings.heal, self._heal(vm, host, guest))
                 elif guest.starved is None:
                     guest.starved = self._world.now
-                    self._world.at(settings.io_patience, self._suffer(vm, host, guest))
+                    self._world.at(timings.io_patience, self._suffer(vm, host, guest))
 
     def _suffer(self, vm: Vm, host: str, guest: Guest) -> Callable[[], None]:
         since = self._world.now

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 
-class Job(Protocol):
+class ScriptJob(Protocol):
     """A script that runs, or has ended."""
 
     def poll(self) -> int | None:
@@ -19,14 +19,14 @@ class Job(Protocol):
         """Kill it and whatever it started, at once."""
 
 
-class Runner(Protocol):
+class ScriptRunner(Protocol):
     """Starts scripts on an EC-VM."""
 
-    def __call__(self, node: str, folder: str, script: str, variables: Mapping[str, str]) -> Job:
+    def __call__(self, node: str, folder: str, script: str, variables: Mapping[str, str]) -> ScriptJob:
         """Start a script of a resource's or monitor's folder, with the variables that ECX hands over."""
 
 
-class Process:
+class ScriptProcess:
     """A script as a process group of its own."""
 
     def __init__(self, command: Path, folder: Path, log: Path, environment: Mapping[str, str]) -> None:

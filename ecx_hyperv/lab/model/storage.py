@@ -80,7 +80,7 @@ class Storage:
                 self._world.record("volume moved", volume.name, host, volume.state)
                 self.changed()
 
-        self._world.at(self._world.settings.csv_move, moved)
+        self._world.at(self._world.timings.csv_move, moved)
         return 0
 
     def start(self, volume: Volume) -> int:
@@ -118,7 +118,7 @@ class Storage:
                 self._world.record("volume", volume.name, volume.owner, state)
                 self.changed()
 
-        self._world.at(self._world.settings.resource, become)
+        self._world.at(self._world.timings.resource, become)
 
     def _can_serve(self, host: Host, ec_vm: str) -> bool:
         there = self._world.ec_vms[ec_vm]
@@ -134,7 +134,7 @@ class Storage:
             if host.on and not host.session and not host.reconnecting:
                 self._reconnect_later(host)
 
-        self._world.at(self._world.settings.iscsi_reconnect, retry)
+        self._world.at(self._world.timings.iscsi_reconnect, retry)
 
     def _watch(self, volume: Volume) -> None:
         """A volume whose owner has no path to its disk fails after a while."""
@@ -151,4 +151,4 @@ class Storage:
                 self._world.record("volume", volume.name, volume.owner, "Failed")
                 self.changed()
 
-        self._world.at(self._world.settings.csv_failed_after, fail)
+        self._world.at(self._world.timings.csv_failed_after, fail)

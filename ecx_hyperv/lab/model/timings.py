@@ -3,7 +3,7 @@
 from msgspec import Struct, field
 
 
-class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Timings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The lab's constants; the defaults make a demo that a person can follow."""
 
     # Hosts and guests.
@@ -55,7 +55,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     shout_names: bool = True
 
 
-FAST = Settings(
+FAST = Timings(
     host_boot=0.6,
     host_shutdown=0.2,
     ec_boot=0.4,
@@ -136,6 +136,6 @@ class Choices(Struct, frozen=True, kw_only=True):
     """What a lab is started with."""
 
     vms: tuple[str, ...] = ("vm1",)
-    settings: Settings = Settings()
+    timings: Timings = Timings()
     timing: dict[str, float] = field(default_factory=TIMING.copy)
     stdin: str = "handle"

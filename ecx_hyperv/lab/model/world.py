@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ecx_hyperv.decide.states import VmKind, vm_kind
-from ecx_hyperv.lab.model.facts import ClusterFacts, HostFacts, LinuxFacts, VmFacts, of_ec_vm
-from ecx_hyperv.lab.model.timings import Settings
+from ecx_hyperv.lab.model.facts import ClusterSetup, HostSetup, LinuxSetup, VmSetup, of_ec_vm
+from ecx_hyperv.lab.model.timings import Timings
 
 
 class Plane(Enum):
@@ -82,7 +82,7 @@ class Host:
     # To which EC-VM's target it is connected, and whether it is trying to be.
     session: str = ""
     reconnecting: bool = False
-    facts: HostFacts = field(default_factory=HostFacts)
+    facts: HostSetup = field(default_factory=HostSetup)
 
 
 @dataclass(slots=True)
@@ -97,8 +97,8 @@ class EcVm:
     hung: bool = False
     serving: bool = False
     generation: int = 0
-    facts: VmFacts = field(default_factory=of_ec_vm)
-    linux: LinuxFacts = field(default_factory=LinuxFacts)
+    facts: VmSetup = field(default_factory=of_ec_vm)
+    linux: LinuxSetup = field(default_factory=LinuxSetup)
 
 
 @dataclass(slots=True)
@@ -139,7 +139,7 @@ class Vm:
     # A guest that ignores a request to shut down, one that dies right after it was started.
     deaf: bool = False
     doomed: bool = False
-    facts: VmFacts = field(default_factory=VmFacts)
+    facts: VmSetup = field(default_factory=VmSetup)
 
     @property
     def group(self) -> str:
@@ -155,13 +155,13 @@ class Vm:
 class World:
     """Everything there is; `advance` lets time pass."""
 
-    def __init__(self, settings: Settings, vms: Sequence[str] = ("vm1",), csv: str = "Cluster Disk 1") -> None:
+    def __init__(self, timings: Timings, vms: Sequence[str] = ("vm1",), csv: str = "Cluster Disk 1") -> None:
         from ecx_hyperv.lab.model.cluster import Cluster
         from ecx_hyperv.lab.model.guests import Guests
         from ecx_hyperv.lab.model.storage import Storage
 
-        self.settings = settings
-        self.facts = ClusterFacts()
+        self.timings = timings
+        self.facts = ClusterSetup()
         self.now = 0.0
         self.history: list[Event] = []
         self.violations: list[str] = []
@@ -294,7 +294,7 @@ class World:
 
         def finish() -> None:
             if any(guest.is_live for vm in self.vms.values() for where, guest in vm.guests.items() if where == name):
-                self.at(self.settings.host_shutdown, finish)
+                self.at(self.timings.host_shutdown, finish)
                 return
             for vm in self.vms.values():
                 self.guests.lose(vm, name)
@@ -303,7 +303,7 @@ class World:
             self.cluster.lost(host, cleanly=True)
             self.storage.changed()
 
-        self.at(self.settings.host_shutdown, finish)
+        self.at(self.timings.host_shutdown, finish)
 
     def power_on_host(self, name: str) -> None:
         """Power a host on; it boots, joins the cluster, and starts its EC-VM."""
@@ -318,7 +318,7 @@ class World:
             self.start_ec_vm(self.ec_on(name))
             self.storage.changed()
 
-        self.at(self.settings.host_boot, booted)
+        self.at(self.timings.host_boot, booted)
 
     def start_ec_vm(self, ec_vm: EcVm) -> None:
         """Power an EC-VM on; it boots."""
@@ -338,7 +338,7 @@ class World:
                 for call in self.on_boot:
                     call(ec_vm)
 
-        self.at(self.settings.ec_boot, booted)
+        self.at(self.timings.ec_boot, booted)
 
     def stop_ec_vm(self, ec_vm: EcVm, state: str) -> None:
         """Have an EC-VM gone at once: powered off, or saved or paused by an operator."""

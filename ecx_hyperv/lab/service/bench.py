@@ -8,11 +8,11 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from ecx_hyperv.lab.model.timings import TIMING, Settings
+from ecx_hyperv.lab.model.timings import TIMING, Timings
 from ecx_hyperv.lab.service.server import Lab
 
 # PowerShell's start and the modules' loading, as on a host of some years.
-SLOW = Settings(powershell=0.3, failover_clusters=1.0, hyper_v=0.6, iscsi=0.3, live=3)
+SLOW = Timings(powershell=0.3, failover_clusters=1.0, hyper_v=0.6, iscsi=0.3, live=3)
 _VMS = 20
 _INTERVAL_S = 0.5
 

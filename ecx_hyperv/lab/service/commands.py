@@ -11,9 +11,9 @@ from ecx_hyperv.lab.linux import clpstat, files
 from ecx_hyperv.lab.linux import commands as linux
 from ecx_hyperv.lab.model import facts
 from ecx_hyperv.lab.model.world import Plane, Sshd, World
-from ecx_hyperv.lab.service.control import Answer, Question
+from ecx_hyperv.lab.service.control import ControlAnswer, ControlQuestion
 from ecx_hyperv.lab.windows import remedies
-from ecx_hyperv.lab.windows.agent import Mischief
+from ecx_hyperv.lab.windows.agent import InjectedFaults
 from ecx_hyperv.lab.windows.powershell import PowerShell
 
 if TYPE_CHECKING:
@@ -22,77 +22,79 @@ if TYPE_CHECKING:
 _SUCCEEDED = "Command succeeded.\n"
 
 
-class Orders:
+class Commands:
     """Answers questions; each is a method, named in the table below."""
 
     def __init__(self, lab: "Lab") -> None:
         self._lab = lab
 
-    def answer(self, question: Question) -> Answer:
+    def answer(self, question: ControlQuestion) -> ControlAnswer:
         """Do what is asked, and say what came of it."""
-        order = self._ORDERS.get(question.do)
+        order = self._COMMANDS.get(question.do)
         if order is None:
-            return Answer(code=2, text=f"{question.do}: the lab knows no such order\n")
+            return ControlAnswer(code=2, text=f"{question.do}: the lab knows no such order\n")
         with self._lab.world_now() as world:
             try:
                 return order(self, world, question)
             except (KeyError, IndexError, ValueError, StopIteration) as error:
-                return Answer(code=2, text=f"{question.do} {' '.join(question.arguments)}: {error!r}\n")
+                return ControlAnswer(code=2, text=f"{question.do} {' '.join(question.arguments)}: {error!r}\n")
 
     # ECX's commands, and the system's.
 
-    def _clpstat(self, _world: World, question: Question) -> Answer:
+    def _clpstat(self, _world: World, question: ControlQuestion) -> ControlAnswer:
         if not self._lab.ecx.servers[question.node]:
-            return Answer(code=1)
-        return Answer(text=clpstat.render(self._lab.ecx, question.node, long="--long" in question.arguments))
+            return ControlAnswer(code=1)
+        return ControlAnswer(text=clpstat.render(self._lab.ecx, question.node, long="--long" in question.arguments))
 
-    def _clpcl(self, _world: World, question: Question) -> Answer:
+    def _clpcl(self, _world: World, question: ControlQuestion) -> ControlAnswer:
         target = _after(question.arguments, "-h") or question.node
         ecx = self._lab.ecx
         code = ecx.start_service(target) if "-s" in question.arguments else ecx.stop_service(target)
-        return Answer(code=code, text=f"{target} : {_SUCCEEDED}" if code == 0 else f"{target} : Command failed.\n")
+        return ControlAnswer(
+            code=code, text=f"{target} : {_SUCCEEDED}" if code == 0 else f"{target} : Command failed.\n"
+        )
 
-    def _clpgrp(self, _world: World, question: Question) -> Answer:
+    def _clpgrp(self, _world: World, question: ControlQuestion) -> ControlAnswer:
         ecx, arguments = self._lab.ecx, question.arguments
         if "-n" in arguments:
             active = [one.name for one in ecx.servers.values() if one.is_active]
-            return Answer(code=0 if active else 1, text="".join(f"{name}\n" for name in active[:1]))
+            return ControlAnswer(code=0 if active else 1, text="".join(f"{name}\n" for name in active[:1]))
         target = _after(arguments, "-a") or _after(arguments, "-h") or question.node or "ec1"
         if "-s" in arguments:
             code = ecx.start_group(target)
         else:
             code = ecx.stop_group() if "-t" in arguments else ecx.move_group(target)
-        return Answer(code=code, text=_SUCCEEDED if code == 0 else "Command failed.\n")
+        return ControlAnswer(code=code, text=_SUCCEEDED if code == 0 else "Command failed.\n")
 
-    def _clplogcmd(self, world: World, question: Question) -> Answer:
+    def _clplogcmd(self, world: World, question: ControlQuestion) -> ControlAnswer:
         level, text = _after(question.arguments, "-l"), _after(question.arguments, "-m")
         if not text or level not in ("INFO", "WARN", "ERR"):
-            return Answer(code=1, text="clplogcmd: invalid option\n")
+            return ControlAnswer(code=1, text="clplogcmd: invalid option\n")
         world.record("alert", text, question.node, level)
-        return Answer()
+        return ControlAnswer()
 
-    def _ping(self, world: World, question: Question) -> Answer:
+    def _ping(self, world: World, question: ControlQuestion) -> ControlAnswer:
         wanted = question.arguments[-1]
         other = next(name for number, name in enumerate(files.NODES, 1) if wanted == f"127.77.0.{number}")
-        return Answer(code=0 if world.ping_answers(question.node, other) else 1)
+        return ControlAnswer(code=0 if world.ping_answers(question.node, other) else 1)
 
-    def _systemctl(self, world: World, question: Question) -> Answer:
+    def _systemctl(self, world: World, question: ControlQuestion) -> ControlAnswer:
         verb, unit = question.arguments[0], question.arguments[-1]
         if verb not in ("start", "stop"):
             return self._linux(world, question)
         if unit not in ("target", "target.service"):
-            return Answer(code=5, text=f"Unit {unit} not found.\n")
+            return ControlAnswer(code=5, text=f"Unit {unit} not found.\n")
         world.storage.serve(question.node, on=verb == "start")
-        return Answer()
+        return ControlAnswer()
 
-    def _linux(self, world: World, question: Question) -> Answer:
+    def _linux(self, world: World, question: ControlQuestion) -> ControlAnswer:
         """Answer for the commands of an EC-VM's Linux that only show or set how it is set up."""
         said = linux.answer(world.ec_vms[question.node].linux, [question.do, *question.arguments])
-        return Answer(code=127) if said is None else Answer(code=said[0], text=said[1])
+        return ControlAnswer(code=127) if said is None else ControlAnswer(code=said[0], text=said[1])
 
     # Fate.
 
-    def _power(self, world: World, question: Question) -> Answer:
+    def _power(self, world: World, question: ControlQuestion) -> ControlAnswer:
         what, how = question.arguments
         acts: Mapping[str, Callable[[], None]]
         if what in world.ec_vms:
@@ -111,18 +113,18 @@ class Orders:
                 "shutdown": lambda: world.shut_down_host(host),
             }
         acts[how]()
-        return Answer(text=f"{what}: {how}\n")
+        return ControlAnswer(text=f"{what}: {how}\n")
 
-    def _iscsi(self, world: World, question: Question) -> Answer:
+    def _iscsi(self, world: World, question: ControlQuestion) -> ControlAnswer:
         if question.arguments[0] == "cut":
             for host in world.hosts:
                 for ec_vm in world.ec_vms:
                     world.cut(host, ec_vm, Plane.STORAGE)
         else:
             world.mend_all()
-        return Answer(text=f"iSCSI: {question.arguments[0]}\n")
+        return ControlAnswer(text=f"iSCSI: {question.arguments[0]}\n")
 
-    def _network(self, world: World, question: Question) -> Answer:
+    def _network(self, world: World, question: ControlQuestion) -> ControlAnswer:
         verb, *machines = question.arguments
         names = [one if one in world.ec_vms or one == "witness" else self._host(world, one) for one in machines]
         if verb == "isolate":
@@ -131,43 +133,45 @@ class Orders:
             world.cut(names[0], names[1])
         else:
             world.mend_all()
-        return Answer(text=f"network: {' '.join(question.arguments)}\n")
+        return ControlAnswer(text=f"network: {' '.join(question.arguments)}\n")
 
-    def _move_vm(self, world: World, question: Question) -> Answer:
+    def _move_vm(self, world: World, question: ControlQuestion) -> ControlAnswer:
         vm = world.vms[question.arguments[0]]
         code = world.cluster.move(vm, world.other(vm.owner).name, live=True)
-        return Answer(code=1 if code else 0, text=f"{vm.name}: {f'refused, error {code}' if code else 'on its way'}\n")
+        return ControlAnswer(
+            code=1 if code else 0, text=f"{vm.name}: {f'refused, error {code}' if code else 'on its way'}\n"
+        )
 
-    def _sshd(self, world: World, question: Question) -> Answer:
+    def _sshd(self, world: World, question: ControlQuestion) -> ControlAnswer:
         world.hosts[self._host(world, question.arguments[0])].sshd = Sshd(question.arguments[1])
-        return Answer()
+        return ControlAnswer()
 
-    def _mischief(self, world: World, question: Question) -> Answer:
+    def _faults(self, world: World, question: ControlQuestion) -> ControlAnswer:
         host = self._host(world, question.arguments[0])
-        self._lab.mischief[host] = msgspec.json.decode(question.arguments[1], type=Mischief)
-        return Answer()
+        self._lab.faults[host] = msgspec.json.decode(question.arguments[1], type=InjectedFaults)
+        return ControlAnswer()
 
-    def _set(self, world: World, question: Question) -> Answer:
+    def _set(self, world: World, question: ControlQuestion) -> ControlAnswer:
         where, name, value = question.arguments
         facts.change(facts.find(world, where), name, value)
-        return Answer(text=f"{where}: {name} is {value!r} now\n")
+        return ControlAnswer(text=f"{where}: {name} is {value!r} now\n")
 
-    def _powershell(self, world: World, question: Question) -> Answer:
+    def _powershell(self, world: World, question: ControlQuestion) -> ControlAnswer:
         """Carry out what a person would type on a host."""
         host, line = question.arguments
         try:
             remedies.run(world, self._host(world, host), line)
         except remedies.NotUnderstood as error:
-            return Answer(code=1, text=f"{error}\n")
-        return Answer(text=f"{host}: done\n")
+            return ControlAnswer(code=1, text=f"{error}\n")
+        return ControlAnswer(text=f"{host}: done\n")
 
-    def _monitors(self, _world: World, question: Question) -> Answer:
+    def _monitors(self, _world: World, question: ControlQuestion) -> ControlAnswer:
         self._lab.ecx.monitoring = question.arguments[0] == "on"
-        return Answer()
+        return ControlAnswer()
 
     # What is, and was.
 
-    def _show(self, world: World, _question: Question) -> Answer:
+    def _show(self, world: World, _question: ControlQuestion) -> ControlAnswer:
         hosts = {
             name: {"on": host.on, "iscsi": host.session, "service": host.service} for name, host in world.hosts.items()
         }
@@ -194,15 +198,15 @@ class Orders:
             "idle": self._lab.ecx.is_idle,
             "violations": world.violations,
         }
-        return Answer(data=data, text=msgspec.json.format(msgspec.json.encode(data)).decode() + "\n")
+        return ControlAnswer(data=data, text=msgspec.json.format(msgspec.json.encode(data)).decode() + "\n")
 
-    def _history(self, world: World, question: Question) -> Answer:
+    def _history(self, world: World, question: ControlQuestion) -> ControlAnswer:
         since = float(question.arguments[0]) if question.arguments else 0.0
         events = [event for event in world.history if event.at >= since]
         lines = [f"{one.at:8.2f}  {one.what:20} {one.who} {one.where} {one.state}".rstrip() for one in events]
-        return Answer(data=[msgspec.to_builtins(one) for one in events], text="\n".join(lines) + "\n")
+        return ControlAnswer(data=[msgspec.to_builtins(one) for one in events], text="\n".join(lines) + "\n")
 
-    def _audit(self, _world: World, question: Question) -> Answer:
+    def _audit(self, _world: World, question: ControlQuestion) -> ControlAnswer:
         data = [
             {
                 "node": node,
@@ -216,25 +220,25 @@ class Orders:
         ]
         if question.arguments == ["clear"]:
             self._lab.audits.clear()
-        return Answer(data=data)
+        return ControlAnswer(data=data)
 
-    def _perform(self, world: World, question: Question) -> Answer:
+    def _perform(self, world: World, question: ControlQuestion) -> ControlAnswer:
         """Carry out one request on a host, for a stand-in behind another SSH server."""
         host, request = question.arguments
         waited: list[float] = []
         shell = PowerShell(world, host, files.TARGET, sleep=waited.append)
         reply = shell.perform(msgspec.json.decode(request, type=Request))
         data = {"hello": msgspec.to_builtins(shell.hello()), "reply": msgspec.to_builtins(reply)}
-        return Answer(data=data)
+        return ControlAnswer(data=data)
 
-    def _stop(self, _world: World, _question: Question) -> Answer:
+    def _stop(self, _world: World, _question: ControlQuestion) -> ControlAnswer:
         threading.Timer(0.05, self._lab.stop).start()
-        return Answer(text="the lab is stopping\n")
+        return ControlAnswer(text="the lab is stopping\n")
 
     def _host(self, world: World, name: str) -> str:
         return {"host1": "ws2019-host-1", "host2": "ws2019-host-2"}.get(name) or world.hosts[name].name
 
-    _ORDERS: Mapping[str, Callable[["Orders", World, Question], Answer]] = {
+    _COMMANDS: Mapping[str, Callable[["Commands", World, ControlQuestion], ControlAnswer]] = {
         "clpstat": _clpstat,
         "clpcl": _clpcl,
         "clpgrp": _clpgrp,
@@ -249,7 +253,7 @@ class Orders:
         "network": _network,
         "move-vm": _move_vm,
         "sshd": _sshd,
-        "mischief": _mischief,
+        "mischief": _faults,
         "monitors": _monitors,
         "show": _show,
         "history": _history,

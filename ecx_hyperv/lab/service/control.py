@@ -13,7 +13,7 @@ from ecx_hyperv.errors import LocalError
 _LONGEST_WAIT_S = 120.0
 
 
-class Question(Struct, frozen=True, kw_only=True):
+class ControlQuestion(Struct, frozen=True, kw_only=True):
     """Something to do or to tell; `node` is the EC-VM that asks."""
 
     do: str
@@ -21,7 +21,7 @@ class Question(Struct, frozen=True, kw_only=True):
     arguments: list[str] = []
 
 
-class Answer(Struct, frozen=True, kw_only=True):
+class ControlAnswer(Struct, frozen=True, kw_only=True):
     """What came of it: an exit code, text for a person, data for a program."""
 
     code: int = 0
@@ -29,25 +29,25 @@ class Answer(Struct, frozen=True, kw_only=True):
     data: Any = None
 
 
-def ask(path: Path, do: str, *arguments: str, node: str = "") -> Answer:
+def ask(path: Path, do: str, *arguments: str, node: str = "") -> ControlAnswer:
     """Ask the lab; raises LocalError if none answers."""
-    question = Question(do=do, node=node, arguments=list(arguments))
+    question = ControlQuestion(do=do, node=node, arguments=list(arguments))
     try:
         with socket.socket(socket.AF_UNIX) as lab:
             lab.settimeout(_LONGEST_WAIT_S)
             lab.connect(str(path))
             lab.sendall(msgspec.json.encode(question) + b"\n")
-            return msgspec.json.decode(lab.makefile("rb").readline(), type=Answer)
+            return msgspec.json.decode(lab.makefile("rb").readline(), type=ControlAnswer)
     except (OSError, msgspec.DecodeError) as error:
         raise LocalError("no lab answers", seen=f"{path}: {error}", remedy="start one: ecx-hyperv lab start") from None
 
 
-def serve(connection: socket.socket, answer: Callable[[Question], Answer]) -> None:
+def serve(connection: socket.socket, answer: Callable[[ControlQuestion], ControlAnswer]) -> None:
     """Answer the questions of one connection until it closes."""
     with connection, connection.makefile("rb") as lines:
         for line in lines:
             try:
-                reply = answer(msgspec.json.decode(line, type=Question))
+                reply = answer(msgspec.json.decode(line, type=ControlQuestion))
             except msgspec.DecodeError as error:
-                reply = Answer(code=2, text=f"{error}\n")
+                reply = ControlAnswer(code=2, text=f"{error}\n")
             connection.sendall(msgspec.json.encode(reply) + b"\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from ecx_hyperv.lab.model.timings import TIMING, Settings
+from ecx_hyperv.lab.model.timings import TIMING, Timings
 from ecx_hyperv.lab.model.world import World
 from ecx_hyperv.lab.service.server import Lab
 
@@ -23,7 +23,7 @@ class Failed(Exception):
 def play() -> None:
     """Play the demo, and print what a person wants to see; raises Failed."""
     with tempfile.TemporaryDirectory(prefix="ecx-hyperv-demo-") as folder:
-        lab = Lab(Path(folder), [_VM], Settings(), TIMING)
+        lab = Lab(Path(folder), [_VM], Timings(), TIMING)
         lab.start()
         try:
             _Demo(lab).play()

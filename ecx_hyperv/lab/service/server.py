@@ -11,21 +11,21 @@ from pathlib import Path
 from ecx_hyperv.host.wire import Hello, Reply, Request
 from ecx_hyperv.lab.linux import files
 from ecx_hyperv.lab.linux.files import Folder
-from ecx_hyperv.lab.model.ecx import Ecx
-from ecx_hyperv.lab.model.jobs import Job, Process
-from ecx_hyperv.lab.model.timings import Settings
+from ecx_hyperv.lab.model.ecx import SimulatedEcx
+from ecx_hyperv.lab.model.jobs import ScriptJob, ScriptProcess
+from ecx_hyperv.lab.model.timings import Timings
 from ecx_hyperv.lab.model.world import World
 from ecx_hyperv.lab.service import control
-from ecx_hyperv.lab.service.commands import Orders
-from ecx_hyperv.lab.service.sshd import Account, Door
-from ecx_hyperv.lab.windows.agent import Mischief
+from ecx_hyperv.lab.service.commands import Commands
+from ecx_hyperv.lab.service.sshd import Account, SshEndpoint
+from ecx_hyperv.lab.windows.agent import InjectedFaults
 from ecx_hyperv.lab.windows.powershell import PowerShell, is_mutating
 
 _TICK_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AuditedRequest:
     """One request: how long after the one before it came, and what it changed."""
 
     after: float
@@ -38,7 +38,7 @@ class Audit:
 
     logins: int = 0
     powershells: int = 0
-    asked: list[Asked] = field(default_factory=list)
+    asked: list[AuditedRequest] = field(default_factory=list)
     answered_at: float = 0.0
 
     def polls(self, interval: float) -> int:
@@ -58,15 +58,15 @@ class Lab:
         self,
         path: Path,
         vms: Sequence[str],
-        settings: Settings,
+        timings: Timings,
         timing: Mapping[str, float],
         *,
         stdin: str = "handle",
     ) -> None:
         self.folder = Folder(path)
-        self.settings = settings
+        self.timings = timings
         self.port = files.free_port()
-        self._world = World(settings, vms, files.CSV)
+        self._world = World(timings, vms, files.CSV)
         self._lock = threading.RLock()
         self._tending = threading.Lock()
         self._began = time.monotonic()
@@ -74,19 +74,19 @@ class Lab:
         for node in files.NODES:
             self._world.ec_vms[node].linux.addresses = files.node_address(node)
         files.make(self.folder, list(self._world.hosts), vms, self.port, timing, stdin)
-        self.ecx = Ecx(self._world, self._run_script, vms)
+        self.ecx = SimulatedEcx(self._world, self._run_script, vms)
         self.audits: dict[tuple[str, str], Audit] = {}
-        self.mischief: dict[str, Mischief] = {}
-        self.doors = {
-            (node, host): self._door(node, number, host)
+        self.faults: dict[str, InjectedFaults] = {}
+        self.endpoints = {
+            (node, host): self._endpoint(node, number, host)
             for node in files.NODES
             for number, host in enumerate(self._world.hosts, 1)
         }
-        self._orders = Orders(self)
+        self._commands = Commands(self)
 
     def start(self) -> None:
         """Open the doors, and let time pass."""
-        self._tend_doors()
+        self._tend_endpoints()
         self.folder.socket.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(self.folder.socket))
@@ -103,8 +103,8 @@ class Lab:
                 for job in (server.job, *(monitor.job for monitor in server.monitors.values())):
                     if job is not None:
                         job.kill()
-        for door in self.doors.values():
-            door.close()
+        for endpoint in self.endpoints.values():
+            endpoint.close()
         with suppress(OSError):
             self._control.shutdown(socket.SHUT_RDWR)
         self._control.close()
@@ -129,27 +129,27 @@ class Lab:
         while not self._stopped.wait(_TICK_S):
             with self.world_now():
                 self.ecx.tick()
-            self._tend_doors()
+            self._tend_endpoints()
 
-    def _tend_doors(self) -> None:
+    def _tend_endpoints(self) -> None:
         with self._tending:
             with self.world_now() as world:
-                states = {key: world.ssh_answers(*key) for key in self.doors}
+                states = {key: world.ssh_answers(*key) for key in self.endpoints}
             for key, state in states.items():
-                self.doors[key].become(state)
+                self.endpoints[key].become(state)
 
-    def _door(self, node: str, number: int, host: str) -> Door:
+    def _endpoint(self, node: str, number: int, host: str) -> SshEndpoint:
         def logged_in() -> None:
             self.audit(node, host).logins += 1
 
-        return Door(
+        return SshEndpoint(
             (files.address(node, number), self.port),
             files.load_key(self.folder.host_key(host)),
             Account(files.USER, files.load_key(self.folder.node(node) / "id_ed25519")),
             lambda: _LabHost(self, node, host),
-            lambda: self.mischief.get(host, Mischief()),
+            lambda: self.faults.get(host, InjectedFaults()),
             logged_in,
-            self.settings.deadman,
+            self.timings.deadman,
         )
 
     def _listen(self, listener: socket.socket) -> None:
@@ -163,13 +163,13 @@ class Lab:
 
     def _serve(self, connection: socket.socket) -> None:
         with suppress(OSError):
-            control.serve(connection, self._orders.answer)
+            control.serve(connection, self._commands.answer)
 
-    def _run_script(self, node: str, folder: str, script: str, variables: Mapping[str, str]) -> Job:
+    def _run_script(self, node: str, folder: str, script: str, variables: Mapping[str, str]) -> ScriptJob:
         mine = self.folder.node(node)
         place = mine / "scripts" / folder
         log = mine / "log" / f"{place.name}.log"
-        return Process(place / script, place, log, {**self.folder.environment(node), **variables})
+        return ScriptProcess(place / script, place, log, {**self.folder.environment(node), **variables})
 
 
 class _LabHost:
@@ -178,7 +178,7 @@ class _LabHost:
     def __init__(self, lab: Lab, node: str, host: str) -> None:
         self._audit = lab.audit(node, host)
         self._audit.powershells += 1
-        self._start = lab.settings.powershell
+        self._start = lab.timings.powershell
         with lab.world_now() as world:
             self._shell = PowerShell(world, host, files.TARGET, sleep=time.sleep, enter=lab.world_now)
 
@@ -189,7 +189,7 @@ class _LabHost:
     def perform(self, request: Request) -> Reply:
         after = time.monotonic() - self._audit.answered_at
         changes = tuple(call.cmdlet for call in request.calls if is_mutating(call))
-        self._audit.asked.append(Asked(after, changes))
+        self._audit.asked.append(AuditedRequest(after, changes))
         reply = self._shell.perform(request)
         self._audit.answered_at = time.monotonic()
         return reply

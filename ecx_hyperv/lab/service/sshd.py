@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import paramiko
 
 from ecx_hyperv.lab.model.world import Sshd
-from ecx_hyperv.lab.windows.agent import Agent, Host, Mischief, Refused, read_command
+from ecx_hyperv.lab.windows.agent import InjectedFaults, Refused, SimulatedAgent, SimulatedHost, read_command
 
 _BACKLOG = 16
 _GRANTED_S = 0.01
@@ -23,7 +23,7 @@ class Account:
     key: paramiko.PKey
 
 
-class Door:
+class SshEndpoint:
     """One address that a host answers at, in whatever way its sshd does just now."""
 
     def __init__(
@@ -31,8 +31,8 @@ class Door:
         address: tuple[str, int],
         host_key: paramiko.PKey,
         account: Account,
-        open_host: Callable[[], Host],
-        mischief: Callable[[], Mischief],
+        open_host: Callable[[], SimulatedHost],
+        faults: Callable[[], InjectedFaults],
         on_login: Callable[[], None],
         grace: float = 5.0,
     ) -> None:
@@ -41,7 +41,7 @@ class Door:
         self._host_key = host_key
         self._account = account
         self._open_host = open_host
-        self._mischief = mischief
+        self._faults = faults
         self._on_login = on_login
         self._listener: socket.socket | None = None
         self._fillers: list[socket.socket] = []
@@ -140,12 +140,12 @@ class Door:
                         channel.send_exit_status(1)
                         channel.close()
 
-                agent = Agent(
+                agent = SimulatedAgent(
                     nonce,
                     self._open_host(),
                     stdin.readline,
                     channel.sendall,
-                    self._mischief,
+                    self._faults,
                     way="input" if gathers else "handle",
                     kill=kill,
                     grace=self._grace,
@@ -161,8 +161,8 @@ class Door:
 class _Server(paramiko.ServerInterface):
     """What a connection may do: log in with the key, and start one command a channel."""
 
-    def __init__(self, door: Door, account: Account) -> None:
-        self._door = door
+    def __init__(self, endpoint: SshEndpoint, account: Account) -> None:
+        self._endpoint = endpoint
         self._account = account
 
     def get_allowed_auths(self, username: str) -> str:
@@ -171,9 +171,9 @@ class _Server(paramiko.ServerInterface):
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         fits = username == self._account.user and key == self._account.key
-        if not fits or self._door.state is Sshd.REFUSING:
+        if not fits or self._endpoint.state is Sshd.REFUSING:
             return paramiko.common.AUTH_FAILED
-        self._door.logged_in()
+        self._endpoint.logged_in()
         return paramiko.common.AUTH_SUCCESSFUL
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
@@ -183,7 +183,7 @@ class _Server(paramiko.ServerInterface):
         return paramiko.common.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
-        self._door.launch(channel, command.decode("utf-8", "replace"))
+        self._endpoint.launch(channel, command.decode("utf-8", "replace"))
         return True
 
 

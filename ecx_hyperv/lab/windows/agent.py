@@ -26,7 +26,7 @@ _GRACE_S = 5.0
 _LINGERS_S = 60.0
 
 
-class Host(Protocol):
+class SimulatedHost(Protocol):
     """What answers the requests."""
 
     def hello(self) -> Hello:
@@ -36,7 +36,7 @@ class Host(Protocol):
         """Carry out a request."""
 
 
-class Mischief(msgspec.Struct, frozen=True, kw_only=True):
+class InjectedFaults(msgspec.Struct, frozen=True, kw_only=True):
     """What a host does wrong, for tests: text before its frames, or instead of them, or nothing at all."""
 
     noise: str = ""
@@ -81,16 +81,16 @@ def read_command(command: str) -> tuple[str, bool]:
     return nonces[0], "$input" in bootstrap
 
 
-class Agent:
+class SimulatedAgent:
     """One run of the agent: reads lines, writes frames."""
 
     def __init__(
         self,
         nonce: str,
-        host: Host,
+        host: SimulatedHost,
         read_line: Callable[[], bytes],
         write: Callable[[bytes], None],
-        mischief: Callable[[], Mischief] = Mischief,
+        faults: Callable[[], InjectedFaults] = InjectedFaults,
         *,
         way: str = "handle",
         kill: Callable[[], None] = lambda: None,
@@ -103,7 +103,7 @@ class Agent:
         self._host = host
         self._read_line = read_line
         self._write = write
-        self._mischief = mischief
+        self._faults = faults
         self._answered = 0
 
     def run(self) -> int:
@@ -117,21 +117,21 @@ class Agent:
             return 1
         if text != agent_script():
             return 1
-        if self._mischief().only_way not in ("", self._way):
+        if self._faults().only_way not in ("", self._way):
             return self._wait_for_the_end()
         hello = self._host.hello()
-        if self._mischief().late_hello:
-            threading.Event().wait(self._mischief().late_hello)
+        if self._faults().late_hello:
+            threading.Event().wait(self._faults().late_hello)
         self._frame(b"hello", hello)
         asked = time.monotonic()
         while line := self._read_line():
-            idle, deaf_after = time.monotonic() - asked, self._mischief().deaf_after
+            idle, deaf_after = time.monotonic() - asked, self._faults().deaf_after
             if deaf_after is not None and idle > deaf_after:
                 return self._wait_for_the_end()
             if not self._serve(line.strip()):
                 return 1
             asked = time.monotonic()
-        if self._mischief().lingers:
+        if self._faults().lingers:
             time.sleep(_LINGERS_S)
         return 0
 
@@ -144,7 +144,7 @@ class Agent:
         """Carry out a request under a deadman, as the agent on a host does."""
         deadman = threading.Timer(limit / 1000 + self._grace, self._kill)
         deadman.daemon = True
-        if not self._mischief().no_deadman:
+        if not self._faults().no_deadman:
             deadman.start()
         try:
             return self._misbehaved(request, self._host.perform(request))
@@ -152,11 +152,11 @@ class Agent:
             deadman.cancel()
 
     def _misbehaved(self, request: Request, reply: Reply) -> Reply:
-        mischief = self._mischief()
-        if mischief.obeys:
+        faults = self._faults()
+        if faults.obeys:
             results = tuple(one if one.ok else Result(ok=True) for one in reply.results)
             return msgspec.structs.replace(reply, results=results)
-        if mischief.garbles and any(call.cmdlet == "Agent-Echo" for call in request.calls):
+        if faults.garbles and any(call.cmdlet == "Agent-Echo" for call in request.calls):
             text = msgspec.json.encode(reply).decode().encode("ascii", "replace")
             return msgspec.json.decode(text, type=Reply)
         return reply
@@ -170,21 +170,21 @@ class Agent:
             self._frame(b"fatal", {"message": str(error)})
             return False
         reply = self._perform(float(limit), request)
-        mischief = self._mischief()
-        if mischief.longest is not None and len(msgspec.json.encode(reply)) > mischief.longest:
+        faults = self._faults()
+        if faults.longest is not None and len(msgspec.json.encode(reply)) > faults.longest:
             return True
-        if mischief.silent_after is not None and self._answered >= mischief.silent_after:
+        if faults.silent_after is not None and self._answered >= faults.silent_after:
             return True
         self._answered += 1
         self._frame(number, reply)
         return True
 
     def _frame(self, kind: bytes, content: object) -> None:
-        mischief = self._mischief()
+        faults = self._faults()
         frame = b"\n" + self._nonce + b" " + kind + b" " + base64.b64encode(msgspec.json.encode(content)) + b"\n"
-        if mischief.endless:
+        if faults.endless:
             while True:
                 self._write(b"x" * 65536)
-        if mischief.noise:
-            self._write(mischief.noise.encode())
-        self._write(mischief.instead.replace("NONCE", self._nonce.decode()).encode() if mischief.instead else frame)
+        if faults.noise:
+            self._write(faults.noise.encode())
+        self._write(faults.instead.replace("NONCE", self._nonce.decode()).encode() if faults.instead else frame)

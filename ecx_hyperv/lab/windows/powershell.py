@@ -53,14 +53,14 @@ class PowerShell:
         self._sleep = sleep
         self._enter = enter
         self._rows = Rows(world, host, target)
-        self._settings = SettingRows(world, host, target)
+        self._setting_rows = SettingRows(world, host, target)
         self._loaded: dict[str, float] = {}
         self._blocked = 0.0
         self.calls: list[Call] = []
 
     def hello(self, pid: int = 4711) -> Hello:
         """Return the agent's first words."""
-        name = self._host.upper() if self._world.settings.shout_names else self._host
+        name = self._host.upper() if self._world.timings.shout_names else self._host
         memory = self._world.hosts[self._host].memory * 2**30
         facts = self._world.hosts[self._host].facts
         return Hello(
@@ -95,7 +95,7 @@ class PowerShell:
         except BadRequest as refused:
             return Result(ok=False, error=RemoteError(message=str(refused), id="BadRequest"))
         except Failure as failure:
-            return Result(ok=False, error=messages.render(failure, call.cmdlet, self._world.settings.language))
+            return Result(ok=False, error=messages.render(failure, call.cmdlet, self._world.timings.language))
         return Result(ok=True, value=tuple(_select(one, call.select) for one in objects) if call.select else ())
 
     def _invoke(self, call: Call) -> list[dict[str, Any]]:
@@ -112,7 +112,7 @@ class PowerShell:
             raise Failure(5, call.cmdlet, identifier="AccessDenied", category="PermissionDenied")
         piped = None if call.from_ is None else self._invoke(call.from_)
         self._load(ALLOWED[call.cmdlet])
-        self._blocked += self._world.settings.call
+        self._blocked += self._world.timings.call
         self.calls.append(call)
         self._watch(self._host, call)
         if ALLOWED[call.cmdlet] == "FailoverClusters" and not self._world.cluster.is_member(self._host):
@@ -121,7 +121,7 @@ class PowerShell:
             raise Failure(0, self._host, identifier="ObjectNotFound", category="ObjectNotFound")
         if call.cmdlet in SHOWN:
             try:
-                return SHOWN[call.cmdlet](self._settings, call.args)
+                return SHOWN[call.cmdlet](self._setting_rows, call.args)
             except LookupError as missing:
                 raise Failure(2, str(missing.args[0]), identifier="PathNotFound", category="ObjectNotFound") from None
         return self._CMDLETS[call.cmdlet](self, call.args, piped)
@@ -129,11 +129,11 @@ class PowerShell:
     def _load(self, module: str) -> None:
         if module in self._loaded:
             return
-        settings = self._world.settings
+        timings = self._world.timings
         if module.startswith("Microsoft.PowerShell."):
             # The agent has them from its start.
             return
-        cost = {"FailoverClusters": settings.failover_clusters, "Hyper-V": settings.hyper_v, "iSCSI": settings.iscsi}
+        cost = {"FailoverClusters": timings.failover_clusters, "Hyper-V": timings.hyper_v, "iSCSI": timings.iscsi}
         self._loaded[module] = round(cost[module] * 1000)
         self._blocked += cost[module]
 
@@ -220,7 +220,7 @@ class PowerShell:
         if code in (14, 32):
             vm.code = code
         _raise(code, vm.name, identifier="OutOfMemory" if code == 14 else "OperationFailed")
-        self._blocked += self._world.settings.guest_boot / 2
+        self._blocked += self._world.timings.guest_boot / 2
         return []
 
     def _resume_vm(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
@@ -230,7 +230,7 @@ class PowerShell:
             return []
         vm = self._vm(args)
         _raise(self._world.guests.resume(vm, self._host), vm.name)
-        self._blocked += self._world.settings.pause
+        self._blocked += self._world.timings.pause
         return []
 
     def _stop_vm(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ecx_hyperv.lab.model.facts import VmFacts
+from ecx_hyperv.lab.model.facts import VmSetup
 from ecx_hyperv.lab.windows.allowed import documented
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def _nothing(_world: "World", _host: str, _given: Arguments) -> None:
     return
 
 
-def _vm(world: "World", name: str) -> VmFacts:
+def _vm(world: "World", name: str) -> VmSetup:
     guests = {ec_vm.vm: ec_vm.facts for ec_vm in world.ec_vms.values()}
     found: Any = world.vms[name].facts if name in world.vms else guests.get(name)
     if found is None:

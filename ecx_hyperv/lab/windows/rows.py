@@ -3,7 +3,7 @@
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from ecx_hyperv.lab.model.facts import VmFacts
+from ecx_hyperv.lab.model.facts import VmSetup
 from ecx_hyperv.lab.model.world import EcVm, Guest
 
 if TYPE_CHECKING:
@@ -133,13 +133,13 @@ class Rows:
             }
         ]
 
-    def _vm(self, name: str, guest: Guest, facts: VmFacts, gigabytes: int) -> dict[str, Any]:
+    def _vm(self, name: str, guest: Guest, facts: VmSetup, gigabytes: int) -> dict[str, Any]:
         uptime = 0.0 if guest.started is None else self._world.now - guest.started
         primary = "CriticalIoError" if guest.state.endswith("Critical") else "Ok"
         return {
             "Name": name,
             "State": guest.state,
-            "Status": _STATUS[self._world.settings.language],
+            "Status": _STATUS[self._world.timings.language],
             "OperationalStatus": [primary, guest.doing] if guest.doing else [primary],
             "PrimaryOperationalStatus": primary,
             "SecondaryOperationalStatus": guest.doing or None,

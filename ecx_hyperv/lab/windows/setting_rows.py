@@ -47,7 +47,7 @@ class SettingRows:
         here |= {vm.name.casefold(): vm.facts for vm in self._world.vms.values() if self._host in vm.guests}
         if name not in here:
             raise LookupError(args["VMName"])
-        heartbeat, shutdown = _SERVICES[self._world.settings.language]
+        heartbeat, shutdown = _SERVICES[self._world.timings.language]
         rows = ((heartbeat, _HEARTBEAT, here[name].heartbeat), (shutdown, _SHUTDOWN, here[name].shutdown))
         return [{"Name": name, "Id": rf"Microsoft:{name}\{id_}", "Enabled": on} for name, id_, on in rows]
 
@@ -79,7 +79,7 @@ class SettingRows:
     def networks(self, _args: Mapping[str, Any]) -> Rows:
         """The cluster's networks; the iSCSI one is the target's."""
         facts = self._world.facts
-        own = self._target.rsplit(".", 1)[0]
+        network = self._target.rsplit(".", 1)[0]
         down = facts.networks_down.split(";")
         return [
             {
@@ -87,7 +87,7 @@ class SettingRows:
                 "Id": network_id(name),
                 "Role": role,
                 "State": "Down" if name in down else "Up",
-                "Address": f"{own}.0" if name == "iSCSI_network" else f"192.168.{number}.0",
+                "Address": f"{network}.0" if name == "iSCSI_network" else f"192.168.{number}.0",
                 "AddressMask": "255.255.255.0",
             }
             for number, (name, role) in enumerate(facts.roles.items(), 137)
