@@ -114,9 +114,9 @@ def _answer(invocation: Invocation, context: "RunContext", tasks: "Sequence[Task
     fails = [task.end for task in tasks if isinstance(task.end, Fail)]
     for task in tasks:
         if isinstance(task.end, Done):
-            click.echo(flat(task.end.how if not context.dry else f"{task.vm}: {task.end.how}"))
+            click.echo(flat(task.end.how if not context.dry else f"{task.name}: {task.end.how}"))
         elif isinstance(task.end, Fail) and context.dry:
-            click.echo(flat(f"{task.vm}: next: fail: {task.end.what}"))
+            click.echo(flat(f"{task.name}: next: fail: {task.end.what}"))
     code = worst(end.exit for end in fails)
     if context.dry and code not in (Exit.UNREACHABLE, Exit.LOGIN):
         return Exit.DONE

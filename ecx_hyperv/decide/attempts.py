@@ -30,16 +30,16 @@ def adopt(seen: Observation, tried: StartAttempts) -> Step | None:
         return None
     if tried.clears is Retry.RECENT:
         return Wait(f"the group of {seen.names.vm} is failed, its guest runs")
-    return Act(Do.ADOPT, "its group is failed while its guest runs")
+    return Act(Do.ADOPT, Side.LOCAL, "its group is failed while its guest runs")
 
 
-def within(attempts: Retry, do: Do, why: str) -> Step | None:
+def within(attempts: Retry, do: Do, why: str, side: Side = Side.LOCAL) -> Step | None:
     """Return a step that is counted, or the wait until it may be tried again; None once it is used up."""
     match attempts:
         case Retry.READY:
-            return Act(do, why)
+            return Act(do, side, why)
         case Retry.RECENT:
-            return Wait(f"{why}; waiting before the next attempt to {do.value}")
+            return Wait(f"{why}; waiting before the next attempt to {Act(do, side, why).words}")
     return None
 
 

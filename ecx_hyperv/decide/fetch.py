@@ -5,7 +5,7 @@ nothing runs there, or its silence for long enough while the cluster has shut it
 """
 
 from ecx_hyperv.decide.attempts import StartAttempts, adopt, stuck, used_up, within
-from ecx_hyperv.decide.facts import Contact, Observation, Place
+from ecx_hyperv.decide.facts import Contact, Observation, Place, Side
 from ecx_hyperv.decide.states import NodeKind, ResourceKind, VmKind
 from ecx_hyperv.decide.steps import Act, Do, Fail, Look, Retry, Step, Timer, Wait
 from ecx_hyperv.exits import Exit
@@ -62,7 +62,7 @@ def _critical_on_peer(seen: Observation, tried: StartAttempts) -> Step:
     if Timer.PEER_CRITICAL in tried.over:
         return _quick(seen, tried, f"{where} for longer than [timing] critical")
     if tried.portal is Retry.READY:
-        return Act(Do.RECONNECT_ISCSI_PEER, f"{where}: its storage is away")
+        return Act(Do.RECONNECT_ISCSI, Side.PEER, f"{where}: its storage is away")
     return Wait(f"{where}: waiting for its storage to come back")
 
 
@@ -74,7 +74,7 @@ def _alive_on_peer(seen: Observation, tried: StartAttempts) -> Step:
             # A migration needs the resource Online at its source (error 5023).
             return adopt(seen, tried) or _live(seen, tried, where)
         case VmKind.PAUSED:
-            return within(tried.starts, Do.RESUME_VM_PEER, where) or used_up(seen, "resumed", peer)
+            return within(tried.starts, Do.RESUME_VM, where, Side.PEER) or used_up(seen, "resumed", peer)
         case VmKind.TRANSITIONAL if Timer.PEER_TRANSITIONAL in tried.over:
             return stuck(seen, peer, seen.on_peer.word)
         case VmKind.ODD if Timer.ODD in tried.over:

@@ -200,7 +200,7 @@ def _iscsi(seen: Observation, tried: StartAttempts) -> Step | None:
     if seen.iscsi:
         return None
     why = f"{seen.names.local} has no iSCSI connection to {seen.names.target}"
-    return Act(Do.RECONNECT_ISCSI, why) if tried.portal is Retry.READY else Wait(why)
+    return Act(Do.RECONNECT_ISCSI, Side.LOCAL, why) if tried.portal is Retry.READY else Wait(why)
 
 
 def _csv_offline(seen: Observation, tried: StartAttempts) -> Step | None:
@@ -212,14 +212,14 @@ def _csv_offline(seen: Observation, tried: StartAttempts) -> Step | None:
             return Wait(why)
     # A node that cannot reach the disk cannot bring it online: after a try there, take it over first.
     if tried.csv_start_sent and seen.csv_owner is not Place.LOCAL:
-        return Act(Do.MOVE_CSV, f"{why} on another node")
-    return Act(Do.START_CSV, why)
+        return Act(Do.MOVE_CSV, Side.LOCAL, f"{why} on another node")
+    return Act(Do.START_CSV, Side.LOCAL, why)
 
 
 def _csv_elsewhere(seen: Observation, _tried: StartAttempts) -> Step | None:
     if seen.csv_owner is Place.LOCAL or seen.csv is ResourceKind.ABSENT:
         return None
-    return Act(Do.MOVE_CSV, f"{seen.names.csv} is not owned by {seen.names.local}")
+    return Act(Do.MOVE_CSV, Side.LOCAL, f"{seen.names.csv} is not owned by {seen.names.local}")
 
 
 def _owner_unknown(seen: Observation, _tried: StartAttempts) -> Step | None:
@@ -256,7 +256,7 @@ def _configuration(seen: Observation, _tried: StartAttempts) -> Step | None:
         case ResourceKind.ONLINE:
             return None
         case ResourceKind.OFFLINE | ResourceKind.FAILED:
-            return Act(Do.START_CONFIGURATION, why)
+            return Act(Do.START_CONFIGURATION, Side.LOCAL, why)
     return Wait(why)
 
 

@@ -3,32 +3,60 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.exits import Exit
 
 
-class Do(Enum):
-    """Everything that a step can do, and what it is called in a log."""
+class Counted(Enum):
+    """What attempts are counted under: steps that fail for one reason share a counter."""
 
-    RECONNECT_ISCSI = "reconnect iSCSI"
-    RECONNECT_ISCSI_PEER = "reconnect iSCSI on the peer host"
-    START_CSV = "bring the Shared Volume online"
-    MOVE_CSV = "move the Shared Volume here"
-    STOP_CSV = "take the Shared Volume offline"
-    MIGRATE_LIVE = "live-migrate"
-    MIGRATE_QUICK = "move by quick migration"
-    CANCEL_MOVE = "cancel the migration"
-    START_CONFIGURATION = "register"
-    STOP_CONFIGURATION = "unregister"
-    CLEAR_FAILED = "clear the failed group"
-    ADOPT = "let the cluster adopt the running guest"
-    STOP_MACHINE = "have the cluster stop the guest"
-    START_VM = "power on"
-    RESUME_VM = "resume"
-    RESUME_VM_PEER = "resume on the peer host"
-    STOP_VM = "shut down"
-    STOP_VM_PEER = "shut down on the peer host"
-    TURN_OFF = "turn off"
-    TURN_OFF_PEER = "turn off on the peer host"
+    STARTS = "starts"
+    CLEARS = "clears"
+    REGISTRATIONS = "registrations"
+    MIGRATIONS = "migrations"
+    PORTAL = "portal"
+    SHUTDOWNS = "shutdowns"
+    TURN_OFFS = "turn-offs"
+    MACHINE_STOPS = "stops through the cluster"
+
+
+@dataclass(frozen=True, slots=True)
+class StepKind:
+    """What is to be known of a step: its words in a log, its counter (None: it may be repeated at will), whether it is
+    done to what a host has (and not to what the cluster has), whether a person should hear of it even where all ends
+    well, and whether its cmdlet returns only once it is done."""
+
+    words: str
+    counted: Counted | None = None
+    on_host: bool = False
+    notable: bool = False
+    blocks: bool = False
+
+
+class Do(Enum):
+    """Everything that a step can do: the one table of what is to be known of each."""
+
+    RECONNECT_ISCSI = StepKind("reconnect iSCSI", Counted.PORTAL, on_host=True)
+    START_CSV = StepKind("bring the Shared Volume online")
+    MOVE_CSV = StepKind("move the Shared Volume here")
+    STOP_CSV = StepKind("take the Shared Volume offline")
+    MIGRATE_LIVE = StepKind("live-migrate", Counted.MIGRATIONS)
+    MIGRATE_QUICK = StepKind("move by quick migration", Counted.MIGRATIONS)
+    CANCEL_MOVE = StepKind("cancel the migration", notable=True)
+    START_CONFIGURATION = StepKind("register")
+    STOP_CONFIGURATION = StepKind("unregister", Counted.REGISTRATIONS)
+    CLEAR_FAILED = StepKind("clear the failed group", Counted.CLEARS, notable=True)
+    ADOPT = StepKind("let the cluster adopt the running guest", Counted.CLEARS, notable=True)
+    STOP_MACHINE = StepKind("have the cluster stop the guest", Counted.MACHINE_STOPS, notable=True)
+    START_VM = StepKind("power on", Counted.STARTS, on_host=True, blocks=True)
+    RESUME_VM = StepKind("resume", Counted.STARTS, on_host=True, notable=True, blocks=True)
+    STOP_VM = StepKind("shut down", Counted.SHUTDOWNS, on_host=True)
+    TURN_OFF = StepKind("turn off", Counted.TURN_OFFS, on_host=True, notable=True)
+
+    @property
+    def words(self) -> str:
+        """Return what the step is called in a log."""
+        return self.value.words
 
 
 class Timer(Enum):
@@ -55,10 +83,17 @@ class Retry(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Do one thing now, and look again."""
+    """Do one thing now, from that host, and look again."""
 
     do: Do
+    side: Side
     why: str
+
+    @property
+    def words(self) -> str:
+        """Return what is done, and on which host where that matters."""
+        elsewhere = self.do.value.on_host and self.side is Side.PEER
+        return f"{self.do.words} on the peer host" if elsewhere else self.do.words
 
 
 @dataclass(frozen=True, slots=True)

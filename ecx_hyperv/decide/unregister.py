@@ -126,21 +126,26 @@ def _bring_down(seen: Observation, tried: StopAttempts, side: Side) -> Step:
     if unclear and not tried.stopping and not tried.hurry and Timer.BUSY not in tried.over:
         return Wait(f"{where}, and in transition")
     if seen.is_migrating and not tried.cancelled and not tried.stopping:
-        return Act(Do.CANCEL_MOVE, f"{where}, and being moved for longer than [timing] settle")
+        return _through_cluster(seen, Do.CANCEL_MOVE, f"{where}, and being moved for longer than [timing] settle")
     stuck = unclear and not tried.stopping
     if tried.hurry or stuck or vm.kind in (VmKind.PAUSED, VmKind.CRITICAL):
         return _turn_off(tried, side, where)
     if Timer.GRACE in tried.over:
         return _turn_off(tried, side, f"{where}, its grace is over")
     if tried.stop is Retry.READY:
-        return Act(Do.STOP_VM if side is Side.LOCAL else Do.STOP_VM_PEER, where)
+        return Act(Do.STOP_VM, side, where)
     return Wait(f"{where}, and shutting down")
+
+
+def _through_cluster(seen: Observation, do: Do, why: str) -> Act:
+    """Return a step that any node of the cluster can take: the one whose cluster service answers takes it."""
+    return Act(do, seen.observer or Side.LOCAL, why)
 
 
 def _turn_off(tried: StopAttempts, side: Side, why: str) -> Step:
     if tried.turn_off is Retry.RECENT:
         return Wait(f"{why}; it has just been turned off")
-    return Act(Do.TURN_OFF if side is Side.LOCAL else Do.TURN_OFF_PEER, why)
+    return Act(Do.TURN_OFF, side, why)
 
 
 def _settle(seen: Observation, tried: StopAttempts) -> Step | None:
@@ -149,7 +154,7 @@ def _settle(seen: Observation, tried: StopAttempts) -> Step | None:
         return None
     if Timer.BUSY not in tried.over:
         return Wait(f"the group of {seen.names.vm} is changing state")
-    return Act(Do.CANCEL_MOVE, "its group has been changing for longer than settle")
+    return _through_cluster(seen, Do.CANCEL_MOVE, "its group has been changing for longer than settle")
 
 
 def _is_on_its_way(seen: Observation, tried: StopAttempts) -> bool:
@@ -198,7 +203,7 @@ def _stop_through_cluster(seen: Observation, tried: StopAttempts, host: str) -> 
     # The cluster would save it in the middle of its shutdown, which would then go on at its next start.
     if tried.stopping and not tried.hurry and Timer.GRACE not in tried.over:
         return Wait(f"{vm} was asked to shut down, and {host} does not say how it is")
-    return Act(Do.STOP_MACHINE, f"{host} owns {vm} and does not say how it is")
+    return _through_cluster(seen, Do.STOP_MACHINE, f"{host} owns {vm} and does not say how it is")
 
 
 def _owner_is_silent_and_isolated(seen: Observation) -> bool:
@@ -223,9 +228,9 @@ def _off(seen: Observation, tried: StopAttempts) -> Step:
     if seen.observer is None:
         return Wait(f"{vm} is off; the cluster service does not answer")
     if seen.group is GroupKind.FAILED and seen.machine is ResourceKind.FAILED and tried.clears is Retry.READY:
-        return Act(Do.CLEAR_FAILED, "its group is failed")
+        return _through_cluster(seen, Do.CLEAR_FAILED, "its group is failed")
     if seen.configuration is ResourceKind.ONLINE and tried.unregister is Retry.READY:
-        return Act(Do.STOP_CONFIGURATION, f"{vm} is off")
+        return _through_cluster(seen, Do.STOP_CONFIGURATION, f"{vm} is off")
     return Wait(why)
 
 

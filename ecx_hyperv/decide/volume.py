@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from ecx_hyperv.decide.facts import Contact
+from ecx_hyperv.decide.facts import Contact, Side
 from ecx_hyperv.decide.states import ResourceKind
 from ecx_hyperv.decide.steps import Act, Do, Done, Look, Retry, Step, Timer, Wait
 
@@ -19,7 +19,8 @@ class Users(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeObservation:
-    """One Shared Volume at one moment; `because` names the users or the doubt."""
+    """One Shared Volume at one moment; `because` names the users or the doubt, and
+    `observer` is the host whose cluster service told of it."""
 
     csv: str
     state: ResourceKind
@@ -27,6 +28,7 @@ class VolumeObservation:
     because: str
     local: Contact
     peer: Contact
+    observer: Side = Side.LOCAL
 
 
 def decide(seen: VolumeObservation, stop: Retry, over: frozenset[Timer]) -> Step:
@@ -46,5 +48,5 @@ def decide(seen: VolumeObservation, stop: Retry, over: frozenset[Timer]) -> Step
         case Users.UNASKED:
             return Look(f"which VMs are on {seen.csv} is not known yet")
         case Users.NONE:
-            return Act(Do.STOP_CSV, f"no other VM is on {seen.csv}")
+            return Act(Do.STOP_CSV, seen.observer, f"no other VM is on {seen.csv}")
     return Done(f"{seen.csv} is left online: {seen.because}")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ecx_hyperv.decide.facts import Observation, Side
-from ecx_hyperv.decide.steps import Do
+from ecx_hyperv.decide.steps import Act, Do
 from ecx_hyperv.host import cmdlets
 from ecx_hyperv.host.observe import HostSnapshot
 from ecx_hyperv.host.situation import CONFIGURATION, MACHINE, find_resource
@@ -13,27 +13,16 @@ from ecx_hyperv.host.wire import Call
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A cmdlet call on a host; `blocks` if it returns only once what it does is done."""
+    """A step's cmdlet call on a host."""
 
+    do: Do
     side: Side
     call: Call
-    blocks: bool = False
 
 
-_ON_PEER = frozenset({Do.RECONNECT_ISCSI_PEER, Do.RESUME_VM_PEER, Do.STOP_VM_PEER, Do.TURN_OFF_PEER})
-_ON_OBSERVER = frozenset({Do.STOP_CSV, Do.CANCEL_MOVE, Do.STOP_CONFIGURATION, Do.CLEAR_FAILED, Do.STOP_MACHINE})
-_BLOCKING = frozenset({Do.START_VM, Do.RESUME_VM, Do.RESUME_VM_PEER})
-
-
-def action_for(do: Do, seen: Observation, snapshot: HostSnapshot | None) -> Action:
-    """Return the cmdlet for a step; `view` is the observer's, for the names of the VM's resources."""
-    if do in _ON_PEER:
-        side = Side.PEER
-    elif do in _ON_OBSERVER:
-        side = seen.observer or Side.LOCAL
-    else:
-        side = Side.LOCAL
-    return Action(side, _CALLS[do](seen, snapshot), do in _BLOCKING)
+def action_for(step: Act, seen: Observation, snapshot: HostSnapshot | None) -> Action:
+    """Return the cmdlet for a step; `snapshot` is the observer's, for the names of the VM's resources."""
+    return Action(step.do, step.side, _CALLS[step.do](seen, snapshot))
 
 
 def _machine(seen: Observation, snapshot: HostSnapshot | None) -> str:
@@ -71,7 +60,6 @@ def _stop_machine(seen: Observation, snapshot: HostSnapshot | None) -> Call:
 
 _CALLS: dict[Do, Callable[[Observation, HostSnapshot | None], Call]] = {
     Do.RECONNECT_ISCSI: _reconnect,
-    Do.RECONNECT_ISCSI_PEER: _reconnect,
     Do.START_CSV: lambda seen, _: cmdlets.start_resource(seen.names.csv),
     Do.MOVE_CSV: lambda seen, _: cmdlets.move_shared_volume(seen.names.csv, seen.names.local),
     Do.STOP_CSV: lambda seen, _: cmdlets.stop_resource(seen.names.csv),
@@ -85,9 +73,6 @@ _CALLS: dict[Do, Callable[[Observation, HostSnapshot | None], Call]] = {
     Do.STOP_MACHINE: _stop_machine,
     Do.START_VM: lambda seen, _: cmdlets.start_vm(seen.names.vm),
     Do.RESUME_VM: _resume,
-    Do.RESUME_VM_PEER: _resume,
     Do.STOP_VM: _stop_vm,
-    Do.STOP_VM_PEER: _stop_vm,
     Do.TURN_OFF: _turn_off,
-    Do.TURN_OFF_PEER: _turn_off,
 }

@@ -141,6 +141,7 @@ def observe_volume(
         because=because,
         local=contact_of(snapshots.local),
         peer=contact_of(snapshots.peer),
+        observer=observer or Side.LOCAL,
     )
 
 

@@ -5,7 +5,7 @@ from typing import Protocol, Self
 
 from ecx_hyperv.config import Config
 from ecx_hyperv.deadline import Clock
-from ecx_hyperv.decide.steps import Act, Do, Done, Fail, Look, Step, Wait
+from ecx_hyperv.decide.steps import Act, Done, Fail, Look, Step, Wait
 from ecx_hyperv.ecx.alerts import Alert, Level
 from ecx_hyperv.ecx.commands import Runner
 from ecx_hyperv.ecx.environment import Pair
@@ -14,15 +14,6 @@ from ecx_hyperv.ecx.maintenance import Flags, Kind
 from ecx_hyperv.errors import LocalError
 from ecx_hyperv.host.link import Hosts
 from ecx_hyperv.log import Log
-
-# Steps that a person should hear of, even where all ends well.
-_NOTABLE = frozenset(
-    {
-        *(Do.TURN_OFF, Do.TURN_OFF_PEER, Do.CANCEL_MOVE, Do.STOP_MACHINE, Do.CLEAR_FAILED, Do.ADOPT),
-        Do.RESUME_VM,
-        Do.RESUME_VM_PEER,
-    }
-)
 
 
 class Progress(Protocol):
@@ -82,19 +73,19 @@ class StepReporter:
 
     def __init__(self, context: RunContext) -> None:
         self._context = context
-        self._told: dict[str, str] = {}
+        self._reported: dict[str, str] = {}
 
-    def tell(self, name: str, step: Step) -> None:
-        """Tell a step, once."""
+    def report(self, name: str, step: Step) -> None:
+        """Report a step, once."""
         text = in_words(step)
         self._context.progress.show(name, text)
-        if self._told.get(name) == text:
+        if self._reported.get(name) == text:
             return
-        self._told[name] = text
+        self._reported[name] = text
         match step:
             case Act(do=do):
                 self._context.log.info(text, vm=name)
-                if do in _NOTABLE:
+                if do.value.notable:
                     self._context.alert(Level.WARN, f"{name}: {text}")
             case Done(warn=True):
                 self._context.log.warning(text, vm=name)
@@ -109,8 +100,8 @@ class StepReporter:
 def in_words(step: Step) -> str:
     """Put a step in words, as a log and a dry run show it."""
     match step:
-        case Act(do, why):
-            return f"{do.value}: {why}"
+        case Act(why=why):
+            return f"{step.words}: {why}"
         case Wait(why):
             return f"waiting: {why}"
         case Look(why):

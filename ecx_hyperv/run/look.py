@@ -24,9 +24,9 @@ LOOK_S = 60.0
 
 
 class ActionTarget(Protocol):
-    """What an action is performed for: a VM's task, or a volume's."""
+    """What an action is performed for: a VM's task, or a volume's; `name` is the VM's, or the volume's."""
 
-    vm: str
+    name: str
 
     def issued(self, do: Do, now: float, error: RemoteError | None) -> None:
         """Take note of a step that was sent, and of its error, or that its outcome is unknown."""
@@ -36,9 +36,8 @@ class ActionTarget(Protocol):
 class Planned:
     """An action, and who wants it: several VMs need their common volume brought online but once."""
 
-    do: Do
     action: Action
-    tasks: list[ActionTarget]
+    targets: list[ActionTarget]
 
 
 class Plan:
@@ -53,12 +52,12 @@ class Plan:
     def add(self, task: Task, step: Act, seen: Observation, snapshots: Snapshots) -> None:
         """Add a step's action, once for all the tasks that want it."""
         snapshot = None if seen.observer is None else snapshots.snapshot(seen.observer)
-        self.put(task, step.do, action_for(step.do, seen, snapshot))
+        self.put(task, action_for(step, seen, snapshot))
 
-    def put(self, task: ActionTarget, do: Do, action: Action) -> None:
+    def put(self, target: ActionTarget, action: Action) -> None:
         """Add an action, once for all who want it."""
-        planned = self._planned.setdefault((action.side, repr(action.call)), Planned(do, action, []))
-        planned.tasks.append(task)
+        planned = self._planned.setdefault((action.side, repr(action.call)), Planned(action, []))
+        planned.targets.append(target)
 
     def on(self, side: Side) -> list[Planned]:
         """Return what is planned on a host."""
@@ -66,7 +65,7 @@ class Plan:
 
 
 class HostPair:
-    """Looks at the hosts, and remembers their names; asks those in `iscsi` for their iSCSI connections."""
+    """The two hosts, acted on and looked at together, and their names; `iscsi` is who is asked for its connections."""
 
     def __init__(self, context: RunContext, vms: Sequence[str], iscsi: Container[Side] = ()) -> None:
         self._context = context
@@ -74,7 +73,7 @@ class HostPair:
         self._iscsi = iscsi
         self.names = HostNames(context.pair.local.host, context.pair.peer.host, peer_is_known=False)
 
-    def look(
+    def act_and_observe(
         self,
         sides: Sequence[Side],
         plan: Plan,
@@ -96,7 +95,7 @@ class HostPair:
 
     def _ask(self, wanted: SnapshotRequest, planned: Sequence[Planned]) -> Ask:
         settle = self._context.config.timing.settle
-        seconds = LOOK_S + sum(settle for one in planned if one.action.blocks)
+        seconds = LOOK_S + sum(settle for one in planned if one.action.do.value.blocks)
         calls = (*(one.action.call for one in planned), *wanted.calls())
         return Ask(Request(calls=calls, stop_on_error=False), seconds)
 
@@ -119,10 +118,10 @@ class HostPair:
 
     def _note(self, planned: Planned, error: RemoteError | None, trouble: str) -> None:
         now = self._context.clock.monotonic()
-        for task in planned.tasks:
-            task.issued(planned.do, now, error)
+        for target in planned.targets:
+            target.issued(planned.action.do, now, error)
             if trouble:
-                self._context.log.warning(f"{planned.do.value}: {trouble}", vm=task.vm)
+                self._context.log.warning(f"{planned.action.do.words}: {trouble}", vm=target.name)
 
 
 def _error(result: Result) -> RemoteError | None:

@@ -28,12 +28,12 @@ class Loop:
         self._patience = patience
         self._starts = all(task.is_start for task in tasks)
         self._vm_locks = _VmLocks(context, tasks)
-        self._teller = StepReporter(context)
+        self._reporter = StepReporter(context)
         self._began = context.clock.monotonic()
         self._has_answered = False
         # A start looks at the peer host only where that one matters; a stop must know where the guest is.
         self.sides = [Side.LOCAL] if self._starts else [Side.LOCAL, Side.PEER]
-        self.host_pair = HostPair(context, [task.vm for task in tasks], iscsi=[Side.LOCAL] if self._starts else [])
+        self.host_pair = HostPair(context, [task.name for task in tasks], iscsi=[Side.LOCAL] if self._starts else [])
         self.snapshots = Snapshots(None, None)
 
     def go(self) -> None:
@@ -41,7 +41,7 @@ class Loop:
         plan = Plan()
         try:
             while self._open:
-                self.snapshots = self.host_pair.look(self.sides, plan, self._deadline)
+                self.snapshots = self.host_pair.act_and_observe(self.sides, plan, self._deadline)
                 plan = Plan()
                 if self._deadline.has_passed:
                     self._end_late()
@@ -70,7 +70,7 @@ class Loop:
             self._end_all(lambda _: _failed_by(trouble))
         for task in self._open:
             task.why = str(trouble)
-            self._teller.tell(task.vm, Wait(str(trouble)))
+            self._reporter.report(task.name, Wait(str(trouble)))
         return False
 
     def _decide_all(self, plan: Plan) -> bool:
@@ -79,12 +79,12 @@ class Loop:
             seen = observe_vm(
                 self._context.config,
                 self.host_pair.names,
-                task.vm,
+                task.name,
                 self.snapshots,
-                maintenance=self._context.in_maintenance(Kind.VM, task.vm),
+                maintenance=self._context.in_maintenance(Kind.VM, task.name),
             )
             step = self._vm_locks.refusal(task) or task.next(seen, self.snapshots, self._moment())
-            self._teller.tell(task.vm, step)
+            self._reporter.report(task.name, step)
             if seen.owner is Place.PEER and not isinstance(step, Done | Fail):
                 self._ask_peer_too()
             if isinstance(step, Done | Fail):
@@ -93,7 +93,7 @@ class Loop:
                 look_again = look_again or self.snapshots.peer is None
                 self._ask_peer_too()
             elif isinstance(step, Act) and self._context.dry:
-                self._finish(task, Done(f"next: {step.do.value}: {step.why}"))
+                self._finish(task, Done(f"next: {step.words}: {step.why}"))
             elif isinstance(step, Wait) and self._context.dry:
                 self._finish(task, Done(f"next: wait: {step.why}"))
             elif isinstance(step, Act) and not task.is_held_back(step, self._context.clock.monotonic()):
@@ -129,7 +129,7 @@ class Loop:
     def _end_all(self, end_of: Callable[[Task], Fail]) -> None:
         for task in self._open:
             end = end_of(task)
-            self._teller.tell(task.vm, end)
+            self._reporter.report(task.name, end)
             self._finish(task, end)
 
 
@@ -143,7 +143,8 @@ class _VmLocks:
     def __init__(self, context: RunContext, tasks: Sequence[Task]) -> None:
         self._context = context
         self._locks: dict[str, Lock] = {
-            task.vm: context.locks.start(task.vm) if task.is_start else context.locks.stop(task.vm) for task in tasks
+            task.name: context.locks.start(task.name) if task.is_start else context.locks.stop(task.name)
+            for task in tasks
         }
         self._held: set[str] = set()
 
@@ -152,22 +153,22 @@ class _VmLocks:
         if self._context.dry:
             return None
         try:
-            if task.vm not in self._held:
-                if not self._locks[task.vm].acquire():
-                    return Wait(f"another run works on {task.vm}: {self._locks[task.vm].holder()}")
-                self._held.add(task.vm)
-            if isinstance(task, StartTask) and self._context.locks.is_stopping(task.vm):
+            if task.name not in self._held:
+                if not self._locks[task.name].acquire():
+                    return Wait(f"another run works on {task.name}: {self._locks[task.name].holder()}")
+                self._held.add(task.name)
+            if isinstance(task, StartTask) and self._context.locks.is_stopping(task.name):
                 return task.give_way()
         except LocalError as error:
             # Better to start or stop a VM without a lock than not at all.
-            if task.vm not in self._held:
-                self._context.log.warning("no lock", vm=task.vm, because=str(error))
-                self._held.add(task.vm)
+            if task.name not in self._held:
+                self._context.log.warning("no lock", vm=task.name, because=str(error))
+                self._held.add(task.name)
         return None
 
     def release(self, task: Task) -> None:
         """Let go of a task's lock, once it has ended."""
-        self._locks[task.vm].release()
+        self._locks[task.name].release()
 
     def release_all(self) -> None:
         """Let go of every lock."""

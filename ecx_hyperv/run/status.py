@@ -108,7 +108,7 @@ class PairStatus(Struct, frozen=True, kw_only=True):
 def look(context: RunContext, vms: Sequence[str], deadline: Deadline) -> PairStatus:
     """Look at both hosts and ECX once."""
     host_pair = HostPair(context, vms, iscsi=tuple(Side))
-    snapshots = host_pair.look(tuple(Side), Plan(), deadline)
+    snapshots = host_pair.act_and_observe(tuple(Side), Plan(), deadline)
     snapshot = None if snapshots.observer is None else snapshots.snapshot(snapshots.observer)
     flags = _flags(context)
     csvs = dict.fromkeys(context.config.csv_of(vm) or context.config.cluster.csv for vm in vms)

@@ -31,7 +31,7 @@ def stop(context: RunContext, vms: Sequence[str], asked: StopRequest, deadline: 
     # Failing here shuts the EC-VM down: hosts that do not answer are given more time than at a start.
     loop = Loop(context, tasks, deadline, patience=max(timing.connect, timing.settle))
     loop.go()
-    off = [task.vm for task in tasks if isinstance(task.end, Done) and not task.end.stays]
+    off = [task.name for task in tasks if isinstance(task.end, Done) and not task.end.stays]
     if off and not context.dry:
         VolumeLoop(context, loop.host_pair, loop.snapshots, off, deadline).go()
     return tasks

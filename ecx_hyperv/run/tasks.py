@@ -9,7 +9,7 @@ from ecx_hyperv.decide import start, unregister, volume
 from ecx_hyperv.decide.attempts import StartAttempts
 from ecx_hyperv.decide.facts import Observation, Refusal, Side
 from ecx_hyperv.decide.states import ResourceKind
-from ecx_hyperv.decide.steps import Act, Do, Done, Fail, Retry, Step, Timer
+from ecx_hyperv.decide.steps import Act, Counted, Do, Done, Fail, Retry, Step, Timer
 from ecx_hyperv.decide.volume import VolumeObservation
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.host.observe import HostSnapshot
@@ -33,11 +33,12 @@ class Task(ABC):
     is_start: ClassVar[bool]
 
     def __init__(self, vm: str, timing: Timing) -> None:
-        self.vm = vm
+        self.name = vm
         self.timing = timing
         self.end: Done | Fail | None = None
         self.why = "nothing was seen yet"
         self._last: dict[Do, float] = {}
+        self._counters: dict[Counted, Counter] = {}
 
     def next(self, seen: Observation, snapshots: Snapshots, moment: Moment) -> Step:
         """Decide; a step that has just been tried is not tried again before the interval is over."""
@@ -55,6 +56,9 @@ class Task(ABC):
     def issued(self, do: Do, now: float, error: RemoteError | None) -> None:
         """Take note of a step that was sent, and of its error; its outcome may be unknown."""
         self._last[do] = now
+        counter = None if do.value.counted is None else self._counters.get(do.value.counted)
+        if counter is not None:
+            counter.add(now)
         self.note(do, now, error)
 
     @abstractmethod
@@ -62,8 +66,8 @@ class Task(ABC):
         """Return the next step."""
 
     @abstractmethod
-    def note(self, do: Do, now: float, error: RemoteError | None) -> None:
-        """Count a step that was sent."""
+    def note(self, do: Do, now: float, error: RemoteError | None, /) -> None:
+        """Take note of what a step that was sent means beyond its being counted."""
 
     @abstractmethod
     def out_of_time(self) -> Fail:
@@ -78,11 +82,9 @@ class StartTask(Task):
     def __init__(self, vm: str, timing: Timing) -> None:
         super().__init__(vm, timing)
         pause = timing.interval * 5
-        self._starts = Counter(pause)
-        self._clears = Counter(pause)
-        self._registrations = Counter(pause)
-        self._migrations = Counter(pause)
-        self._portal = Counter(pause, allowed=None)
+        limited = (Counted.STARTS, Counted.CLEARS, Counted.REGISTRATIONS, Counted.MIGRATIONS)
+        self._counters = {counted: Counter(pause) for counted in limited}
+        self._counters[Counted.PORTAL] = Counter(pause, allowed=None)
         self._csv_start_sent = False
         self._was_home = False
         self._refused = Refusal.NOTHING
@@ -105,47 +107,34 @@ class StartTask(Task):
         if seen.csv is ResourceKind.ONLINE:
             self._csv_start_sent = False
         tried = StartAttempts(
-            starts=self._starts.look(now),
-            clears=self._clears.look(now),
-            registrations=self._registrations.look(now),
-            migrations=self._migrations.look(now),
-            portal=self._portal.look(now),
+            starts=self._counters[Counted.STARTS].look(now),
+            clears=self._counters[Counted.CLEARS].look(now),
+            registrations=self._counters[Counted.REGISTRATIONS].look(now),
+            migrations=self._counters[Counted.MIGRATIONS].look(now),
+            portal=self._counters[Counted.PORTAL].look(now),
             csv_start_sent=self._csv_start_sent,
             was_home=self._was_home,
             refused=self._refusal(seen, snapshots.snapshot(Side.LOCAL), now),
             over=self._lasting.update(start.timers(seen), now),
         )
-        self._was_home = self._was_home or start.is_home(seen, moved=self._migrations.count > 0)
+        self._was_home = self._was_home or start.is_home(seen, moved=self._counters[Counted.MIGRATIONS].count > 0)
         return start.decide(seen, tried)
 
-    def note(self, do: Do, now: float, error: RemoteError | None) -> None:
-        """Count a step that was sent."""
-        match do:
-            case Do.START_VM | Do.RESUME_VM | Do.RESUME_VM_PEER:
-                self._starts.add(now)
-            case Do.CLEAR_FAILED | Do.ADOPT:
-                self._clears.add(now)
-            case Do.STOP_CONFIGURATION:
-                self._registrations.add(now)
-            case Do.MIGRATE_LIVE | Do.MIGRATE_QUICK:
-                self._migrations.add(now)
-            case Do.RECONNECT_ISCSI | Do.RECONNECT_ISCSI_PEER:
-                self._portal.add(now)
-            case Do.START_CSV:
-                self._csv_start_sent = True
-            case Do.MOVE_CSV:
-                self._csv_start_sent = False
+    def note(self, do: Do, _now: float, error: RemoteError | None, /) -> None:
+        """Take note of what a step that was sent means beyond its being counted."""
+        if do in (Do.START_CSV, Do.MOVE_CSV):
+            self._csv_start_sent = do is Do.START_CSV
         self._refused = Refusal.NOTHING if error is None else refusal_of(error)
 
     def out_of_time(self) -> Fail:
         """Say how the start ends that has reached the deadline."""
-        return start.out_of_time(self.vm, self._seen, self.why)
+        return start.out_of_time(self.name, self._seen, self.why)
 
     def give_way(self) -> Fail:
         """Say how the start ends that finds a stop of the same VM beginning."""
         return Fail(
             Exit.NOT_AS_ASKED,
-            f"{self.vm} is not started",
+            f"{self.name} is not started",
             "a stop of it began while it was being started",
             "none, if the stop was meant; else start it again once the stop has ended",
         )
@@ -156,16 +145,15 @@ class StartTask(Task):
         if any(refusal_of(error) is Refusal.DENIED for error in snapshot.errors()):
             return Refusal.DENIED
         # The cluster keeps the reason of the last failure: it counts only once this run has tried, and seen it fail.
-        found = refusal_seen(self.vm, snapshot)
-        if not (self._starts.count or self._migrations.count):
+        found = refusal_seen(self.name, snapshot)
+        attempts = (self._counters[Counted.STARTS], self._counters[Counted.MIGRATIONS])
+        if not any(counter.count for counter in attempts):
             self._refused_before = found
         # A VM that was moved while it was off brings along why it failed on the other host, until it runs again.
         is_old = found is self._refused_before and seen.machine is not ResourceKind.FAILED
         if is_old or seen.on_local.is_live:
             return Refusal.NOTHING
-        tried = any(
-            counter.count and counter.look(now) is not Retry.RECENT for counter in (self._starts, self._migrations)
-        )
+        tried = any(counter.count and counter.look(now) is not Retry.RECENT for counter in attempts)
         return found if tried and not seen.is_migrating else Refusal.NOTHING
 
 
@@ -179,12 +167,13 @@ class StopTask(Task):
         pause = timing.interval * 5
         self._asked = asked
         self._stopping = False
-        self._stop_again: Counter | None = None
-        self._turn_off = Counter(pause, allowed=None)
         self._cancelled = False
-        self._clears = Counter(pause)
-        self._machine_stop = Counter(pause, allowed=None)
-        self._unregister = Counter(timing.interval * 2, allowed=None)
+        self._counters = {
+            Counted.TURN_OFFS: Counter(pause, allowed=None),
+            Counted.CLEARS: Counter(pause),
+            Counted.MACHINE_STOPS: Counter(pause, allowed=None),
+            Counted.REGISTRATIONS: Counter(timing.interval * 2, allowed=None),
+        }
         self._seen: Observation | None = None
         self._over: frozenset[Timer] = frozenset()
         on_failover = asked.factor is unregister.Factor.GROUPFAILOVER
@@ -203,36 +192,28 @@ class StopTask(Task):
         self._seen = seen
         tried = unregister.StopAttempts(
             stopping=self._stopping,
-            stop=Retry.READY if self._stop_again is None else self._stop_again.look(now),
-            turn_off=self._turn_off.look(now),
+            stop=self._counters[Counted.SHUTDOWNS].look(now) if self._stopping else Retry.READY,
+            turn_off=self._counters[Counted.TURN_OFFS].look(now),
             cancelled=self._cancelled,
-            clears=self._clears.look(now),
-            machine_stop=self._machine_stop.look(now),
-            unregister=self._unregister.look(now),
+            clears=self._counters[Counted.CLEARS].look(now),
+            machine_stop=self._counters[Counted.MACHINE_STOPS].look(now),
+            unregister=self._counters[Counted.REGISTRATIONS].look(now),
             hurry=moment.remaining <= self.timing.reserve,
             over=self._over,
         )
         self._over = self._lasting.update(unregister.timers(seen, tried), now)
         return unregister.decide(seen, self._asked, replace(tried, over=self._over))
 
-    def note(self, do: Do, now: float, error: RemoteError | None) -> None:
-        """Count a step that was sent."""
-        match do:
-            case Do.STOP_VM | Do.STOP_VM_PEER:
-                self._stopping = True
-                # A guest that took the request is not asked again; one that refused it is.
-                self._stop_again = Counter(float("inf") if error is None else self.timing.interval * 5, allowed=None)
-                self._stop_again.add(now)
-            case Do.TURN_OFF | Do.TURN_OFF_PEER:
-                self._turn_off.add(now)
-            case Do.CANCEL_MOVE:
-                self._cancelled = True
-            case Do.CLEAR_FAILED:
-                self._clears.add(now)
-            case Do.STOP_MACHINE:
-                self._machine_stop.add(now)
-            case Do.STOP_CONFIGURATION:
-                self._unregister.add(now)
+    def note(self, do: Do, now: float, error: RemoteError | None, /) -> None:
+        """Take note of what a step that was sent means beyond its being counted."""
+        if do is Do.STOP_VM:
+            self._stopping = True
+            # A guest that took the request is not asked again; one that refused it is.
+            again = Counter(float("inf") if error is None else self.timing.interval * 5, allowed=None)
+            self._counters[Counted.SHUTDOWNS] = again
+            again.add(now)
+        elif do is Do.CANCEL_MOVE:
+            self._cancelled = True
 
     def out_of_time(self) -> Fail:
         """Say how the stop ends that has reached the deadline."""
@@ -240,10 +221,10 @@ class StopTask(Task):
 
 
 class VolumeTask:
-    """A Shared Volume that a stop may take offline; `vm` is its name."""
+    """A Shared Volume that a stop may take offline."""
 
     def __init__(self, csv: str, timing: Timing) -> None:
-        self.vm = csv
+        self.name = csv
         self.end: Done | None = None
         self._stops = Counter(timing.interval * 5, allowed=None)
         self._lasting = Stopwatch({Timer.OFF: timing.leftover})

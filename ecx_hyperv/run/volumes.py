@@ -25,7 +25,7 @@ class VolumeLoop:
         self._snapshots = snapshots
         self._off = off
         self._deadline = deadline
-        self._teller = StepReporter(context)
+        self._reporter = StepReporter(context)
         self._volumes_of: set[str] = set()
         volumes = {(context.config.csv_of(vm) or context.config.cluster.csv).casefold(): vm for vm in off}
         names = [context.config.csv_of(vm) or context.config.cluster.csv for vm in volumes.values()]
@@ -41,7 +41,7 @@ class VolumeLoop:
                 self._deadline.sleep(self._context.config.timing.interval)
             volumes_of = tuple(sorted(self._volumes_of))
             both = (Side.LOCAL, Side.PEER)
-            self._snapshots = self._host_pair.look(both, plan, self._deadline, volumes_of=volumes_of)
+            self._snapshots = self._host_pair.act_and_observe(both, plan, self._deadline, volumes_of=volumes_of)
 
     @property
     def _open(self) -> list[VolumeTask]:
@@ -51,17 +51,16 @@ class VolumeLoop:
         plan, look_again = Plan(), False
         for task in self._open:
             if self._deadline.has_passed:
-                task.end = Done(f"{task.vm} was not taken offline in time", warn=True)
-                self._teller.tell(task.vm, task.end)
+                task.end = Done(f"{task.name} was not taken offline in time", warn=True)
+                self._reporter.report(task.name, task.end)
                 continue
-            seen = observe_volume(self._context.config, task.vm, self._snapshots, self._off, self._started_here())
+            seen = observe_volume(self._context.config, task.name, self._snapshots, self._off, self._started_here())
             step = task.next(seen, self._context.clock.monotonic())
-            self._teller.tell(task.vm, step)
+            self._reporter.report(task.name, step)
             if isinstance(step, Look):
                 look_again = self._want_volumes() or look_again
             elif isinstance(step, Act):
-                side = self._snapshots.observer or Side.LOCAL
-                plan.put(task, step.do, Action(side, cmdlets.stop_resource(task.vm)))
+                plan.put(task, Action(step.do, step.side, cmdlets.stop_resource(task.name)))
         return plan, look_again
 
     def _want_volumes(self) -> bool:

@@ -70,7 +70,7 @@ class Watcher:
         """Look at the local host, again while it does not answer but may: a restart of its sshd is no news."""
         patience = self._deadline.within(self._context.config.timing.connect)
         while True:
-            snapshots = self._host_pair.look([Side.LOCAL], Plan(), self._deadline)
+            snapshots = self._host_pair.act_and_observe([Side.LOCAL], Plan(), self._deadline)
             can_heal = isinstance(snapshots.local, HostError) and not isinstance(
                 snapshots.local, HostKeyRefused | LoginRefused
             )

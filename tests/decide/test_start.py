@@ -10,7 +10,7 @@ from ecx_hyperv.decide.start import decide, is_home, out_of_time, timers
 from ecx_hyperv.decide.states import VM_STATES, Doing, GroupKind, NodeKind, ResourceKind, VmKind
 from ecx_hyperv.decide.steps import Act, Do, Done, Fail, Look, Retry, Step, Timer, Wait
 from ecx_hyperv.exits import Exit
-from tests.decide.support import ABSENT, OFF, RUNNING, UNREADABLE, at_home, at_peer, vm
+from tests.decide.support import ABSENT, OFF, RUNNING, UNREADABLE, act_of, at_home, at_peer, vm
 
 USED_UP, RECENT = Retry.USED_UP, Retry.RECENT
 
@@ -47,10 +47,10 @@ def test_running_at_home_in_order_is_done() -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"iscsi": False}, Act(Do.RECONNECT_ISCSI, "HOST-1 has no iSCSI connection to 192.168.139.201")),
-        ({"csv": ResourceKind.FAILED}, Act(Do.START_CSV, "Cluster Disk 1 is failed")),
-        ({"csv_owner": Place.PEER}, Act(Do.MOVE_CSV, "Cluster Disk 1 is not owned by HOST-1")),
-        ({"group": GroupKind.FAILED}, Act(Do.ADOPT, "its group is failed while its guest runs")),
+        ({"iscsi": False}, Act(Do.RECONNECT_ISCSI, Side.LOCAL, "HOST-1 has no iSCSI connection to 192.168.139.201")),
+        ({"csv": ResourceKind.FAILED}, Act(Do.START_CSV, Side.LOCAL, "Cluster Disk 1 is failed")),
+        ({"csv_owner": Place.PEER}, Act(Do.MOVE_CSV, Side.LOCAL, "Cluster Disk 1 is not owned by HOST-1")),
+        ({"group": GroupKind.FAILED}, Act(Do.ADOPT, Side.LOCAL, "its group is failed while its guest runs")),
         ({"queued": True}, Wait("the group of web1 is being moved or is changing state")),
         ({"observer": None}, Look("the cluster service on HOST-1 does not answer")),
         ({"observer": None, "peer": Contact.ANSWERS}, Wait("the cluster service on HOST-1 does not answer")),
@@ -276,7 +276,7 @@ def test_a_silent_host_whose_node_is_up(node: NodeKind, machine: ResourceKind, e
 
 def test_a_running_vm_is_migrated_live() -> None:
     """A VM that runs on the peer host is migrated live."""
-    assert Act(Do.MIGRATE_LIVE, "it is Running on HOST-2") == decide(at_peer(), StartAttempts())
+    assert Act(Do.MIGRATE_LIVE, Side.LOCAL, "it is Running on HOST-2") == decide(at_peer(), StartAttempts())
 
 
 def test_a_running_vm_of_a_failed_group_is_adopted_first() -> None:
@@ -307,14 +307,14 @@ def test_quick_migrations_are_limited() -> None:
 @pytest.mark.parametrize(
     ("over", "portal", "expected"),
     [
-        ((), Retry.READY, Do.RECONNECT_ISCSI_PEER),
+        ((), Retry.READY, (Do.RECONNECT_ISCSI, Side.PEER)),
         ((), RECENT, None),
-        ((Timer.PEER_CRITICAL,), Retry.READY, Do.MIGRATE_QUICK),
+        ((Timer.PEER_CRITICAL,), Retry.READY, (Do.MIGRATE_QUICK, Side.LOCAL)),
     ],
 )
-def test_a_critical_vm_on_the_peer(over: tuple[Timer, ...], portal: Retry, expected: Do | None) -> None:
+def test_a_critical_vm_on_the_peer(over: tuple[Timer, ...], portal: Retry, expected: tuple[Do, Side] | None) -> None:
     """A VM that lost its storage on the peer host gets it back there, or after `critical` is moved."""
-    assert expected is do_of(decide(at_peer(on_peer=vm("PausedCritical")), tried(*over, portal=portal)))
+    assert expected == act_of(decide(at_peer(on_peer=vm("PausedCritical")), tried(*over, portal=portal)))
 
 
 @pytest.mark.parametrize(("attempts", "expected"), [(Retry.READY, Act), (RECENT, Wait), (USED_UP, Fail)])
@@ -498,7 +498,7 @@ def test_a_start_that_runs_out_of_time_says_what_it_saw(seen: Observation | None
 @pytest.mark.parametrize("state", sorted(VM_STATES))
 def test_no_state_makes_a_start_stop_a_guest(state: str) -> None:
     """Whatever the state, on either host, a start never stops, saves or turns off a guest that may execute."""
-    harmful = {Do.STOP_MACHINE, Do.STOP_VM, Do.STOP_VM_PEER, Do.TURN_OFF, Do.TURN_OFF_PEER, Do.STOP_CONFIGURATION}
+    harmful = {Do.STOP_MACHINE, Do.STOP_VM, Do.TURN_OFF, Do.STOP_CONFIGURATION}
     for seen in (at_home(on_local=vm(state)), at_peer(on_peer=vm(state))):
         step = decide(seen, StartAttempts())
 

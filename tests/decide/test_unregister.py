@@ -9,7 +9,7 @@ from ecx_hyperv.decide.states import VM_STATES, Doing, GroupKind, NodeKind, Reso
 from ecx_hyperv.decide.steps import Act, Do, Done, Fail, Look, Retry, Step, Timer, Wait
 from ecx_hyperv.decide.unregister import Factor, StopAttempts, StopRequest, decide, out_of_time, timers
 from ecx_hyperv.exits import Exit
-from tests.decide.support import ABSENT, OFF, RUNNING, UNREADABLE, at_home, at_peer, vm
+from tests.decide.support import ABSENT, OFF, RUNNING, UNREADABLE, act_of, at_home, at_peer, vm
 
 GROUPSTOP = StopRequest(factor=Factor.GROUPSTOP)
 FAILOVER = StopRequest(factor=Factor.GROUPFAILOVER)
@@ -103,12 +103,12 @@ def test_a_healthy_guest_survives_a_failover(asked: StopRequest, seen: Observati
 def test_a_running_guest_is_shut_down_where_it_runs() -> None:
     """A running guest is shut down on the host that runs it, which may be the peer."""
     assert Do.STOP_VM is do_of(decide(here(), GROUPSTOP, StopAttempts()))
-    assert Do.STOP_VM_PEER is do_of(decide(there(), GROUPSTOP, StopAttempts()))
+    assert (Do.STOP_VM, Side.PEER) == act_of(decide(there(), GROUPSTOP, StopAttempts()))
 
 
 def test_a_guest_outside_the_cluster_is_found() -> None:
     """A VM whose group is not in the cluster is stopped on the host that runs it."""
-    assert Do.STOP_VM_PEER is do_of(
+    assert (Do.STOP_VM, Side.PEER) == act_of(
         decide(here(group=GroupKind.ABSENT, on_local=ABSENT, on_peer=RUNNING), GROUPSTOP, StopAttempts())
     )
 
@@ -133,7 +133,7 @@ def test_a_guest_gets_its_grace_and_no_more(what: dict[str, Any], over: tuple[Ti
 def test_what_cannot_shut_down_is_turned_off(state: str) -> None:
     """A paused guest, or one whose storage is gone, cannot shut down, and is turned off."""
     assert Do.TURN_OFF is do_of(decide(here(on_local=vm(state)), GROUPSTOP, StopAttempts()))
-    assert Do.TURN_OFF_PEER is do_of(decide(there(on_peer=vm(state)), GROUPSTOP, StopAttempts()))
+    assert (Do.TURN_OFF, Side.PEER) == act_of(decide(there(on_peer=vm(state)), GROUPSTOP, StopAttempts()))
 
 
 @pytest.mark.parametrize("state", ["OffCritical", "SavedCritical", "FastSavedCritical"])

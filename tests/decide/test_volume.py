@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ecx_hyperv.decide.facts import Contact
+from ecx_hyperv.decide.facts import Contact, Side
 from ecx_hyperv.decide.states import ResourceKind
 from ecx_hyperv.decide.steps import Act, Do, Done, Look, Retry, Step, Timer, Wait
 from ecx_hyperv.decide.volume import Users, VolumeObservation, decide
@@ -27,7 +27,7 @@ def seen(**changes: Any) -> VolumeObservation:
 
 def test_an_unused_volume_is_taken_offline() -> None:
     """A volume that no other VM may be on is taken offline."""
-    assert Act(Do.STOP_CSV, "no other VM is on Cluster Disk 1") == decide(seen(), Retry.READY, NOTHING)
+    assert Act(Do.STOP_CSV, Side.LOCAL, "no other VM is on Cluster Disk 1") == decide(seen(), Retry.READY, NOTHING)
 
 
 @pytest.mark.defect(35)

@@ -102,9 +102,9 @@ def size(domain: Domain) -> int:
 
 
 class Lazy:
-    """An object whose attributes are facts that the oracle chooses; methods and properties are a real class's.
+    """An object whose attributes are facts that the chooser chooses; methods and properties are a real class's.
 
-    A stand-in is made by `of`: reads of the class's fields go to the oracle, or to what is given for them.
+    A stand-in is made by `of`: reads of the class's fields go to the chooser, or to what is given for them.
     """
 
     @staticmethod
@@ -112,7 +112,7 @@ class Lazy:
         """Return a stand-in for an instance of a frozen dataclass."""
         real: Any = kind
         made: T = object.__new__(_stand_in(real, prefix, tuple(given)))
-        object.__setattr__(made, "_oracle", chooser)
+        object.__setattr__(made, "_chooser", chooser)
         object.__setattr__(made, "_given", given)
         return made
 
@@ -126,19 +126,19 @@ def _stand_in(kind: Any, prefix: str, given: tuple[str, ...]) -> Any:
     def read(self: Any, name: str) -> Any:
         fact = asked.get(name)
         if fact is not None:
-            return plain(self, "_oracle").ask(fact)
+            return plain(self, "_chooser").ask(fact)
         return plain(self, "_given")[name] if name in given else plain(self, name)
 
-    return type(f"Lazy{kind.__name__}", (kind,), {"__getattribute__": read, "__slots__": ("_oracle", "_given")})
+    return type(f"Lazy{kind.__name__}", (kind,), {"__getattribute__": read, "__slots__": ("_chooser", "_given")})
 
 
 class LazySet:
-    """A frozenset of which membership is a fact that the oracle chooses."""
+    """A frozenset of which membership is a fact that the chooser chooses."""
 
     def __init__(self, chooser: Chooser, prefix: str) -> None:
-        self._oracle = chooser
+        self._chooser = chooser
         self._prefix = prefix
 
     def __contains__(self, item: Any) -> bool:
         """Choose whether the item is in the set."""
-        return bool(self._oracle.ask(f"{self._prefix}{item.name}"))
+        return bool(self._chooser.ask(f"{self._prefix}{item.name}"))

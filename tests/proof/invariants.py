@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ecx_hyperv.decide import monitor, peer, unregister, volume
 from ecx_hyperv.decide.attempts import StartAttempts
-from ecx_hyperv.decide.facts import Contact, Observation, Place, Side, VmOnHost
+from ecx_hyperv.decide.facts import Contact, Observation, Place, Side
 from ecx_hyperv.decide.monitor import Health
 from ecx_hyperv.decide.states import Doing, GroupKind, NodeKind, ResourceKind, VmKind
 from ecx_hyperv.decide.steps import Act, Do, Done, Fail, Look, Retry, Step, Timer, Wait
@@ -13,18 +13,16 @@ from ecx_hyperv.exits import Exit
 
 _GIVEN_UP = (NodeKind.DOWN, NodeKind.QUARANTINED)  # both named by the decisions too
 _STARTS = (Do.START_VM, Do.RESUME_VM, Do.START_CONFIGURATION)
-_OF_A_STOP = (Do.STOP_VM, Do.STOP_VM_PEER, Do.TURN_OFF, Do.TURN_OFF_PEER, Do.STOP_MACHINE, Do.STOP_CSV, Do.CANCEL_MOVE)
+_OF_A_STOP = (Do.STOP_VM, Do.TURN_OFF, Do.STOP_MACHINE, Do.STOP_CSV, Do.CANCEL_MOVE)
 _COUNTED = {
     Do.START_VM: "starts",
     Do.RESUME_VM: "starts",
-    Do.RESUME_VM_PEER: "starts",
     Do.CLEAR_FAILED: "clears",
     Do.ADOPT: "clears",
     Do.STOP_CONFIGURATION: "registrations",
     Do.MIGRATE_LIVE: "migrations",
     Do.MIGRATE_QUICK: "migrations",
     Do.RECONNECT_ISCSI: "portal",
-    Do.RECONNECT_ISCSI_PEER: "portal",
 }
 
 
@@ -46,10 +44,13 @@ def _in_start(seen: Observation, tried: StartAttempts, step: Step) -> Iterator[s
     if isinstance(step, Fail) and at_home:
         yield "a start fails over a VM that runs where it should"
     if isinstance(step, Act):
-        yield from _acts_of_start(seen, tried, step.do)
+        yield from _acts_of_start(seen, tried, step)
 
 
-def _acts_of_start(seen: Observation, tried: StartAttempts, do: Do) -> Iterator[str]:
+def _acts_of_start(seen: Observation, tried: StartAttempts, step: Act) -> Iterator[str]:
+    do = step.do
+    if step.side is Side.PEER and do not in (Do.RECONNECT_ISCSI, Do.RESUME_VM):
+        yield "a start does on the peer host what it may do on the local one only"
     if do in _OF_A_STOP:
         yield "a start does what only a stop may"
     counted = _COUNTED.get(do)
@@ -57,7 +58,7 @@ def _acts_of_start(seen: Observation, tried: StartAttempts, do: Do) -> Iterator[
         yield "an attempt that is used up, or too soon"
     if seen.observer is not Side.LOCAL:
         yield "something is done although the local cluster service does not answer"
-    if do in _STARTS:
+    if do in _STARTS and step.side is Side.LOCAL:
         yield from _starts(seen, do)
     elif do in (Do.MIGRATE_LIVE, Do.MIGRATE_QUICK) and tried.was_home:
         yield "a VM is fetched back that somebody else moved away during the run"
@@ -146,7 +147,7 @@ def _in_stop(
     if isinstance(step, Done):
         yield from _left(seen, asked) if step.stays else _off(seen, tried)
     if isinstance(step, Act):
-        yield from _acts_of_stop(seen, asked, tried, step.do)
+        yield from _acts_of_stop(seen, asked, tried, step)
 
 
 def _left(seen: Observation, asked: unregister.StopRequest) -> Iterator[str]:
@@ -185,22 +186,17 @@ def _is_certainly_off(seen: Observation, tried: unregister.StopAttempts) -> bool
 
 
 def _acts_of_stop(
-    seen: Observation, asked: unregister.StopRequest, tried: unregister.StopAttempts, do: Do
+    seen: Observation, asked: unregister.StopRequest, tried: unregister.StopAttempts, step: Act
 ) -> Iterator[str]:
+    do = step.do
     if not asked.by_hand and asked.factor is Factor.GROUPMOVE:
         yield "something is done on a move of the group"
-    on_side: dict[Do, VmOnHost] = {
-        Do.STOP_VM: seen.on_local,
-        Do.TURN_OFF: seen.on_local,
-        Do.STOP_VM_PEER: seen.on_peer,
-        Do.TURN_OFF_PEER: seen.on_peer,
-    }
-    if do in (Do.STOP_VM, Do.STOP_VM_PEER) and tried.hurry:
+    if do is Do.STOP_VM and tried.hurry:
         yield "a guest is given grace when there is no time left for it"
-    vm = on_side.get(do)
+    vm = seen.on(step.side) if do in (Do.STOP_VM, Do.TURN_OFF) else None
     if vm is not None and not vm.is_live:
         yield "a guest is stopped where it does not run"
-    if vm is not None and do in (Do.TURN_OFF, Do.TURN_OFF_PEER) and vm.kind is VmKind.RUNNING:
+    if vm is not None and do is Do.TURN_OFF and vm.kind is VmKind.RUNNING:
         grace = Timer.GRACE in tried.over or tried.hurry or (seen.is_migrating and Timer.BUSY in tried.over)
         if not grace:
             yield "a running guest is turned off without its grace"
@@ -209,7 +205,10 @@ def _acts_of_stop(
     live = seen.on_local.is_live or seen.on_peer.is_live
     if do in (Do.STOP_CONFIGURATION, Do.CLEAR_FAILED) and (live or not _is_certainly_off(seen, tried)):
         yield "a guest that may execute would be saved"
-    if do not in (*on_side, Do.STOP_CONFIGURATION, Do.CLEAR_FAILED, Do.STOP_MACHINE, Do.CANCEL_MOVE):
+    through_cluster = (Do.STOP_CONFIGURATION, Do.CLEAR_FAILED, Do.STOP_MACHINE, Do.CANCEL_MOVE)
+    if do in through_cluster and step.side is not (seen.observer or Side.LOCAL):
+        yield "the cluster is asked where its service does not answer"
+    if do not in (Do.STOP_VM, Do.TURN_OFF, *through_cluster):
         yield "a stop does what only a start may"
 
 

@@ -24,7 +24,7 @@ class Mutation:
         path.write_text(text.replace(self.right, self.wrong), encoding="utf-8")
 
 
-_FETCH, _TRIES = "decide/fetch.py", "decide/tries.py"
+_FETCH, _ATTEMPTS = "decide/fetch.py", "decide/attempts.py"
 _START, _STOP, _MONITOR = "decide/start.py", "decide/unregister.py", "decide/monitor.py"
 MUTATIONS = (
     Mutation("a running guest is moved by quick migration", _FETCH, "Do.MIGRATE_LIVE, why", "Do.MIGRATE_QUICK, why"),
@@ -37,7 +37,7 @@ MUTATIONS = (
     Mutation(
         "a host that cannot be asked counts as silent",
         "host/situation.py",
-        "return Contact.SILENT if isinstance(sight, Silent) else Contact.TROUBLED",
+        "return Contact.SILENT if isinstance(answer, Silent) else Contact.TROUBLED",
         "return Contact.SILENT",
     ),
     Mutation(
@@ -49,14 +49,14 @@ MUTATIONS = (
     Mutation(
         "the volume goes offline although a host is silent",
         "decide/volume.py",
-        "if seen.own is not Contact.ANSWERS or seen.peer is not Contact.ANSWERS:",
-        "if seen.own is not Contact.ANSWERS:",
+        "if seen.local is not Contact.ANSWERS or seen.peer is not Contact.ANSWERS:",
+        "if seen.local is not Contact.ANSWERS:",
     ),
     Mutation(
         "a host that cannot be reached counts as failed",
         _MONITOR,
-        'Verdict(Health.UNKNOWN, f"{own} does not answer")',
-        'Verdict(Health.FAILED, f"{own} does not answer")',
+        'Verdict(Health.UNKNOWN, f"{local} does not answer")',
+        'Verdict(Health.FAILED, f"{local} does not answer")',
     ),
     Mutation(
         "a monitor fails on one look", "run/watch.py", "if any(verdict.health is Health.FAILED", "if not any(True"
@@ -71,8 +71,8 @@ MUTATIONS = (
     Mutation(
         "a stop does not look for the owner",
         _STOP,
-        "    side = Side.OWN if seen.owner is Place.OWN else Side.PEER\n    if seen.on(side).is_off:",
-        "    side = Side.OWN\n    if seen.on(side).is_off:",
+        "    side = Side.LOCAL if seen.owner is Place.LOCAL else Side.PEER\n    if seen.on(side).is_off:",
+        "    side = Side.LOCAL\n    if seen.on(side).is_off:",
     ),
     Mutation(
         "a stop takes what it cannot see for off",
@@ -84,8 +84,8 @@ MUTATIONS = (
     Mutation(
         "a failover leaves the guest though nobody follows it",
         _STOP,
-        "seen.on_own.healthy and asked.ecx_peer_online",
-        "seen.on_own.healthy",
+        "seen.on_local.healthy and asked.ecx_peer_online",
+        "seen.on_local.healthy",
     ),
     Mutation("the cool-down is forgotten", "decide/peer.py", "    if seen.cooling:", "    if False:"),
     Mutation(
@@ -96,9 +96,9 @@ MUTATIONS = (
     ),
     Mutation(
         "attempts are never used up",
-        _TRIES,
-        "case Attempts.READY:\n            return Act(do, why)",
-        "case Attempts.READY | Attempts.USED_UP:\n            return Act(do, why)",
+        _ATTEMPTS,
+        "case Retry.READY:\n            return Act(do, side, why)",
+        "case Retry.READY | Retry.USED_UP:\n            return Act(do, side, why)",
     ),
     Mutation("a lost reply is not counted", "run/look.py", "planned if answer.may_have_been_done else ()", "()"),
     Mutation("a start ignores maintenance", _START, "    _in_maintenance,\n", ""),
@@ -107,7 +107,7 @@ MUTATIONS = (
     Mutation(
         "a failed group is cleared though its guest runs",
         _START,
-        "or seen.machine is ResourceKind.OFFLINE or not seen.on_own.is_gone",
+        "or seen.machine is ResourceKind.OFFLINE or not seen.on_local.is_gone",
         "or seen.machine is ResourceKind.OFFLINE",
     ),
     Mutation("a start does not wait for iSCSI", _START, "    _iscsi,\n", ""),

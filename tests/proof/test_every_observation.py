@@ -101,7 +101,7 @@ def test_start(local: Contact, peer_contact: Contact, record_property: Record) -
     domain = {
         **seen_domain(local, peer_contact, *OF_START),
         **{f"tried.{name}": every(Retry) for name in ("starts", "clears", "registrations", "migrations", "portal")},
-        "tried.csv_start_failed": YES_NO,
+        "tried.csv_start_sent": YES_NO,
         "tried.was_home": YES_NO,
         "tried.refused": every(Refusal),
         **{f"over.{timer.name}": YES_NO for timer in Timer},
@@ -149,7 +149,8 @@ def test_volume(record_property: Record) -> None:
     }
 
     def run(chooser: Chooser) -> list[str]:
-        seen = Lazy.of(volume.VolumeObservation, chooser, "", {"csv": "Cluster Disk 1", "because": "so"})
+        given = {"csv": "Cluster Disk 1", "because": "so", "observer": Side.LOCAL}
+        seen = Lazy.of(volume.VolumeObservation, chooser, "", given)
         stop: Any = chooser.ask("stop")
         step = volume.decide(seen, stop, LazySet(chooser, "over."))  # type: ignore[arg-type]
         return invariants.in_volume(seen, step)

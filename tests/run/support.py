@@ -54,7 +54,7 @@ def start(sim: SimulatedNode, *vms: str) -> dict[str, Done | Fail]:
     timing = sim.context.config.timing
     tasks = [StartTask(vm, timing) for vm in vms]
     Loop(sim.context, tasks, Deadline.after(sim.clock, timing.start - 5), patience=timing.connect).go()
-    return {task.vm: task.end for task in tasks if task.end is not None}
+    return {task.name: task.end for task in tasks if task.end is not None}
 
 
 def unregister(
@@ -63,7 +63,7 @@ def unregister(
     """Run vm-unregister, and return how it ended for each VM."""
     deadline = Deadline.after(sim.clock, sim.context.config.timing.unregister - 5)
     tasks = stop(sim.context, vms, StopRequest(factor=factor, by_hand=by_hand), deadline)
-    return {task.vm: task.end for task in tasks if task.end is not None}
+    return {task.name: task.end for task in tasks if task.end is not None}
 
 
 def only(ends: dict[str, Done | Fail]) -> Done | Fail:
