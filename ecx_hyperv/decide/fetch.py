@@ -1,7 +1,16 @@
 """How a start fetches a VM from the peer host: running, by live migration; down, or lost with its host, by a quick one.
 
-A quick migration of a guest that may execute would save it, or start a second copy: it takes the host's own word that
-nothing runs there, or its silence for long enough while the cluster has shut it out.
+Kept: a quick migration is sent only for a guest that does not execute. It would save a guest that does, or start a
+second copy of a guest whose host the cluster has given up. So a quick migration takes the host's own word that nothing
+runs there; or, where the host does not say, the cluster's: the node Down, or the node Up and the VM resource Offline;
+or the host's silence for [timing] isolated while the cluster has shut its node out. A host that refuses a login or
+makes no sense is alive, and so may its guests be. Only a guest whose storage has been away for [timing] critical is
+given up.
+
+A live migration that fails is tried again, 3 times in all, and then ends the start: the guest runs on where it is, and
+the message says so. The forerunner tried a live migration after each quick one that failed, also from a dead host
+(defect 22), saved running guests when CLP_EVENT was not START (23), migrated guests whose storage was still away (31),
+had no time limit and did not look at the result (21), and did not say where the guest was left (20).
 """
 
 from ecx_hyperv.decide.attempts import StartAttempts, adopt, stuck, used_up, within

@@ -1,8 +1,15 @@
 """What genw-vm answers: healthy, failed, or that it cannot tell.
 
-A false alarm moves a healthy VM, and a monitor that fails a VM because it is itself blind meets the same blindness
-in the stop that follows, where ECX shuts the node down. So FAILED takes positive evidence from the host itself;
-everything that is merely not understood is UNKNOWN.
+Kept: FAILED takes positive evidence from the local host itself, in two looks. A false alarm moves a healthy VM. A
+monitor that fails a VM because the monitor is blind meets the same blindness in the stop that follows, where ECX shuts
+the node down. So everything that is merely not understood is UNKNOWN, which ECX is told as 0, with an alert.
+
+What passes by itself is healthy for a while: a transition, a migration, a checkpoint or backup, storage that is away
+while the iSCSI target moves with the group. The spans of those are measured across the runs of a monitor.
+
+The forerunner took a failure of ssh for a failure of the VM (defect 3), compared a text in the host's language (43),
+failed a VM during backup (44), during a live migration (45), and at once for PausedCritical, which the move of the
+storage itself produces (46).
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,16 @@
 """What genw-remote-node does: keep the peer EC-VM, and the ECX on it, up.
 
-It acts on a machine that it does not own, so it asks the two who know: ECX, whether the peer is gone, and the peer's
-host, what became of the VM. The guest's heartbeat reaches the host through no network, which is why a partition
-cannot make a healthy EC-VM look hung.
+Kept: nothing is done to a peer whose state is unknown, and a healthy peer is never restarted. The decision is about a
+machine that this EC-VM does not own, so it asks the two who know: ECX, whether the peer is gone, and the peer's host,
+what became of the VM. Ping alone decides nothing. A restart takes Running, no ping and a silent heartbeat, all of them
+for [timing] hung_after. The guest's heartbeat reaches the host through no network, so a partition alone cannot make an
+EC-VM with integration services look hung.
+
+Each action has a cool-down, and 3 in an hour are the most: after that a person is needed.
+
+The forerunner believed a clpstat that failed (defect 51), took a maintenance back (52), let one packet decide (53),
+never restarted a hung peer (54), repeated its start at each interval while the peer booted (55), and started a peer
+that ran beyond a partition (56).
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,16 @@
 """What vm-start does next: a VM is to be Running on the local host.
 
-The rows of the table are the functions below, tried from the top; the first that has something to say decides.
-Nothing here ever saves, stops or turns off a running guest: the worst that a start may do to one is to leave it
-where it runs, and say so.
+Kept: a start never saves, stops or turns off a running guest, and never starts a guest that another host may run. The
+worst that a start may do to a guest is to leave the guest where it runs, and to say so.
+
+The rows of the table are the functions below, tried from the top; the first that has something to say decides. Their
+order is part of the decision. "It runs here" stands above every trouble, since a start must not fail over a VM that
+runs where it should. What cannot succeed (refused, moved away by somebody else) stands above what would be tried.
+Storage and owner stand above power: a VM is powered on last, once everything before it is as it must be.
+
+Each step is decided from a new observation. The forerunner acted on a state that was read before minutes of waiting
+(defect 24), took the kind of a migration from CLP_EVENT (23), repeated Start-VM without limit (16, 19), and compared
+host names with case, so that Start-VM ran on the wrong host (25).
 """
 
 from collections.abc import Callable

@@ -1,8 +1,17 @@
 """What vm-unregister does next: a VM is to be off and unregistered, and its Shared Volume offline if unused.
 
-A stop that fails makes ECX shut the EC-VM's OS down, so it fails only where a guest may still be running; what
-cannot be tidied once the guest is off is left, and said. And a stop is not always meant: where the failover
-follows the VM, or another resource's failure brought it here, the guest is left to run.
+Kept: a stop says done only if no host runs the guest, or if the guest is left to run on purpose. A stop fails only
+where a guest may still be running, because ECX answers a failed stop by shutting the EC-VM's OS down, and with it the
+storage of every VM. What cannot be tidied once the guest is off (configuration, volume) is left, and said.
+
+A stop is not always meant. On a move of the group, where WSFC or an operator has moved the VM, and where another
+resource's failure caused the failover, the start on the other EC-VM follows the guest; stopping the guest would turn a
+planned move into an outage (defect 40).
+
+The guest is looked for on both hosts and stopped where it runs: the forerunner stopped on the local host only, failed,
+and left the guest running without its storage (36). A guest gets its grace and no more (38, 42). What is stopped
+already counts as stopped (37). A group that is Failed is cleared instead of waited for (39). Without a factor and
+without --yes nothing is stopped (41).
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,13 @@
-"""Whether a stop may take a Shared Volume offline: only when every VM that may be on it is off."""
+"""Whether a stop may take a Shared Volume offline: only when every VM that may be on it is off.
+
+Kept: no volume goes offline under a VM. A guest whose volume goes loses what it has not written, and WSFC or Hyper-V
+may act on the guest by themselves. A volume that stays online costs nothing: the next stop or start puts it in order.
+So each doubt leaves the volume as it is: a host that does not answer, a VM whose place nobody names, a cluster that
+cannot be asked. And leaving the volume never fails a stop.
+
+The forerunner took the volume offline inside its loop over the VMs, so that the volume of VM 2 went with VM 1 (defect
+35). Here the volumes come after all VMs of the run, and the VMs of other runs and of other roles count too.
+"""
 
 from dataclasses import dataclass
 from enum import Enum

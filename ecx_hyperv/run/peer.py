@@ -1,4 +1,16 @@
-"""genw-remote-node: look at the peer twice, and do the one thing that both looks call for."""
+"""genw-remote-node: look at the peer twice, and do the one thing that both looks call for.
+
+Kept: one sample never acts on the peer. Both looks, [timing] confirm_peer apart, must call for the same remedy. An
+action is remembered before it is carried out, so that a run that is killed in between does not act twice; a lock keeps
+two runs from acting at once. Cool-down and limit are counted from what is remembered.
+
+Only a run that may act remembers: a dry run changes neither state nor peer. Without a state that can be read or
+written nothing is done, since a restart that cannot be remembered could be repeated for ever.
+
+Who does not answer ping is not gone: host firewalls drop echo, so ping only tells "start ECX" from "wait", and a host
+is asked over SSH, never pinged (defect 53). An end of trouble is told once, so that an alert does not stay open; what
+may be over at the next look is told as a warning first. The forerunner ended with 0 whatever happened (50).
+"""
 
 import math
 from dataclasses import dataclass, replace

@@ -1,4 +1,18 @@
-"""A start or stop of one VM, as a run carries it along: what it has tried, and what that lets it decide next."""
+"""A start or stop of one VM, as a run carries it along: what it has tried, and what that lets it decide next.
+
+Kept: nothing is tried for ever, and nothing is concluded from how a cmdlet ended. A step is counted when it was sent,
+also when its answer was lost: it may have been carried out, and a step that changes a guest must not be sent a fourth
+time because three answers were lost. What became of a step, the next observation tells.
+
+A span ("critical for 600 s") runs only while each look shows the same; one look that does not starts it anew. The
+counters and spans live as long as the run. Nothing of them is kept between runs: a run that is repeated begins from
+what it sees, so a run that was killed at any instant is finished by running it again.
+
+A refusal counts as lasting only in this run. The cluster keeps the reason of the last failure of a resource, also of
+one from before the run or on another host, and that reason must not end a start that has tried nothing yet. The
+forerunner repeated lasting errors 50 times (defect 29) and passing ones not at all (30), and started a dying guest
+without limit (16, 19).
+"""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace

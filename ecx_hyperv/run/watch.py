@@ -1,4 +1,18 @@
-"""genw-vm: look, look again where something seems wrong, and answer ECX."""
+"""genw-vm: look, look again where something seems wrong, and answer ECX.
+
+Kept: one sample never fails a VM. A failure takes two looks in one run, [timing] confirm_vm apart; if the second look
+shows anything else, the second look counts. An sshd that restarts is asked again for [timing] connect: a restart is no
+news about the VM.
+
+A span that is longer than a run (critical, in transition, heartbeat lost) is remembered in a file from run to run. It
+counts only within one boot of the EC-VM and only while two looks are no more than [timing] stale apart: a span over
+which nobody looked is no span. Seconds since boot are used, since a clock that is set would lengthen or cut a span.
+
+What a monitor cannot tell is told to a person instead: at once, louder after [timing] unknown_limit, then each hour.
+It is not told to ECX as a failure, unless [monitor] unknown asks for that: a blind monitor that fails a VM brings
+about a stop that is just as blind. The forerunner failed VMs on any trouble with ssh (defect 3), during a start or
+move by itself (45), and called a failed login "not found" (47).
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
