@@ -19,9 +19,9 @@ from ecx_hyperv.check.outcome import (
     words,
     wrong,
 )
-from ecx_hyperv.check.rows import ClusterProperties, Network, SharedVolume
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.desired.quoting import literal
+from ecx_hyperv.host.rows import ClusterProperties, Network, Quorum, VolumeAccess, VolumeRow
 from ecx_hyperv.setup.host import QUARANTINE, RESILIENCY_S
 
 _T = TypeVar("_T")
@@ -139,8 +139,8 @@ def _migration(context: CheckContext, host: str, networks: tuple[Network, ...]) 
     return wrong("migration-networks", "cluster", seen, expected, on_host(host, line))
 
 
-def _quorum(context: CheckContext, host: str, said: tuple[str, str]) -> Finding:
-    name, state = said
+def _quorum(context: CheckContext, host: str, said: Quorum) -> Finding:
+    name, state = said.witness, said.state
     if not name:
         remedy = words(f"ecx-hyperv setup host --witness DISK, a disk on a third machine; run its script on {host}")
         return wrong("quorum", "cluster", "no witness", "a witness", remedy)
@@ -175,14 +175,14 @@ def _volumes(context: CheckContext, host: str) -> Iterator[Finding]:
             yield judged("csv-access", name, access, lambda rows, name=name: _access(name, rows))  # type: ignore[misc]
 
 
-def _volume(host: str, found: SharedVolume) -> Finding:
+def _volume(host: str, found: VolumeRow) -> Finding:
     remedy = on_host(host, f"Start-ClusterResource -Name {literal(found.name)}")
     return is_so("csv", found.name, found.state, so=found.state == "Online", expected="Online", remedy=remedy)
 
 
-def _access(name: str, rows: tuple[tuple[str, str, str], ...]) -> Finding:
+def _access(name: str, rows: tuple[VolumeAccess, ...]) -> Finding:
     detours = [
-        f"{node}: {how}" for volume, node, how in rows if volume.casefold() == name.casefold() and how != "Direct"
+        f"{one.node}: {one.state}" for one in rows if one.volume.casefold() == name.casefold() and one.state != "Direct"
     ]
     if detours:
         remedy = words("see that both hosts are connected to the target, and that no backup holds the volume")

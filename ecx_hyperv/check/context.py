@@ -39,7 +39,7 @@ class CheckContext:
         place = self.place(side)
         for facts in self.told().values():
             if isinstance(facts.nodes, tuple):
-                found = [name for name, _, _ in facts.nodes if is_same_host(name, place)]
+                found = [node.name for node in facts.nodes if is_same_host(node.name, place)]
                 if found:
                     return found[0]
         return place

@@ -1,29 +1,36 @@
 """What a host says of itself: one request's worth of read-only cmdlets, as typed facts."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ecx_hyperv.check.outcome import Unavailable, words
-from ecx_hyperv.check.rows import (
+from ecx_hyperv.host import queries, setting_queries
+from ecx_hyperv.host.queries import Answers, Query
+from ecx_hyperv.host.rows import (
     ClusterProperties,
     GroupSettings,
+    IntegrationServices,
     IscsiSession,
+    MigrationSettings,
     Network,
-    Service,
-    Services,
-    SharedVolume,
+    NodeRow,
+    Quorum,
+    ResourceRow,
     VmSettings,
+    VolumeAccess,
+    VolumeRow,
+    WindowsService,
+    volume_key,
 )
-from ecx_hyperv.host import cmdlets, setting_calls
-from ecx_hyperv.host.wire import Call, Hello, RemoteError, Reply, Request, Result, text, texts
+from ecx_hyperv.host.situation import CONFIGURATION
+from ecx_hyperv.host.wire import Call, Hello, RemoteError, Reply, Request
 
 _T = TypeVar("_T")
 
-_HEARTBEAT = "84EAAE65-2F2E-45F5-9BB5-0E857DC8EB47"
-_SHUTDOWN = "9F8233AC-BE49-4C79-8EE3-E7E1985B2077"
 _ACCESS_DENIED = 5
 MODULES = ("FailoverClusters", "Hyper-V", "iSCSI")
+NOT_SHOWN = Unavailable(why="the host does not show it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,150 +42,132 @@ class HostFacts:
     """
 
     hello: Hello
-    nodes: tuple[tuple[str, str, frozenset[str]], ...] | Unavailable
+    nodes: tuple[NodeRow, ...] | Unavailable
     cluster: ClusterProperties | Unavailable
     groups: tuple[GroupSettings, ...] | Unavailable
     configurations: Mapping[str, str] | Unavailable
-    volumes: tuple[SharedVolume, ...] | Unavailable
-    volume_access: tuple[tuple[str, str, str], ...] | Unavailable
+    volumes: tuple[VolumeRow, ...] | Unavailable
+    volume_access: tuple[VolumeAccess, ...] | Unavailable
     networks: tuple[Network, ...] | Unavailable
     barred: tuple[str, ...] | Unavailable
-    quorum: tuple[str, str] | Unavailable
-    migration: tuple[bool, int] | Unavailable
+    quorum: Quorum | Unavailable
+    migration: MigrationSettings | Unavailable
     portals: tuple[str, ...] | Unavailable
     connections: tuple[str, ...] | Unavailable
     sessions: tuple[IscsiSession, ...] | Unavailable
-    services: tuple[Service, ...] | Unavailable
+    services: tuple[WindowsService, ...] | Unavailable
     sshd_config: tuple[str, ...] | Unavailable
     keys_sddl: str | Unavailable
     vms: Mapping[str, VmSettings | Unavailable | None]
-    services_of: Mapping[str, Services | Unavailable | None]
+    services_of: Mapping[str, IntegrationServices | Unavailable | None]
     volumes_of: Mapping[str, tuple[str, ...] | Unavailable]
     modules: Mapping[str, float]
     denied: tuple[str, ...]
     missing: tuple[str, ...]
 
 
-def calls_for(vms: Sequence[str], clustered: Sequence[str]) -> dict[str, Call]:
-    """Return the calls, each with the key of what it shows; `vms` with the EC-VM's, `clustered` without."""
-    found = {
-        "nodes": cmdlets.get_nodes(),
-        "cluster": setting_calls.get_cluster(),
-        "groups": setting_calls.get_failover_settings(),
-        "configurations": cmdlets.get_resources(),
-        "volumes": cmdlets.get_shared_volumes(),
-        "volume_access": setting_calls.get_volume_states(),
-        "networks": setting_calls.get_networks(),
-        "barred": setting_calls.get_barred_networks(),
-        "quorum": setting_calls.get_quorum(),
-        "migration": setting_calls.get_vm_host(),
-        "portals": setting_calls.get_iscsi_portals(),
-        "connections": cmdlets.get_iscsi_connections(),
-        "sessions": setting_calls.get_iscsi_sessions(),
-        "services": setting_calls.get_services(),
-        "sshd_config": setting_calls.get_sshd_config(),
-        "keys_sddl": setting_calls.get_keys_acl(),
-    }
-    for name in vms:
-        found[f"vm {name}"] = setting_calls.get_vm_settings(name)
-        found[f"services {name}"] = setting_calls.get_integration_services(name)
-    for name in clustered:
-        found[f"volumes {name}"] = cmdlets.get_volumes_of(f"Virtual Machine Configuration {name}")
-    return found
+@dataclass(frozen=True, slots=True)
+class FactsRequest:
+    """What a check asks a host: `vms` are names, the EC-VM's among them, `clustered` those of the protected VMs."""
+
+    vms: tuple[str, ...]
+    clustered: tuple[str, ...]
+
+    def queries(self) -> Iterator[Query[Any]]:
+        """Return the questions, in the order of their calls."""
+        yield queries.nodes()
+        yield setting_queries.cluster()
+        yield setting_queries.failover_settings()
+        yield queries.resources()
+        yield queries.shared_volumes()
+        yield setting_queries.volume_access()
+        yield setting_queries.networks()
+        yield setting_queries.barred_networks()
+        yield setting_queries.quorum()
+        yield setting_queries.migration()
+        yield setting_queries.iscsi_portals()
+        yield queries.iscsi_connections()
+        yield setting_queries.iscsi_sessions()
+        yield setting_queries.windows_services()
+        yield setting_queries.sshd_config()
+        yield setting_queries.keys_acl()
+        for name in self.vms:
+            yield setting_queries.vm_settings(name)
+            yield setting_queries.integration_services(name)
+        yield from (queries.volumes_of(f"{CONFIGURATION} {name}") for name in self.clustered)
+
+    def request(self) -> Request:
+        """Return the one request that makes all calls, whatever fails of them."""
+        return Request(calls=tuple(query.call for query in self.queries()), stop_on_error=False)
 
 
-def request_of(calls: Mapping[str, Call]) -> Request:
-    """Return the one request that makes all calls, whatever fails of them."""
-    return Request(calls=tuple(calls.values()), stop_on_error=False)
-
-
-def read(calls: Mapping[str, Call], hello: Hello, reply: Reply) -> HostFacts:
+def read(wanted: FactsRequest, hello: Hello, reply: Reply) -> HostFacts:
     """Turn what a host answered into facts."""
-    results = dict(zip(calls, reply.results, strict=False))
-    read = _Reader(calls, results)
+    reader = _Reader(wanted, reply)
     return HostFacts(
         hello=hello,
-        nodes=read.rows("nodes", lambda row: (text(row, "Name"), text(row, "State"), _flags(row))),
-        cluster=read.one("cluster", _cluster),
-        groups=read.rows("groups", _group),
-        configurations=read.all("configurations", _configurations),
-        volumes=read.rows("volumes", lambda row: SharedVolume(text(row, "Name"), text(row, "Id"), text(row, "State"))),
-        volume_access=read.rows(
-            "volume_access", lambda row: (text(row, "Name"), text(row, "Node"), text(row, "StateInfo"))
-        ),
-        networks=read.rows("networks", _network),
-        barred=read.all("barred", _barred),
-        quorum=read.one("quorum", lambda row: (text(row, "QuorumResource.Name"), text(row, "QuorumResource.State"))),
-        migration=read.one("migration", _migration),
-        portals=read.rows("portals", lambda row: text(row, "TargetPortalAddress")),
-        connections=read.rows("connections", lambda row: text(row, "TargetAddress")),
-        sessions=read.rows("sessions", _session),
-        services=read.rows(
-            "services", lambda row: Service(text(row, "Name"), text(row, "Status"), text(row, "StartType"))
-        ),
-        sshd_config=read.all("sshd_config", _lines),
-        keys_sddl=read.one("keys_sddl", lambda row: text(row, "Sddl") or NOT_SHOWN),
-        vms={key: read.maybe(f"vm {key}", _vm) for key in read.names("vm ")},
-        services_of={key: read.maybe(f"services {key}", _services) for key in read.names("services ")},
-        volumes_of={key: read.all(f"volumes {key}", _volumes) for key in read.names("volumes ")},
+        nodes=reader.fact(queries.nodes()),
+        cluster=reader.fact(setting_queries.cluster()),
+        groups=reader.fact(setting_queries.failover_settings()),
+        configurations=_configurations(reader.fact(queries.resources())),
+        volumes=reader.fact(queries.shared_volumes()),
+        volume_access=reader.fact(setting_queries.volume_access()),
+        networks=reader.fact(setting_queries.networks()),
+        barred=reader.fact(setting_queries.barred_networks()),
+        quorum=reader.fact(setting_queries.quorum()),
+        migration=reader.fact(setting_queries.migration()),
+        portals=reader.fact(setting_queries.iscsi_portals()),
+        connections=reader.fact(queries.iscsi_connections()),
+        sessions=reader.fact(setting_queries.iscsi_sessions()),
+        services=reader.fact(setting_queries.windows_services()),
+        sshd_config=reader.fact(setting_queries.sshd_config()),
+        keys_sddl=reader.fact(setting_queries.keys_acl()),
+        vms={name.casefold(): reader.fact(setting_queries.vm_settings(name)) for name in wanted.vms},
+        services_of={name.casefold(): reader.fact(setting_queries.integration_services(name)) for name in wanted.vms},
+        volumes_of={
+            name.casefold(): _keys(reader.fact(queries.volumes_of(f"{CONFIGURATION} {name}")))
+            for name in wanted.clustered
+        },
         modules=reply.modules,
-        denied=tuple(dict.fromkeys(read.failing(_is_denied))),
-        missing=read.missing(),
+        denied=reader.denied(),
+        missing=reader.missing(),
     )
 
 
-NOT_SHOWN = Unavailable(why="the host does not show it")
-
-
 class _Reader:
-    """Reads results by their keys, in lower case for those that name a VM."""
+    """Reads what a host answered, with a reason in place of what it did not say."""
 
-    def __init__(self, calls: Mapping[str, Call], results: Mapping[str, Result]) -> None:
-        self._calls = {key.casefold(): call for key, call in calls.items()}
-        self._results = {key.casefold(): result for key, result in results.items()}
-
-    def names(self, beginning: str) -> list[str]:
-        return [key.removeprefix(beginning) for key in self._calls if key.startswith(beginning)]
-
-    def all(self, key: str, make: Callable[[Sequence[Mapping[str, Any]]], _T | Unavailable]) -> _T | Unavailable:
-        result = self._results.get(key.casefold())
-        if result is None:
-            return Unavailable(why="the host did not come to this")
-        return make(result.value) if result.ok else unavailable(self._calls[key.casefold()], result.error)
-
-    def rows(self, key: str, make: Callable[[Mapping[str, Any]], _T]) -> tuple[_T, ...] | Unavailable:
-        return self.all(key, lambda rows: tuple(make(row) for row in rows))
-
-    def one(self, key: str, make: Callable[[Mapping[str, Any]], _T | Unavailable]) -> _T | Unavailable:
-        return self.all(key, lambda rows: make(rows[0]) if rows else NOT_SHOWN)
-
-    def maybe(self, key: str, make: Callable[[Sequence[Mapping[str, Any]]], _T]) -> _T | Unavailable | None:
-        result = self._results.get(key)
-        if result is not None and not result.ok and _is_unknown(result.error):
-            return None
-        return self.all(key, lambda rows: make(rows) if rows else NOT_SHOWN)
-
-    def failing(self, holds: Callable[[RemoteError], bool]) -> list[str]:
-        return [
-            self._calls[key].cmdlet
-            for key, result in self._results.items()
-            if not result.ok and result.error is not None and holds(result.error)
+    def __init__(self, wanted: FactsRequest, reply: Reply) -> None:
+        asked = tuple(wanted.queries())
+        self._answers = Answers(asked, reply.results)
+        self._errors = [
+            (query.call.cmdlet, result.error)
+            for query, result in zip(asked, reply.results, strict=False)
+            if not result.ok and result.error is not None
         ]
 
+    def fact(self, query: Query[_T]) -> _T | Unavailable:
+        answer = self._answers.of(query)
+        return unavailable(query.call, answer) if isinstance(answer, RemoteError) else answer
+
+    def denied(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(cmdlet for cmdlet, error in self._errors if _is_denied(error)))
+
     def missing(self) -> tuple[str, ...]:
-        lost = self.failing(lambda error: error.kind == "Modules_ModuleNotFound")
+        lost = [cmdlet for cmdlet, error in self._errors if error.kind == "Modules_ModuleNotFound"]
         family = {"Get-ClusterNode": MODULES[0], "Get-VMHost": MODULES[1], "Get-IscsiConnection": MODULES[2]}
         return tuple(module for cmdlet, module in family.items() if cmdlet in lost)
 
 
-def unavailable(call: Call, error: RemoteError | None) -> Unavailable:
+def unavailable(call: Call, error: RemoteError) -> Unavailable:
     """Say why a call did not show what it should."""
-    if error is None:
-        return Unavailable(why=f"{call.cmdlet} failed without a reason")
+    if error == queries.NO_RESULT:
+        return Unavailable(why="the host did not come to this")
+    if error == queries.NOT_SHOWN:
+        return NOT_SHOWN
     if error.id == "BadRequest":
-        return Unavailable(
-            why=f"the agent on the host does not know {call.cmdlet}", remedy=words("use one agent: this one")
-        )
+        why = f"the agent on the host does not know {call.cmdlet}"
+        return Unavailable(why=why, remedy=words("use one agent: this one"))
     if _is_denied(error):
         return Unavailable(why=f"this login may not run {call.cmdlet}", remedy=words("see the check wire-cmdlets"))
     return Unavailable(why=f"{call.cmdlet}: {error}")
@@ -188,95 +177,12 @@ def _is_denied(error: RemoteError) -> bool:
     return error.code == _ACCESS_DENIED or error.category in ("PermissionDenied", "SecurityError")
 
 
-def _is_unknown(error: RemoteError | None) -> bool:
-    return error is not None and (
-        error.kind in ("InvalidParameter", "ObjectNotFound") or error.category == "ObjectNotFound"
-    )
-
-
-def _cluster(row: Mapping[str, Any]) -> ClusterProperties:
-    return ClusterProperties(
-        text(row, "Name"), _number(row, "ResiliencyDefaultPeriod"), _number(row, "QuarantineThreshold")
-    )
-
-
-def _group(row: Mapping[str, Any]) -> GroupSettings:
-    numbers = (_number(row, key) for key in ("FailoverThreshold", "FailoverPeriod", "AutoFailbackType"))
-    return GroupSettings(text(row, "Name"), *numbers)
-
-
-def _configurations(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+def _configurations(rows: Sequence[ResourceRow] | Unavailable) -> Mapping[str, str] | Unavailable:
     """Return the state of each VM's configuration resource, by its group."""
-    return {
-        (text(row, "OwnerGroup.Name") or text(row, "OwnerGroup")).casefold(): text(row, "State")
-        for row in rows
-        if (text(row, "ResourceType.Name") or text(row, "ResourceType")) == "Virtual Machine Configuration"
-    }
+    if isinstance(rows, Unavailable):
+        return rows
+    return {row.group.casefold(): row.state for row in rows if row.type == CONFIGURATION}
 
 
-def _network(row: Mapping[str, Any]) -> Network:
-    return Network(*(text(row, key) for key in ("Name", "Id", "Role", "State", "Address", "AddressMask")))
-
-
-def _barred(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    values = [word for row in rows for text in texts(row.get("Value")) for word in text.split(";")]
-    return tuple(word.strip().strip("{}").casefold() for word in values if word.strip())
-
-
-def _migration(row: Mapping[str, Any]) -> tuple[bool, int] | Unavailable:
-    enabled, most = row.get("VirtualMachineMigrationEnabled"), _number(row, "MaximumVirtualMachineMigrations")
-    return NOT_SHOWN if not isinstance(enabled, bool) or most is None else (enabled, most)
-
-
-def _session(row: Mapping[str, Any]) -> IscsiSession:
-    connected, persistent = row.get("IsConnected"), row.get("IsPersistent")
-    return IscsiSession(
-        text(row, "TargetNodeAddress"),
-        text(row, "InitiatorNodeAddress"),
-        connected if isinstance(connected, bool) else None,
-        persistent if isinstance(persistent, bool) else None,
-    )
-
-
-def _lines(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...] | Unavailable:
-    lines = [row.get("PSObject.BaseObject") for row in rows]
-    return tuple(map(str, lines)) if all(isinstance(line, str) for line in lines) else NOT_SHOWN
-
-
-def _vm(rows: Sequence[Mapping[str, Any]]) -> VmSettings:
-    row = rows[0]
-    return VmSettings(
-        is_clustered=clustered if isinstance(clustered := row.get("IsClustered"), bool) else None,
-        start_action=text(row, "AutomaticStartAction"),
-        start_delay=_number(row, "AutomaticStartDelay"),
-        stop_action=text(row, "AutomaticStopAction"),
-        critical_action=text(row, "AutomaticCriticalErrorAction"),
-        critical_minutes=_number(row, "AutomaticCriticalErrorActionTimeout"),
-        memory=_number(row, "MemoryStartup"),
-        disks=_paths(row.get("HardDrives.Path")),
-    )
-
-
-def _services(rows: Sequence[Mapping[str, Any]]) -> Services:
-    enabled = {text(row, "Id").upper()[-36:]: row.get("Enabled") is True for row in rows}
-    return Services(enabled.get(_HEARTBEAT), enabled.get(_SHUTDOWN))
-
-
-def _volumes(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    return tuple(word.strip("{}").casefold() for row in rows for word in texts(row.get("Value")))
-
-
-def _paths(value: object) -> tuple[str, ...] | None:
-    # A path may hold a comma; one that is alone comes as itself.
-    if isinstance(value, list):
-        return tuple(str(one) for one in value)
-    return (value,) if isinstance(value, str) else None
-
-
-def _flags(row: Mapping[str, Any]) -> frozenset[str]:
-    return frozenset(texts(row.get("StatusInformation"))) - {"Normal", "0"}
-
-
-def _number(row: Mapping[str, Any], key: str) -> int | None:
-    value = row.get(key)
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+def _keys(found: tuple[str, ...] | Unavailable) -> tuple[str, ...] | Unavailable:
+    return found if isinstance(found, Unavailable) else tuple(volume_key(one) for one in found)

@@ -17,9 +17,9 @@ from ecx_hyperv.check.outcome import (
     words,
     wrong,
 )
-from ecx_hyperv.check.rows import IscsiSession, VmSettings
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.host.observe import is_same_address, is_same_host
+from ecx_hyperv.host.rows import IscsiSession, MigrationSettings, VmSettings
 
 _GIB = 2**30
 _INSTALL = {
@@ -61,14 +61,14 @@ def _node(context: CheckContext, side: Side) -> Finding:
         for snapshot in snapshots_by_side
         if isinstance(snapshot.nodes, tuple)
         for row in snapshot.nodes
-        if is_same_host(row[0], place)
+        if is_same_host(row.name, place)
     ]
     from_itself = context.told()[side].nodes
     if not rows:
         if isinstance(from_itself, Unavailable):
             return cannot_tell("node", place, from_itself)
         return wrong("node", place, "not in the cluster", "Up", words("join it: Add-ClusterNode"))
-    name, state, flags = rows[0]
+    name, state, flags = rows[0].name, rows[0].state, rows[0].flags - {"Normal", "0"}
     seen = ", ".join([state, *sorted(flags)])
     if "Quarantined" in flags:
         return wrong("node", place, seen, "Up", on_host(place, f"Start-ClusterNode -Name {name} -ClearQuarantine"))
@@ -81,27 +81,27 @@ def _node(context: CheckContext, side: Side) -> Finding:
     return is_so("node", place, seen, so=state == "Up" and not flags, expected="Up", remedy=remedy)
 
 
-def _migration(place: str, said: tuple[bool, int]) -> Finding:
+def _migration(place: str, said: MigrationSettings) -> Finding:
     return is_so(
         "migration-enabled",
         place,
-        "enabled" if said[0] else "not enabled",
-        so=said[0],
+        "enabled" if said.enabled else "not enabled",
+        so=said.enabled,
         expected="enabled",
         remedy=on_host(place, "Enable-VMMigration"),
     )
 
 
-def _parallel(context: CheckContext, place: str, said: tuple[bool, int]) -> Finding:
+def _parallel(context: CheckContext, place: str, said: MigrationSettings) -> Finding:
     wanted = min(2, max(1, len(context.config.vm)))
     return is_so(
         "migration-parallel",
         place,
-        f"{said[1]} at a time, {len(context.config.vm)} VMs",
-        so=said[1] >= wanted,
+        f"{said.most} at a time, {len(context.config.vm)} VMs",
+        so=said.most >= wanted,
         expected=f"at least {wanted}",
         remedy=on_host(place, "Set-VMHost -MaximumVirtualMachineMigrations 2"),
-        outcome=Outcome.WARNING if said[1] else Outcome.WRONG,
+        outcome=Outcome.WARNING if said.most else Outcome.WRONG,
     )
 
 

@@ -20,9 +20,9 @@ from ecx_hyperv.check.outcome import (
     words,
     wrong,
 )
-from ecx_hyperv.check.rows import Service
 from ecx_hyperv.errors import HostError, HostKeyRefused, LoginRefused, NoAgent, SessionLost, Unreachable
-from ecx_hyperv.host.setting_calls import AUTHORIZED_KEYS
+from ecx_hyperv.host.rows import WindowsService
+from ecx_hyperv.host.setting_queries import AUTHORIZED_KEYS
 
 _STAGES = ("reachable", "host-key", "login", "powershell")
 _REACHED: dict[type[HostError], str] = {
@@ -174,7 +174,7 @@ def _keys(place: str, sddl: str) -> Finding:
     )
 
 
-def _services(place: str, services: tuple[Service, ...]) -> Finding:
+def _services(place: str, services: tuple[WindowsService, ...]) -> Finding:
     by_name = {one.name.casefold(): one for one in services}
     off = []
     for name in ("sshd", "MSiSCSI"):

@@ -17,7 +17,7 @@ from ecx_hyperv.check.cluster import judge_cluster
 from ecx_hyperv.check.context import CheckContext
 from ecx_hyperv.check.ec_vm import judge_ec_vm
 from ecx_hyperv.check.ecx_settings import judge_ecx, read_scripts
-from ecx_hyperv.check.host_facts import HostFacts
+from ecx_hyperv.check.host_facts import FactsRequest, HostFacts
 from ecx_hyperv.check.hosts import judge_host
 from ecx_hyperv.check.linux_facts import LinuxFacts, System
 from ecx_hyperv.check.logins import judge_login, silent
@@ -93,14 +93,14 @@ class CheckRun:
 
     def _ask(self) -> Mapping[Side, HostFacts | HostError]:
         vms = [vm.name for vm in self.config.vm]
-        calls = {side: host_facts.calls_for([self.pair.of(side).vm, *vms], vms) for side in Side}
-        asks = {side: Ask(host_facts.request_of(calls[side]), _ASK_S) for side in Side}
+        wanted = {side: FactsRequest((self.pair.of(side).vm, *vms), tuple(vms)) for side in Side}
+        asks = {side: Ask(wanted[side].request(), _ASK_S) for side in Side}
         answers = self.hosts.exchange(asks, self.deadline)
         # The very first PowerShell of an account takes longer than a question waits.
         slow = {side: ask for side, ask in asks.items() if _is_still_connecting(answers[side])}
         answers |= self.hosts.exchange(slow, self.deadline) if slow else {}
         return {
-            side: answer if isinstance(answer, HostError) else host_facts.read(calls[side], *answer)
+            side: answer if isinstance(answer, HostError) else host_facts.read(wanted[side], *answer)
             for side, answer in answers.items()
         }
 

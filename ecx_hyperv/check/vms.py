@@ -19,10 +19,10 @@ from ecx_hyperv.check.outcome import (
     words,
     wrong,
 )
-from ecx_hyperv.check.rows import GroupSettings, Services, VmSettings
 from ecx_hyperv.config import ProtectedVm
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.desired.quoting import literal
+from ecx_hyperv.host.rows import GroupSettings, IntegrationServices, VmSettings, volume_key
 
 _T = TypeVar("_T")
 
@@ -191,8 +191,8 @@ def _on_csv(context: CheckContext, vm: ProtectedVm, host: str, facts: HostFacts,
     depends = facts.volumes_of.get(vm.name.casefold(), Unavailable(why="the host does not show its volumes"))
     volumes = facts.volumes
     if isinstance(depends, Unavailable) or isinstance(volumes, Unavailable):
-        return cannot_tell("vm-on-csv", vm.name, depends if isinstance(depends, Unavailable) else _as_untold(volumes))
-    names = {one.id.strip("{}").casefold(): one.name for one in volumes}
+        return cannot_tell("vm-on-csv", vm.name, depends if isinstance(depends, Unavailable) else _reason(volumes))
+    names = {volume_key(one.id): one.name for one in volumes}
     seen_on = [names.get(one, one) for one in depends]
     wanted = context.config.csv_of(vm.name) or ""
     remedy = words(f"correct csv in the [[vm]] of {vm.name}, or move its disks: Move-VMStorage")
@@ -200,7 +200,7 @@ def _on_csv(context: CheckContext, vm: ProtectedVm, host: str, facts: HostFacts,
     return is_so("vm-on-csv", vm.name, ", ".join(seen_on) or "no volume", so=is_there, expected=wanted, remedy=remedy)
 
 
-def _as_untold(fact: object) -> Unavailable:
+def _reason(fact: object) -> Unavailable:
     return fact if isinstance(fact, Unavailable) else Unavailable(why="not shown")
 
 
@@ -243,7 +243,7 @@ def _stop_action(check: str, vm: str, host: str, settings: VmSettings, outcome: 
     )
 
 
-def _service(check: str, vm: str, host: str, services: Services) -> Finding:
+def _service(check: str, vm: str, host: str, services: IntegrationServices) -> Finding:
     kind = check.rsplit("-", 1)[-1]
     enabled = services.heartbeat if kind == "heartbeat" else services.shutdown
     if enabled is None:

@@ -1,71 +1,10 @@
-"""The cmdlet calls that this program makes, typed; their parameters are those of cmdlets.json.
+"""The cmdlet calls that change something, typed; their parameters are those of cmdlets.json.
 
 The cluster's Start-, Stop- and Move- cmdlets are sent with Wait 0 and then observed, Stop-VM as a job: none of them
 has a limit of its own. Start-VM and Resume-VM block, so that their error is seen.
 """
 
 from ecx_hyperv.host.wire import Call
-
-NAMED = ("OwnerNode", "OwnerGroup", "ResourceType")
-
-
-def get_nodes() -> Call:
-    """Every node of the cluster."""
-    return Call(cmdlet="Get-ClusterNode", args={}, select=("Name", "State", "StatusInformation"))
-
-
-def get_groups() -> Call:
-    """Every group of the cluster."""
-    return Call(
-        cmdlet="Get-ClusterGroup",
-        args={},
-        select=("Name", "GroupType", "State", "StatusInformation", *_name_of("OwnerNode")),
-    )
-
-
-def get_resources() -> Call:
-    """Every resource of the cluster."""
-    return Call(
-        cmdlet="Get-ClusterResource",
-        args={},
-        select=(
-            *("Name", "State", "StatusInformation", "LastOperationStatusCode"),
-            *_name_of("OwnerGroup"),
-            *_name_of("ResourceType"),
-        ),
-    )
-
-
-def get_shared_volumes() -> Call:
-    """Every Shared Volume of the cluster."""
-    return Call(cmdlet="Get-ClusterSharedVolume", args={}, select=("Name", "Id", "State", *_name_of("OwnerNode")))
-
-
-def get_volumes_of(configuration: str) -> Call:
-    """The Shared Volumes that a VM's configuration resource depends on."""
-    return Call(
-        cmdlet="Get-ClusterParameter",
-        args={"Name": "DependsOnSharedVolumes"},
-        select=("Name", "Value"),
-        from_=Call(cmdlet="Get-ClusterResource", args={"Name": configuration}),
-    )
-
-
-def get_vm(name: str) -> Call:
-    """One VM, as this host knows it."""
-    return Call(
-        cmdlet="Get-VM",
-        args={"Name": name},
-        select=(
-            *("Name", "State", "OperationalStatus", "PrimaryOperationalStatus", "SecondaryOperationalStatus"),
-            *("Heartbeat", "Uptime.TotalSeconds"),
-        ),
-    )
-
-
-def get_iscsi_connections() -> Call:
-    """Every iSCSI connection of this host."""
-    return Call(cmdlet="Get-IscsiConnection", args={}, select=("TargetAddress",))
 
 
 def update_iscsi_portal(address: str) -> Call:
@@ -125,7 +64,3 @@ def turn_off_vm(name: str) -> Call:
 def restart_vm(name: str) -> Call:
     """Reset a VM; without Force it asks."""
     return Call(cmdlet="Restart-VM", args={"Name": name, "Force": True})
-
-
-def _name_of(object_property: str) -> tuple[str, str]:
-    return f"{object_property}.Name", object_property

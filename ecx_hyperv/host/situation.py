@@ -20,16 +20,8 @@ from ecx_hyperv.decide.states import (
 )
 from ecx_hyperv.decide.volume import Users, VolumeObservation
 from ecx_hyperv.errors import HostError, Silent
-from ecx_hyperv.host.observe import (
-    GroupRow,
-    HostSnapshot,
-    NodeRow,
-    ResourceRow,
-    VmRow,
-    VolumeRow,
-    is_same_address,
-    is_same_host,
-)
+from ecx_hyperv.host.observe import HostSnapshot, is_same_address, is_same_host
+from ecx_hyperv.host.rows import GroupRow, NodeRow, ResourceRow, VmRow, VolumeRow, volume_key
 from ecx_hyperv.host.wire import RemoteError
 
 MACHINE = "Virtual Machine"
@@ -314,10 +306,6 @@ def _is_elsewhere(depends: tuple[str, ...] | RemoteError, csv: str, snapshot: Ho
     """Tell whether every volume that a VM depends on is a known one, and another than this."""
     if isinstance(depends, RemoteError) or isinstance(snapshot.shared_volumes, RemoteError) or not depends:
         return False
-    known = {key: row for row in snapshot.shared_volumes for key in (_key(row.id), _key(row.name))}
-    found = [known.get(_key(volume)) for volume in depends]
+    known = {key: row for row in snapshot.shared_volumes for key in (volume_key(row.id), volume_key(row.name))}
+    found = [known.get(volume_key(volume)) for volume in depends]
     return all(row is not None and row.name.casefold() != csv.casefold() for row in found)
-
-
-def _key(identifier: str) -> str:
-    return identifier.casefold().strip("{} ")

@@ -40,7 +40,8 @@ from ecx_hyperv.errors import HostError, LocalError
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.host import cmdlets
 from ecx_hyperv.host.link import Ask, Exchanged
-from ecx_hyperv.host.observe import SnapshotRequest, VmRow, read
+from ecx_hyperv.host.observe import SnapshotRequest, read
+from ecx_hyperv.host.rows import VmRow
 from ecx_hyperv.host.situation import contact_of
 from ecx_hyperv.host.wire import Call, Request
 from ecx_hyperv.run.context import RunContext

@@ -11,7 +11,8 @@ from ecx_hyperv.ecx import clpstat
 from ecx_hyperv.ecx.maintenance import Flag, Kind
 from ecx_hyperv.errors import HostError, LocalError
 from ecx_hyperv.exits import Exit
-from ecx_hyperv.host.observe import HostSnapshot, VmRow, is_same_host
+from ecx_hyperv.host.observe import HostSnapshot, is_same_host
+from ecx_hyperv.host.rows import VmRow
 from ecx_hyperv.host.situation import (
     CONFIGURATION,
     MACHINE,

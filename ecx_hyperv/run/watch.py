@@ -29,7 +29,7 @@ from ecx_hyperv.ecx.maintenance import Kind
 from ecx_hyperv.ecx.monitor_state import MonitorState, MonitorStates
 from ecx_hyperv.errors import HostError, HostKeyRefused, LocalError, LoginRefused
 from ecx_hyperv.exits import Exit
-from ecx_hyperv.host.observe import VmRow
+from ecx_hyperv.host.rows import VmRow
 from ecx_hyperv.host.situation import Snapshots, observe_vm
 from ecx_hyperv.run.context import RunContext
 from ecx_hyperv.run.look import HostPair, Plan

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ecx_hyperv.check import host_facts, linux_facts, target
 from ecx_hyperv.check.catalogue import CATALOGUE, Area
 from ecx_hyperv.check.context import CheckContext
+from ecx_hyperv.check.host_facts import FactsRequest
 from ecx_hyperv.check.linux_facts import System
 from ecx_hyperv.check.logins import settings, silent
 from ecx_hyperv.check.outcome import Outcome, Unavailable
@@ -39,14 +40,15 @@ ON_THE_PAGE = frozenset(
         *("Get-ClusterSharedVolume", "Get-VM", "Get-IscsiConnection"),
     }
 )
-CALLS = host_facts.calls_for(["EC-VM1", "vm1"], ["vm1"])
+WANTED = FactsRequest(("EC-VM1", "vm1"), ("vm1",))
+CALLS = WANTED.request().calls
 ROW_VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.lists(st.text(max_size=4), max_size=2)
 RESULTS = st.builds(
     Result,
     ok=st.just(True),
     value=st.lists(
         st.dictionaries(
-            st.sampled_from(sorted({path for call in CALLS.values() for path in call.select})), ROW_VALUES, max_size=6
+            st.sampled_from(sorted({path for call in CALLS for path in call.select})), ROW_VALUES, max_size=6
         ),
         max_size=3,
     ).map(tuple),
@@ -158,7 +160,7 @@ def test_a_machine_that_has_nothing(tmp_path: Path) -> None:
 @given(results=st.lists(RESULTS, min_size=len(CALLS), max_size=len(CALLS)), some=st.integers(0, len(CALLS)))
 def test_whatever_a_host_answers(results: list[Result], some: int) -> None:
     """Any answer, whole or cut off, becomes facts that can be judged."""
-    facts = host_facts.read(CALLS, Hello(agent=1, host="H1"), Reply(results=tuple(results[:some])))
+    facts = host_facts.read(WANTED, Hello(agent=1, host="H1"), Reply(results=tuple(results[:some])))
     clock = SystemClock()
     config = Config(
         cluster=make_config(World(Timings())).cluster,

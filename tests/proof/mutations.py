@@ -119,9 +119,9 @@ MUTATIONS = (
     ),
     Mutation(
         "any error of Get-VM reads as absent",
-        "host/observe.py",
-        "return None if _says_unknown(error, name) else error",
-        "return None",
+        "host/queries.py",
+        "lambda error: None if says_absent(error, name) else error",
+        "lambda _: None",
     ),
     Mutation(
         "a VM whose storage is away reads as down",

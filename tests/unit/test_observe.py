@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from ecx_hyperv.host.observe import SnapshotRequest, VmRow, read
+from ecx_hyperv.host.observe import SnapshotRequest, read
+from ecx_hyperv.host.rows import VmRow
 from ecx_hyperv.host.wire import Hello, RemoteError, Result
 
 GET_VM = "Microsoft.HyperV.PowerShell.Commands.GetVM"

@@ -8,7 +8,8 @@ from ecx_hyperv.config import ProtectedVm
 from ecx_hyperv.decide.facts import Contact, Refusal
 from ecx_hyperv.decide.volume import Users
 from ecx_hyperv.errors import HostError, HostKeyRefused, LoginRefused, NoAgent, SessionLost, Silent, Unreachable
-from ecx_hyperv.host.observe import GroupRow, HostSnapshot, ResourceRow, VolumeRow
+from ecx_hyperv.host.observe import HostSnapshot
+from ecx_hyperv.host.rows import GroupRow, ResourceRow, VolumeRow
 from ecx_hyperv.host.situation import CONFIGURATION, SnapshotOrError, Snapshots, contact_of, observe_volume, refusal_of
 from ecx_hyperv.host.wire import RemoteError
 from tests.unit.samples import config_of

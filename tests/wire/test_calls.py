@@ -5,24 +5,20 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from types import ModuleType
+from typing import Any, get_origin, get_type_hints
 
 import pytest
 
-from ecx_hyperv.host import cmdlets, setting_calls
+from ecx_hyperv.host import cmdlets, queries, setting_queries
+from ecx_hyperv.host.observe import SnapshotRequest
+from ecx_hyperv.host.queries import Query
 from ecx_hyperv.host.wire import Call
 from ecx_hyperv.lab.windows.allowed import ALLOWED, check, documented
 from tests.wire.support import JAPANESE
 
 NAME = f"{JAPANESE} (1) & $(x)"
 CALLS: Mapping[str, tuple[Call, ...]] = {
-    "get_nodes": (cmdlets.get_nodes(),),
-    "get_groups": (cmdlets.get_groups(),),
-    "get_resources": (cmdlets.get_resources(),),
-    "get_shared_volumes": (cmdlets.get_shared_volumes(),),
-    "get_volumes_of": (cmdlets.get_volumes_of(NAME),),
-    "get_vm": (cmdlets.get_vm(NAME),),
-    "get_iscsi_connections": (cmdlets.get_iscsi_connections(),),
     "update_iscsi_portal": (cmdlets.update_iscsi_portal("192.168.139.201"),),
     "move_shared_volume": (cmdlets.move_shared_volume(NAME, "WS2019-HOST-1"),),
     "start_resource": (cmdlets.start_resource(NAME),),
@@ -35,22 +31,19 @@ CALLS: Mapping[str, tuple[Call, ...]] = {
     "turn_off_vm": (cmdlets.turn_off_vm(NAME),),
     "restart_vm": (cmdlets.restart_vm(NAME),),
 }
-SETTING_CALLS: Mapping[str, tuple[Call, ...]] = {
-    "get_barred_networks": (setting_calls.get_barred_networks(),),
-    "get_cluster": (setting_calls.get_cluster(),),
-    "get_failover_settings": (setting_calls.get_failover_settings(),),
-    "get_integration_services": (setting_calls.get_integration_services(NAME),),
-    "get_iscsi_portals": (setting_calls.get_iscsi_portals(),),
-    "get_iscsi_sessions": (setting_calls.get_iscsi_sessions(),),
-    "get_keys_acl": (setting_calls.get_keys_acl(),),
-    "get_networks": (setting_calls.get_networks(),),
-    "get_quorum": (setting_calls.get_quorum(),),
-    "get_services": (setting_calls.get_services(),),
-    "get_sshd_config": (setting_calls.get_sshd_config(),),
-    "get_vm_host": (setting_calls.get_vm_host(),),
-    "get_vm_settings": (setting_calls.get_vm_settings(NAME),),
-    "get_volume_states": (setting_calls.get_volume_states(),),
-}
+
+
+def asked_by(module: ModuleType) -> dict[str, tuple[Call, ...]]:
+    """Return the call of each question that a module has, by the name of the function that makes it."""
+    functions = {
+        name: one
+        for name, one in inspect.getmembers(module, inspect.isfunction)
+        if one.__module__ == module.__name__ and get_origin(get_type_hints(one).get("return")) is Query
+    }
+    return {name: (one(*([NAME] * len(inspect.signature(one).parameters))).call,) for name, one in functions.items()}
+
+
+QUESTIONS: Mapping[str, tuple[Call, ...]] = {**asked_by(queries), **asked_by(setting_queries)}
 # What a cmdlet gives, where it is documented.
 GIVES = {
     "Get-ClusterNode": "Microsoft.FailoverClusters.PowerShell.ClusterNode",
@@ -82,7 +75,7 @@ def with_piped(call: Call) -> Iterator[Call]:
 
 def each(*beginnings: str) -> pytest.MarkDecorator:
     """Run a test for each call of the cmdlets that begin so."""
-    both = {**CALLS, **SETTING_CALLS}
+    both = {**CALLS, **QUESTIONS}
     every = [one for calls in both.values() for call in calls for one in with_piped(call)]
     chosen = [call for call in every if call.cmdlet.startswith(beginnings)]
     return pytest.mark.parametrize("call", chosen, ids=[" ".join((call.cmdlet, *call.args)) for call in chosen])
@@ -106,19 +99,31 @@ def parameters(call: Call) -> Mapping[str, Any]:
 
 def test_every_call_is_looked_at() -> None:
     """No function that builds a call may be left out of these tests."""
-    for module, calls in ((cmdlets, CALLS), (setting_calls, SETTING_CALLS)):
-        made_here = [
-            name
-            for name, one in inspect.getmembers(module, inspect.isfunction)
-            if one.__module__ == module.__name__ and not name.startswith("_")
-        ]
-        assert made_here == sorted(calls)
+    made_here = [
+        name
+        for name, one in inspect.getmembers(cmdlets, inspect.isfunction)
+        if one.__module__ == cmdlets.__name__ and not name.startswith("_")
+    ]
+    assert made_here == sorted(CALLS)
 
 
-@pytest.mark.parametrize("name", SETTING_CALLS)
-def test_a_check_only_looks(name: str) -> None:
-    """What a check calls must never change anything."""
-    assert {"Get"} == {one.cmdlet.split("-")[0] for call in SETTING_CALLS[name] for one in with_piped(call)}
+def test_every_question_is_found() -> None:
+    """The questions are found by their type: at least the seven of a run and the fourteen of a check."""
+    assert len(asked_by(queries)) >= 7
+    assert len(asked_by(setting_queries)) >= 14
+
+
+def test_no_two_questions_have_one_key() -> None:
+    """An answer is found by its question's key, so no two questions may share one."""
+    made = [queries.vm("a"), setting_queries.vm_settings("a"), setting_queries.integration_services("a")]
+    keys = [query.key for query in (*made, queries.volumes_of("a"), *SnapshotRequest().queries())]
+    assert len(keys) == len(set(keys))
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_question_only_looks(name: str) -> None:
+    """What a question calls must never change anything."""
+    assert {"Get"} == {one.cmdlet.split("-")[0] for call in QUESTIONS[name] for one in with_piped(call)}
 
 
 @each_call

@@ -1,0 +1,235 @@
+"""Each question that a run asks a host, once: the cmdlet call, and the reader of what came of it.
+
+A call and its reader belong together, or they drift apart: two readers of Get-VM's errors did, and one of them took
+a stopped Hyper-V service for a VM that does not exist. `setting_queries.py` holds the questions that only a check asks.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from ecx_hyperv.host.rows import GroupRow, NodeRow, ResourceRow, VmRow, VolumeRow, names_in_quotes
+from ecx_hyperv.host.wire import Call, RemoteError, Result, text, texts
+
+T = TypeVar("T")
+# A question that answers with less can stand in for one that may answer with more.
+T_co = TypeVar("T_co", covariant=True)
+
+Row = Mapping[str, Any]
+Rows = Sequence[Row]
+
+NO_RESULT = RemoteError(message="no result for this call", id="NoResult")
+NOT_SHOWN = RemoteError(message="the host does not show it", id="NotShown")
+_NO_REASON = RemoteError(message="failed without a reason")
+
+
+def as_it_is(error: RemoteError) -> RemoteError:
+    """Return the error: to most questions an error is no answer."""
+    return error
+
+
+@dataclass(frozen=True, slots=True)
+class Query(Generic[T_co]):
+    """A question to a host: its key among others, the call, and the reader of the rows.
+
+    `on_error` reads an error that is an answer (a VM that does not exist); any other stays an error.
+    """
+
+    key: str
+    call: Call
+    parse: Callable[[Rows], T_co | RemoteError]
+    on_error: Callable[[RemoteError], T_co | RemoteError] = as_it_is
+
+    def read(self, result: Result | None) -> T_co | RemoteError:
+        """Return what a result says; None for a call that the host did not come to."""
+        if result is None:
+            return NO_RESULT
+        return self.parse(result.value) if result.ok else self.on_error(result.error or _NO_REASON)
+
+
+class Answers:
+    """What a host answered to questions, each found again by its key."""
+
+    def __init__(self, queries: Iterable[Query[Any]], results: Iterable[Result]) -> None:
+        self._results = {query.key: result for query, result in zip(queries, results, strict=False)}
+
+    def of(self, query: Query[T]) -> T | RemoteError:
+        """Return the answer to a question."""
+        return query.read(self._results.get(query.key))
+
+
+def each(make: Callable[[Row], T]) -> Callable[[Rows], tuple[T, ...]]:
+    """Return a reader that makes one thing of each row."""
+    return lambda rows: tuple(make(row) for row in rows)
+
+
+def one(make: Callable[[Row], T | RemoteError]) -> Callable[[Rows], T | RemoteError]:
+    """Return a reader of the first row; without one the host does not show it."""
+    return lambda rows: make(rows[0]) if rows else NOT_SHOWN
+
+
+def nodes() -> Query[tuple[NodeRow, ...]]:
+    """Every node of the cluster."""
+    call = Call(cmdlet="Get-ClusterNode", args={}, select=("Name", "State", "StatusInformation"))
+    return Query("nodes", call, each(_node))
+
+
+def groups() -> Query[tuple[GroupRow, ...]]:
+    """Every group of the cluster."""
+    call = Call(
+        cmdlet="Get-ClusterGroup",
+        args={},
+        select=("Name", "GroupType", "State", "StatusInformation", *_name_of("OwnerNode")),
+    )
+    return Query("groups", call, each(_group))
+
+
+def resources() -> Query[tuple[ResourceRow, ...]]:
+    """Every resource of the cluster."""
+    call = Call(
+        cmdlet="Get-ClusterResource",
+        args={},
+        select=(
+            *("Name", "State", "StatusInformation", "LastOperationStatusCode"),
+            *_name_of("OwnerGroup"),
+            *_name_of("ResourceType"),
+        ),
+    )
+    return Query("resources", call, each(_resource))
+
+
+def shared_volumes() -> Query[tuple[VolumeRow, ...]]:
+    """Every Shared Volume of the cluster."""
+    call = Call(cmdlet="Get-ClusterSharedVolume", args={}, select=("Name", "Id", "State", *_name_of("OwnerNode")))
+    return Query("shared volumes", call, each(_volume))
+
+
+def volumes_of(configuration: str) -> Query[tuple[str, ...]]:
+    """The Shared Volumes that a VM's configuration resource depends on."""
+    call = Call(
+        cmdlet="Get-ClusterParameter",
+        args={"Name": "DependsOnSharedVolumes"},
+        select=("Name", "Value"),
+        from_=Call(cmdlet="Get-ClusterResource", args={"Name": configuration}),
+    )
+    return Query(f"volumes of {configuration}", call, lambda rows: _words(rows, "Value"))
+
+
+def vm(name: str) -> Query[VmRow | None]:
+    """One VM, as this host knows it; None for one that it does not know."""
+    call = Call(
+        cmdlet="Get-VM",
+        args={"Name": name},
+        select=(
+            *("Name", "State", "OperationalStatus", "PrimaryOperationalStatus", "SecondaryOperationalStatus"),
+            *("Heartbeat", "Uptime.TotalSeconds"),
+        ),
+    )
+    return Query(f"vm {name}", call, lambda rows: _vm_named(rows, name), none_if_absent(name))
+
+
+def iscsi_connections() -> Query[tuple[str, ...]]:
+    """The target address of every iSCSI connection of this host."""
+    call = Call(cmdlet="Get-IscsiConnection", args={}, select=("TargetAddress",))
+    return Query("iscsi connections", call, each(lambda row: text(row, "TargetAddress")))
+
+
+def none_if_absent(name: str) -> Callable[[RemoteError], RemoteError | None]:
+    """Return what reads an error of a cmdlet that looks for a VM by name: None if it says that there is none."""
+    return lambda error: None if says_absent(error, name) else error
+
+
+def says_absent(error: RemoteError, name: str) -> bool:
+    """Tell whether an error says for certain that there is no such VM.
+
+    ObjectNotFound does so only where it names the VM, as some versions of the module do: Hyper-V also gives it while
+    its management service is stopped or still starting, and guests run on meanwhile; then it names the computer.
+    Source: github.com/PlagueHO/LabBuilder/issues/203, github.com/eryph-org/eryph/issues/176.
+    """
+    if error.kind == "ObjectNotFound":
+        return error.category != "PermissionDenied" and names_in_quotes(name, error.message or "")
+    return error.kind == "InvalidParameter" and error.category in (None, "", "InvalidArgument", "NotSpecified")
+
+
+def _node(row: Row) -> NodeRow:
+    return NodeRow(text(row, "Name"), text(row, "State"), _flags(row, "StatusInformation"))
+
+
+def _group(row: Row) -> GroupRow:
+    return GroupRow(
+        name=text(row, "Name"),
+        type=text(row, "GroupType"),
+        state=text(row, "State"),
+        flags=_flags(row, "StatusInformation"),
+        owner=_name(row, "OwnerNode"),
+    )
+
+
+def _resource(row: Row) -> ResourceRow:
+    return ResourceRow(
+        name=text(row, "Name"),
+        group=_name(row, "OwnerGroup"),
+        type=_name(row, "ResourceType"),
+        state=text(row, "State"),
+        flags=_flags(row, "StatusInformation"),
+        code=_code(row.get("LastOperationStatusCode")),
+    )
+
+
+def _volume(row: Row) -> VolumeRow:
+    return VolumeRow(text(row, "Name"), text(row, "Id"), text(row, "State"), _name(row, "OwnerNode"))
+
+
+def _vm_named(rows: Rows, name: str) -> VmRow | RemoteError:
+    vms = [_vm(row, name) for row in rows if text(row, "Name").casefold() in (name.casefold(), "")]
+    if not vms:
+        # A name that it does not know is an error; a login that may not see the VM may get just nothing.
+        return RemoteError(message=f"Get-VM neither shows {name} nor says that there is none", id="NoResult")
+    # Names are not unique on a host: of two, the one that runs is the one that matters.
+    return next((vm for vm in vms if vm.state not in ("Off", "Saved")), vms[0])
+
+
+def _vm(row: Row, name: str) -> VmRow:
+    statuses = ("OperationalStatus", "PrimaryOperationalStatus", "SecondaryOperationalStatus")
+    return VmRow(
+        name=text(row, "Name") or name,
+        state=text(row, "State"),
+        operational=frozenset(word for status in statuses for word in texts(row.get(status))),
+        heartbeat=text(row, "Heartbeat") or None,
+        uptime=_seconds(row.get("Uptime.TotalSeconds")),
+    )
+
+
+def _seconds(value: object) -> float:
+    """Return a number of seconds that can be one: JSON has integers of any length, and a float holds 308 digits."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return 0.0
+    try:
+        seconds = float(value)
+    except OverflowError:
+        return 0.0
+    return seconds if math.isfinite(seconds) else 0.0
+
+
+def _words(rows: Rows, key: str) -> tuple[str, ...]:
+    return tuple(word for row in rows for word in texts(row.get(key)))
+
+
+def _name(row: Row, key: str) -> str:
+    return text(row, f"{key}.Name") or text(row, key)
+
+
+def _name_of(object_property: str) -> tuple[str, str]:
+    return f"{object_property}.Name", object_property
+
+
+def _flags(row: Row, key: str) -> frozenset[str]:
+    return frozenset(texts(row.get(key)))
+
+
+def _code(value: object) -> int:
+    if not isinstance(value, int):
+        return 0
+    # The code of a Win32 error, whether it came plain or as an HRESULT.
+    return value & 0xFFFF if (value & 0xFFFFFFFF) >> 16 == 0x8007 else value

@@ -1,0 +1,225 @@
+"""The questions that show how a host and its cluster are set up: `ecx-hyperv check` asks them, nothing else does.
+
+All of them only read. A stand-in that is older than they are refuses them, and the checks then cannot tell.
+"""
+
+from collections.abc import Mapping
+
+from ecx_hyperv.host.queries import NOT_SHOWN, Query, Row, Rows, each, none_if_absent, one
+from ecx_hyperv.host.rows import (
+    ClusterProperties,
+    GroupSettings,
+    IntegrationServices,
+    IscsiSession,
+    MigrationSettings,
+    Network,
+    Quorum,
+    VmSettings,
+    VolumeAccess,
+    WindowsService,
+)
+from ecx_hyperv.host.wire import Call, RemoteError, text, texts
+
+SSHD_CONFIG = r"C:\ProgramData\ssh\sshd_config"
+AUTHORIZED_KEYS = r"C:\ProgramData\ssh\administrators_authorized_keys"
+
+# The integration services, as the ends of their Ids; their names are in the host's language.
+HEARTBEAT_SERVICE = "84EAAE65-2F2E-45F5-9BB5-0E857DC8EB47"
+SHUTDOWN_SERVICE = "9F8233AC-BE49-4C79-8EE3-E7E1985B2077"
+
+
+def cluster() -> Query[ClusterProperties]:
+    """The cluster's own properties."""
+    call = Call(cmdlet="Get-Cluster", args={}, select=("Name", "ResiliencyDefaultPeriod", "QuarantineThreshold"))
+    return Query("cluster", call, one(_cluster))
+
+
+def failover_settings() -> Query[tuple[GroupSettings, ...]]:
+    """What WSFC would do about each group by itself."""
+    call = Call(
+        cmdlet="Get-ClusterGroup",
+        args={},
+        select=("Name", "GroupType", "FailoverThreshold", "FailoverPeriod", "AutoFailbackType"),
+    )
+    return Query("failover settings", call, each(_group))
+
+
+def networks() -> Query[tuple[Network, ...]]:
+    """Every network of the cluster."""
+    call = Call(cmdlet="Get-ClusterNetwork", args={}, select=("Name", "Id", "Role", "State", "Address", "AddressMask"))
+    return Query("networks", call, each(_network))
+
+
+def barred_networks() -> Query[tuple[str, ...]]:
+    """The networks that live migration must not use, by their IDs."""
+    call = Call(
+        cmdlet="Get-ClusterParameter",
+        args={"Name": "MigrationExcludeNetworks"},
+        select=("Name", "Value"),
+        from_=Call(cmdlet="Get-ClusterResourceType", args={"Name": "Virtual Machine"}),
+    )
+    return Query("barred networks", call, _barred)
+
+
+def quorum() -> Query[Quorum]:
+    """The cluster's witness."""
+    call = Call(
+        cmdlet="Get-ClusterQuorum", args={}, select=("QuorumType", "QuorumResource.Name", "QuorumResource.State")
+    )
+    return Query(
+        "quorum", call, one(lambda row: Quorum(text(row, "QuorumResource.Name"), text(row, "QuorumResource.State")))
+    )
+
+
+def volume_access() -> Query[tuple[VolumeAccess, ...]]:
+    """How each node gets at each Shared Volume."""
+    call = Call(cmdlet="Get-ClusterSharedVolumeState", args={}, select=("Name", "Node", "StateInfo"))
+    return Query(
+        "volume access",
+        call,
+        each(lambda row: VolumeAccess(text(row, "Name"), text(row, "Node"), text(row, "StateInfo"))),
+    )
+
+
+def migration() -> Query[MigrationSettings]:
+    """Hyper-V's own settings of live migration."""
+    call = Call(
+        cmdlet="Get-VMHost",
+        args={},
+        select=("VirtualMachineMigrationEnabled", "MaximumVirtualMachineMigrations", "MemoryCapacity"),
+    )
+    return Query("migration", call, one(_migration))
+
+
+def vm_settings(name: str) -> Query[VmSettings | None]:
+    """How one VM is set up, as this host knows it; None for one that it does not know."""
+    call = Call(
+        cmdlet="Get-VM",
+        args={"Name": name},
+        select=(
+            *("Name", "State", "IsClustered", "AutomaticStartAction", "AutomaticStartDelay", "AutomaticStopAction"),
+            *("AutomaticCriticalErrorAction", "AutomaticCriticalErrorActionTimeout", "MemoryStartup"),
+            "HardDrives.Path",
+        ),
+    )
+    return Query(f"settings of {name}", call, one(_vm), none_if_absent(name))
+
+
+def integration_services(name: str) -> Query[IntegrationServices | None]:
+    """The integration services of one VM; None for one that the host does not know."""
+    call = Call(cmdlet="Get-VMIntegrationService", args={"VMName": name}, select=("Id", "Enabled"))
+    return Query(f"services of {name}", call, _integration_services, none_if_absent(name))
+
+
+def iscsi_sessions() -> Query[tuple[IscsiSession, ...]]:
+    """Every iSCSI session of this host."""
+    call = Call(
+        cmdlet="Get-IscsiSession",
+        args={},
+        select=("TargetNodeAddress", "InitiatorNodeAddress", "IsConnected", "IsPersistent"),
+    )
+    return Query("iscsi sessions", call, each(_session))
+
+
+def iscsi_portals() -> Query[tuple[str, ...]]:
+    """The portals that this host asks for targets."""
+    call = Call(cmdlet="Get-IscsiTargetPortal", args={}, select=("TargetPortalAddress",))
+    return Query("iscsi portals", call, each(lambda row: text(row, "TargetPortalAddress")))
+
+
+def windows_services() -> Query[tuple[WindowsService, ...]]:
+    """The services that must come up with the host."""
+    call = Call(cmdlet="Get-Service", args={"Name": ["sshd", "MSiSCSI"]}, select=("Name", "Status", "StartType"))
+    return Query(
+        "windows services",
+        call,
+        each(lambda row: WindowsService(text(row, "Name"), text(row, "Status"), text(row, "StartType"))),
+    )
+
+
+def sshd_config() -> Query[tuple[str, ...]]:
+    """The lines of sshd's configuration; a string has no property of its own that is its text."""
+    call = Call(cmdlet="Get-Content", args={"LiteralPath": SSHD_CONFIG}, select=("PSObject.BaseObject",))
+    return Query("sshd_config", call, _lines)
+
+
+def keys_acl() -> Query[str]:
+    """Who may do what to the file of authorized keys, in SDDL, which is the same in every language."""
+    call = Call(cmdlet="Get-Acl", args={"LiteralPath": AUTHORIZED_KEYS}, select=("Sddl",))
+    return Query("keys acl", call, one(lambda row: text(row, "Sddl") or NOT_SHOWN))
+
+
+def _cluster(row: Row) -> ClusterProperties:
+    return ClusterProperties(
+        text(row, "Name"), _number(row, "ResiliencyDefaultPeriod"), _number(row, "QuarantineThreshold")
+    )
+
+
+def _group(row: Row) -> GroupSettings:
+    numbers = (_number(row, key) for key in ("FailoverThreshold", "FailoverPeriod", "AutoFailbackType"))
+    return GroupSettings(text(row, "Name"), *numbers)
+
+
+def _network(row: Row) -> Network:
+    return Network(*(text(row, key) for key in ("Name", "Id", "Role", "State", "Address", "AddressMask")))
+
+
+def _barred(rows: Rows) -> tuple[str, ...]:
+    values = [word for row in rows for value in texts(row.get("Value")) for word in value.split(";")]
+    return tuple(word.strip().strip("{}").casefold() for word in values if word.strip())
+
+
+def _migration(row: Row) -> MigrationSettings | RemoteError:
+    enabled, most = row.get("VirtualMachineMigrationEnabled"), _number(row, "MaximumVirtualMachineMigrations")
+    return NOT_SHOWN if not isinstance(enabled, bool) or most is None else MigrationSettings(enabled, most)
+
+
+def _session(row: Row) -> IscsiSession:
+    return IscsiSession(
+        text(row, "TargetNodeAddress"),
+        text(row, "InitiatorNodeAddress"),
+        _yes_no(row, "IsConnected"),
+        _yes_no(row, "IsPersistent"),
+    )
+
+
+def _lines(rows: Rows) -> tuple[str, ...] | RemoteError:
+    lines = [row.get("PSObject.BaseObject") for row in rows]
+    return tuple(map(str, lines)) if all(isinstance(line, str) for line in lines) else NOT_SHOWN
+
+
+def _vm(row: Row) -> VmSettings:
+    return VmSettings(
+        is_clustered=_yes_no(row, "IsClustered"),
+        start_action=text(row, "AutomaticStartAction"),
+        start_delay=_number(row, "AutomaticStartDelay"),
+        stop_action=text(row, "AutomaticStopAction"),
+        critical_action=text(row, "AutomaticCriticalErrorAction"),
+        critical_minutes=_number(row, "AutomaticCriticalErrorActionTimeout"),
+        memory=_number(row, "MemoryStartup"),
+        disks=_paths(row.get("HardDrives.Path")),
+    )
+
+
+def _integration_services(rows: Rows) -> IntegrationServices | RemoteError:
+    if not rows:
+        return NOT_SHOWN
+    enabled: Mapping[str, bool] = {text(row, "Id").upper()[-36:]: row.get("Enabled") is True for row in rows}
+    return IntegrationServices(enabled.get(HEARTBEAT_SERVICE), enabled.get(SHUTDOWN_SERVICE))
+
+
+def _paths(value: object) -> tuple[str, ...] | None:
+    # A path may hold a comma; one that is alone comes as itself.
+    if isinstance(value, list):
+        return tuple(str(path) for path in value)
+    return (value,) if isinstance(value, str) else None
+
+
+def _number(row: Row, key: str) -> int | None:
+    value = row.get(key)
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _yes_no(row: Row, key: str) -> bool | None:
+    value = row.get(key)
+    return value if isinstance(value, bool) else None
