@@ -10,7 +10,8 @@ from ecx_hyperv import __version__
 from ecx_hyperv.cli import common
 from ecx_hyperv.cli.common import Invocation, with_options
 from ecx_hyperv.cli.lazy import LazyGroup
-from ecx_hyperv.config import Config, advice, last_good
+from ecx_hyperv.config import Config, advice
+from ecx_hyperv.config_file import last_good
 from ecx_hyperv.ecx.maintenance import Flag, Kind, Maintenance
 from ecx_hyperv.errors import ConfigError, UsageError
 from ecx_hyperv.exits import Exit

@@ -17,7 +17,8 @@ from ecx_hyperv.check.outcome import Finding, Outcome, Remedy, Where
 from ecx_hyperv.check.probes import WireProbe
 from ecx_hyperv.check.run import CheckRun
 from ecx_hyperv.cli import common
-from ecx_hyperv.config import Config, load
+from ecx_hyperv.config import Config
+from ecx_hyperv.config_file import load
 from ecx_hyperv.deadline import Deadline, SystemClock
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.desired import clpconf

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecx_hyperv.config import parse
+from ecx_hyperv.config_file import parse
 from ecx_hyperv.desired.scripts import find_scripts
 from ecx_hyperv.lab.linux import clpconf
 from ecx_hyperv.lab.linux.commands import make_root, put
