@@ -403,7 +403,8 @@ $Mark = 'refused ' + $Nonce + ' '
 $System = [Environment]::OSVersion.Version
 # The first line differs from session to session where it carries the nonce.
 $Bare = [Text.Encoding]::UTF8.GetBytes(($Text -replace '\A# ecx-hyperv[^\n]*\n', ''))
-$Hash = [Security.Cryptography.SHA256]::Create().ComputeHash($Bare)
+# The managed one throws where Windows is held to FIPS.
+$Hash = (New-Object Security.Cryptography.SHA256CryptoServiceProvider).ComputeHash($Bare)
 # No module is loaded for this: the first words must not wait for one.
 $Free = $null
 try {

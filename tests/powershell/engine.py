@@ -41,6 +41,8 @@ def environment(standins: Path, socket: Path, host: str, home: Path) -> dict[str
         "ECX_WORLD": str(socket),
         "ECX_WORLD_HOST": host,
         "NO_COLOR": "1",
+        # Far from UTC, so that a time which is not turned into UTC shows.
+        "TZ": "Asia/Tokyo",
         "POWERSHELL_TELEMETRY_OPTOUT": "1",
         "POWERSHELL_UPDATECHECK": "Off",
         "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": os.environ.get("DOTNET_SYSTEM_GLOBALIZATION_INVARIANT", "1"),

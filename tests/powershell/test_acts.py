@@ -106,6 +106,12 @@ def test_get_vm_counts_where_the_system_cannot_be_read(agent: Agent, world: Worl
     assert len(world.made("Stop-VM")) == fits
 
 
+def test_critical_form_is_asked_for_as_the_state_beneath(agent: Agent, world: World) -> None:
+    """A Critical form in `only` must fit the state beneath it, which is all that the system shows."""
+    world.vm(VM_A).state = "PausedCritical"
+    assert agent.act(act_on("Stop-VM", only=("PausedCritical",)))["ok"]
+
+
 def test_reading_by_name_asks_for_no_fresh_state(agent: Agent, world: World) -> None:
     """Only the state of a VM by its id is read anew."""
     rows = agent.rows(call("Get-VM", ("Name",), args={"Name": "A"}, only={"State": ["running"]}))
