@@ -15,8 +15,8 @@ from ecx_hyperv.config import parse
 from ecx_hyperv.desired.scripts import find_scripts
 from ecx_hyperv.lab.linux import clpconf
 from ecx_hyperv.lab.linux.commands import make_root, put
-from ecx_hyperv.lab.model.ecx import GROUP, ISCSI, PEER_MONITOR
-from ecx_hyperv.lab.windows.setting_rows import initiator
+from ecx_hyperv.lab.model.facts import initiator
+from ecx_hyperv.lab.model.servers import GROUP, ISCSI, PEER_MONITOR
 
 if TYPE_CHECKING:
     import paramiko
