@@ -186,9 +186,17 @@ def _make_node(
 def _make_scripts(scripts: Path, vms: Sequence[str]) -> None:
     source = find_scripts()
     for name, origin in [(ISCSI, "iscsi"), *((f"exec-{vm}", "vm") for vm in vms)]:
-        shutil.copytree(source / origin, scripts / GROUP / name, dirs_exist_ok=True)
+        _place_scripts(source / origin, scripts / GROUP / name)
     for name, origin in [(PEER_MONITOR, "monitor-remote-node"), *((f"genw-{vm}", "monitor-vm") for vm in vms)]:
-        shutil.copytree(source / origin, scripts / "monitor.s" / name, dirs_exist_ok=True)
+        _place_scripts(source / origin, scripts / "monitor.s" / name)
+
+
+def _place_scripts(source: Path, to: Path) -> None:
+    """Copy scripts, executable as ECX wants them, whatever mode an installer has given them."""
+    to.mkdir(parents=True, exist_ok=True)
+    for script in source.glob("*.sh"):
+        shutil.copyfile(script, to / script.name)
+        (to / script.name).chmod(0o755)
 
 
 def _make_commands(folder: Folder) -> None:
