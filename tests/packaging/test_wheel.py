@@ -9,7 +9,6 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +41,7 @@ class _Installation:
 
 
 @pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Installation]:
+def installation(tmp_path_factory: pytest.TempPathFactory) -> _Installation:
     """Build the wheel of this checkout, and install it into an environment that has nothing else of its own."""
     top = tmp_path_factory.mktemp("wheel")
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
@@ -57,7 +56,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Installa
     (site / "dependencies.pth").write_text("".join(f"{one}\n" for one in dependencies), encoding="utf-8")
     folder = top / "elsewhere"
     folder.mkdir()
-    yield _Installation(wheel, environment, folder)
+    return _Installation(wheel, environment, folder)
 
 
 def _must(*command: str | Path) -> str:
@@ -106,7 +105,7 @@ def test_setup_ecx_writes_its_scripts(installation: _Installation) -> None:
     assert 0 == done.returncode, done.stdout + done.stderr
     placed = installation.folder / "placed"
     made = list((placed / "scripts").rglob("*.sh"))
-    assert {path.read_bytes() for path in (_CHECKOUT / "scripts/ecx").rglob("*.sh")} == {
+    assert {path.read_bytes() for path in (_CHECKOUT / "ecx_hyperv/desired/ecx_scripts").rglob("*.sh")} == {
         one.read_bytes() for one in made
     }
     assert {0o755} == {path.stat().st_mode & 0o777 for path in (*made, placed / "setup-ecx.sh")}
