@@ -28,6 +28,7 @@ _STATUS_S = 60.0
         "lab": "ecx_hyperv.cli.lab:lab",
         "setup": "ecx_hyperv.cli.setup:setup",
     },
+    packages={"lab": "ecx-hyperv-lab"},
     epilog="Example: ecx-hyperv status Cent8.2-1",
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")

@@ -29,7 +29,6 @@ from ecx_hyperv.ecx.environment import Pair
 from ecx_hyperv.ecx.maintenance import Maintenance
 from ecx_hyperv.errors import LocalError
 from ecx_hyperv.host.ssh import connect
-from ecx_hyperv.lab.model import facts
 from ecx_hyperv.lab.model.world import World
 from ecx_hyperv.lab.service.control import ControlQuestion
 from ecx_hyperv.lab.windows import remedies
@@ -107,7 +106,7 @@ class SetUp:
 
     def set(self, where: str, name: str, value: Any) -> None:
         """Set one of the lab's facts."""
-        self.do(lambda world: setattr(facts.find(world, where), name, value))
+        self.do(lambda world: setattr(world.facts_of(where), name, value))
 
     def do(self, act: Callable[[World], Any]) -> None:
         """Do something to the world."""
@@ -196,7 +195,7 @@ def _put_back(world: World, settings: dict[str, Any]) -> None:
         else:
             setattr(one, attribute, kept)
     if world.cuts:
-        world.mend_all()
+        world.restore_all()
     world.storage.changed()
     for host in world.hosts:
         world.storage.reconnect(host)
