@@ -50,6 +50,10 @@ class SystemClock:
         time.sleep(max(0.0, seconds))
 
 
+# What a command keeps of its time for saying how it ended.
+_MARGIN_S = 5.0
+
+
 @dataclass(frozen=True, slots=True)
 class Deadline:
     """The moment at which something must be over; everything that waits is handed one."""
@@ -61,6 +65,11 @@ class Deadline:
     def after(cls, clock: Clock, seconds: float) -> "Deadline":
         """Return the deadline that many seconds from now."""
         return cls(clock, clock.monotonic() + seconds)
+
+    @classmethod
+    def of_command(cls, clock: Clock, seconds: float) -> "Deadline":
+        """Return the deadline of a command that may take that many seconds in all: its waits end a little before."""
+        return cls.after(clock, seconds - min(_MARGIN_S, seconds / 10))
 
     def remaining(self) -> float:
         """Return the seconds left; zero once it has passed."""

@@ -21,6 +21,8 @@ import wheels
 
 HOME = Path("/usr/lib/ecx-hyperv")
 SCRIPTS = Path("/usr/share/ecx-hyperv/ecx")
+# Where the package has them.
+PACKAGED = Path("ecx_hyperv/desired/ecx_scripts")
 LICENCES = Path("/usr/share/licenses/ecx-hyperv")
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -58,10 +60,10 @@ def main() -> None:
         unpack(wheel, site)
         keep_licences(wheel, given.root / LICENCES.relative_to("/"))
     shutil.copytree(given.source / "ecx_hyperv", site / "ecx_hyperv")
-    shutil.copytree(given.source / "scripts/ecx", given.root / SCRIPTS.relative_to("/"))
     wheels.check_objects(site)
     set_modes(site)
     compile_all(site, home / "site-packages")
+    link_scripts(given.root, site)
 
     entries = read_entries(given.source)
     write_launchers(given.root, home, entries)
@@ -102,7 +104,7 @@ def keep_licences(wheel: Path, folder: Path) -> None:
 def set_modes(site: Path) -> None:
     """Give every file the mode that it is installed with, whatever the archive or umask said."""
     for path in site.rglob("*"):
-        is_executable = path.is_dir() or ".so" in path.suffixes
+        is_executable = path.is_dir() or ".so" in path.suffixes or path.suffix == ".sh"
         path.chmod(0o755 if is_executable else 0o644)
 
 
@@ -117,6 +119,19 @@ def compile_all(site: Path, installed: Path) -> None:
     )
     if not compiled:
         sys.exit("assemble.py: a module does not compile")
+
+
+def link_scripts(root: Path, site: Path) -> None:
+    """Link the scripts for ECX from the path that EXEC resources may have, to those of the current release.
+
+    File by file, in folders that are real: earlier releases had files there, and rpm replaces a file by a link, but
+    neither a folder by a link nor, on a downgrade, a link by a folder.
+    """
+    for script in sorted((site / PACKAGED).rglob("*.sh")):
+        place = SCRIPTS / script.relative_to(site / PACKAGED)
+        link = root / place.relative_to("/")
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(os.path.relpath(HOME / "current/site-packages" / script.relative_to(site), place.parent))
 
 
 def read_entries(source: Path) -> dict[str, str]:

@@ -14,7 +14,7 @@ from zipfile import ZipFile
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Wheel:
     needs: tuple[Requirement, ...]
 
 
-def read(path: Path) -> tuple[str, Wheel]:
+def read(path: Path) -> tuple[NormalizedName, Wheel]:
     """Return a wheel's name, and what it says of itself."""
     with ZipFile(path) as archive:
         name = next(one for one in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", one))
@@ -35,7 +35,7 @@ def read(path: Path) -> tuple[str, Wheel]:
     return canonicalize_name(says["Name"]), Wheel(says["Version"], says.get("Requires-Python", ""), needs)
 
 
-def mistakes(python: str, wanted: list[Requirement], wheels: dict[str, Wheel]) -> list[str]:
+def mistakes(python: str, wanted: list[Requirement], wheels: dict[NormalizedName, Wheel]) -> list[str]:
     """Return what is missing, does not fit, or is needed by nothing."""
     machine = {
         "python_version": python,
@@ -48,7 +48,7 @@ def mistakes(python: str, wanted: list[Requirement], wheels: dict[str, Wheel]) -
         "os_name": "posix",
     }
     found: list[str] = []
-    used: set[tuple[str, str]] = set()
+    used: set[tuple[NormalizedName, str]] = set()
     waiting = [(one, "the program", "") for one in wanted]
     while waiting:
         need, by, extra = waiting.pop()

@@ -1,4 +1,4 @@
-"""What is in the RPM: files, modes, owners, man pages, completions, source; part of packaging/inside.py."""
+"""What is in the RPMs: files, modes, owners, man pages, completions, source; part of packaging/inside.py."""
 
 import fnmatch
 import re
@@ -6,7 +6,9 @@ import re
 import wheels
 from tree import PYTHON, TREE, Failed, must, ok, rpm, run
 
-OLD = "/old.rpm"
+# The RPM of the EC-VM, and that of the lab: the files in the tree, and the packages' names.
+OLD, OLD_LAB = "/old.rpm", "/old-lab.rpm"
+PROGRAM, LAB_PACKAGE = PACKAGES = ("ecx-hyperv", "ecx-hyperv-lab")
 PATH = "/usr/bin:/usr/sbin:/bin"
 COMMANDS = ("vm-start", "vm-unregister", "genw-vm", "genw-remote-node", "ecx-hyperv")
 
@@ -15,26 +17,49 @@ def rebuilds() -> None:
     """The source RPM alone, without network, gives the same files."""
     built = run("/usr/bin/rpmbuild", "--rebuild", "--nodeps", "--define", "_topdir /rebuilt", "/old.src.rpm", PATH=PATH)
     must(0, built)
-    query = "[%{FILENAMES} %{FILEDIGESTS} %{FILEMODES:perms} %{FILEUSERNAME}\n]"
-    again = next((TREE / "rebuilt/RPMS/x86_64").glob("*.rpm")).name
+    query = "[%{NAME} %{FILENAMES} %{FILEDIGESTS} %{FILEMODES:perms} %{FILEUSERNAME}\n]"
+    again = [f"/rebuilt/RPMS/x86_64/{path.name}" for path in sorted((TREE / "rebuilt/RPMS/x86_64").glob("*.rpm"))]
     one, two = (
-        rpm("--query", "--package", path, "--queryformat", query) for path in (OLD, f"/rebuilt/RPMS/x86_64/{again}")
+        sorted(rpm("--query", "--queryformat", query, "--package", *paths).splitlines())
+        for paths in ((OLD, OLD_LAB), again)
     )
     if one != two:
-        raise Failed("the source RPM does not give the files of the RPM")
-    ok("the source RPM alone, without network, gives the same files")
+        raise Failed("the source RPM does not give the files of the RPMs")
+    ok(f"the source RPM alone, without network, gives the same {len(again)} RPMs, file by file")
 
 
 def installs() -> None:
-    """It installs with all that it requires met, verifies clean, and every file is as the table has it."""
+    """They install with all that they require met, verify clean, and every file is as the table has it."""
+    rpm("--install", OLD_LAB, expected=1, says=f"{PROGRAM} = ")
     rpm("--install", OLD)
     ok(f"rpm --install: {release()}")
+    leaves_the_lab_out()
+    rpm("--install", OLD_LAB)
+    ok(f"rpm --install: {LAB_PACKAGE}, which does not install without the program")
     verifies()
-    table = (
-        (TREE / "files.table").read_text(encoding="utf-8").replace("{release}", release().removeprefix("ecx-hyperv-"))
-    )
-    wanted = [line for line in table.splitlines() if not line.startswith("#")]
-    listed = rpm("--query", "--list", "--verbose", "ecx-hyperv").splitlines()
+    for package in PACKAGES:
+        is_as_in_the_table(package)
+    is_what_users_get()
+
+
+def leaves_the_lab_out() -> None:
+    """The EC-VM's RPM has no module of the lab; what is asked of the lab is answered with the package to install."""
+    listed = rpm("--query", "--list", "--package", OLD).splitlines()
+    if modules := [path for path in listed if re.search(r"/ecx_hyperv/(lab/|lab$|cli/(__pycache__/)?lab\.)", path)]:
+        raise Failed(f"of the lab, in the EC-VM's RPM: {modules[:9]}")
+    for arguments in ((), ("start", "--fast"), ("--help",)):
+        said = must(2, run("/usr/bin/ecx-hyperv", "lab", *arguments), f"install the package {LAB_PACKAGE}")
+        if len(said.splitlines()) != 1:
+            raise Failed(said)
+    must(0, run("/usr/bin/ecx-hyperv", "--help"), LAB_PACKAGE)
+    ok(f"none of {len(listed)} files is of the lab; without {LAB_PACKAGE}, ecx-hyperv lab names it in one line")
+
+
+def is_as_in_the_table(package: str) -> None:
+    """Every file of a package is in its section of packaging/files.table, and installed so."""
+    table = (TREE / "files.table").read_text(encoding="utf-8").partition(f"[{package}]\n")[2].partition("\n[")[0]
+    wanted = table.replace("{release}", release().removeprefix("ecx-hyperv-")).strip().splitlines()
+    listed = rpm("--query", "--list", "--verbose", package).splitlines()
     seen = [
         re.sub(r"^(\S+)\s+\d+\s+(\S+)\s+(\S+)\s+\d+\s+\w+\s+\d+\s+[\d:]+\s+", r"\1 \2 \3 ", line) for line in listed
     ]
@@ -42,13 +67,12 @@ def installs() -> None:
     if strangers := [line for line, found in fits.items() if not found]:
         raise Failed(f"not in packaging/files.table: {strangers[:9]}")
     if unused := set(wanted) - {one for found in fits.values() for one in found}:
-        raise Failed(f"in packaging/files.table, but not in the RPM: {sorted(unused)}")
+        raise Failed(f"in packaging/files.table, but not in {package}: {sorted(unused)}")
     for line in seen:
         path = TREE / line.split(" ", 3)[3].split(" -> ")[0].lstrip("/")
         if not path.is_symlink() and "ghost" not in line and path.stat().st_mode & 0o777 != mode(line):
             raise Failed(f"not installed so: {line}: {path.stat().st_mode:o}")
-    ok(f"{len(seen)} files, their owners and modes are those of packaging/files.table")
-    is_what_users_get()
+    ok(f"{package}: {len(seen)} files, their owners and modes are those of packaging/files.table")
 
 
 def is_what_users_get() -> None:
@@ -78,14 +102,14 @@ def release() -> str:
 
 def verifies() -> None:
     """Fail unless every file is as it was installed."""
-    if shown := rpm("--verify", "ecx-hyperv"):
+    if shown := rpm("--verify", *PACKAGES):
         raise Failed(f"rpm --verify: {shown}")
     ok(f"rpm --verify: clean ({release()})")
 
 
 def rpm_verify() -> list[str]:
     """Return what is not as it was installed."""
-    shown = run("/usr/bin/rpm", "--force-debian", "--verify", "ecx-hyperv", PATH="/usr/bin:/bin")
+    shown = run("/usr/bin/rpm", "--force-debian", "--verify", *PACKAGES, PATH="/usr/bin:/bin")
     return shown.stdout.splitlines()
 
 

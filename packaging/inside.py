@@ -1,4 +1,4 @@
-"""The RPM in a tree of its own: installed, run, upgraded, downgraded, erased. Called by packaging/test, in a namespace.
+"""The RPMs in a tree of their own: installed, run, upgraded, downgraded, erased. For packaging/test, in a namespace.
 
 Everything below runs in the tree, without network but the loopback, and each command in an environment that is empty
 unless the test is about one that is odd.
@@ -13,10 +13,23 @@ import threading
 import time
 from typing import Any
 
-from contents import COMMANDS, OLD, PATH, explains_itself, installs, rebuilds, release, rpm_verify
+from contents import (
+    COMMANDS,
+    LAB_PACKAGE,
+    OLD,
+    OLD_LAB,
+    PACKAGES,
+    PATH,
+    PROGRAM,
+    explains_itself,
+    installs,
+    rebuilds,
+    release,
+    rpm_verify,
+)
 from tree import LAB, LIMIT_S, PYTHON, TREE, Failed, lab, must, ok, rpm, run, wait, world
 
-NEXT = "/next.rpm"
+NEXT, NEXT_LAB = "/next.rpm", "/next-lab.rpm"
 CONFIG = TREE / "etc/ecx-hyperv/config.toml"
 SCRIPTS = "/usr/share/ecx-hyperv/ecx"
 ONE, TWO = "ws2019-host-1", "ws2019-host-2"
@@ -83,7 +96,7 @@ def works() -> None:
     must(0, run("/usr/bin/genw-vm", "vm1"), "vm1")
     table = must(0, run("/usr/bin/ecx-hyperv", "status"))
     status = json.loads(run("/usr/bin/ecx-hyperv", "status", "--json").stdout)
-    if status["vms"][0]["own"]["state"] != "Running" or "Running" not in table:
+    if status["vms"][0]["local"]["state"] != "Running" or "Running" not in table:
         raise Failed(f"the VM does not run: {status}")
     must(0, run("/usr/bin/vm-unregister", "vm1", CLP_FACTOR="GROUPSTOP"))
     if world()["vms"]["vm1"]["guests"] or world()["vms"]["vm1"]["configuration"] != "Offline":
@@ -128,7 +141,7 @@ def sets_up() -> None:
     ok("ecx-hyperv setup writes the hosts' scripts, and puts the installed scripts in place for ECX")
 
 
-def replaces(package: str, node: str, host: str, *options: str) -> None:
+def replaces(packages: tuple[str, str], node: str, host: str, *options: str) -> None:
     """Another release is installed while a vm-start migrates the VM, monitors run, and commands are started."""
     before, started = release(), [event for event in lab("history").splitlines() if "Starting" in event]
     text = CONFIG.read_text(encoding="utf-8")
@@ -145,10 +158,12 @@ def replaces(package: str, node: str, host: str, *options: str) -> None:
     def call() -> None:
         while not over.is_set():
             called.extend([run("/usr/bin/genw-vm", "--version"), run("/usr/bin/ecx-hyperv", "config", "check")])
+            # By the path that an EXEC resource may have.
+            called.append(run(f"{SCRIPTS}/vm/start.sh", "--version"))
 
     caller = threading.Thread(target=call)
     caller.start()
-    rpm("--upgrade", *options, package)
+    rpm("--upgrade", *options, *packages)
     still = pids("bin/vm-start")
     over.set()
     caller.join()
@@ -161,11 +176,7 @@ def replaces(package: str, node: str, host: str, *options: str) -> None:
     wait(lambda seen: runs_on(seen, host) and seen["idle"], f"the group runs on {node}")
     if [event for event in lab("history").splitlines() if "Starting" in event] != started or world()["violations"]:
         raise Failed(f"the VM was started again: {lab('history')}")
-    logs = [
-        path.read_text(encoding="utf-8", errors="replace") for path in (TREE / LAB.lstrip("/")).glob("ec*/log/*.log")
-    ]
-    if any("Traceback" in log or "error in the program" in log for log in logs):
-        raise Failed("a command of ECX's met an error in the program:\n" + "\n".join(logs))
+    logged_no_error()
     if CONFIG.read_text(encoding="utf-8") != text:
         raise Failed("the configuration was changed")
     ok(
@@ -174,6 +185,14 @@ def replaces(package: str, node: str, host: str, *options: str) -> None:
     )
     if shown := [line for line in rpm_verify() if not line.endswith(" /etc/ecx-hyperv/config.toml")]:
         raise Failed(f"rpm --verify: {shown}")
+
+
+def logged_no_error() -> None:
+    """Fail if a command that ECX called met an error in the program."""
+    folder = TREE / LAB.lstrip("/")
+    logs = [path.read_text(encoding="utf-8", errors="replace") for path in folder.glob("ec*/log/*.log")]
+    if any("Traceback" in log or "error in the program" in log for log in logs):
+        raise Failed("a command of ECX's met an error in the program:\n" + "\n".join(logs))
 
 
 def pids(what: str) -> list[str]:
@@ -189,7 +208,8 @@ def erases() -> None:
     script.write_bytes((TREE / f"{SCRIPTS.lstrip('/')}/vm/start.sh").read_bytes())
     (CONFIG.parent / "known_hosts").write_text("a host's key\n", encoding="ascii")
     text = CONFIG.read_text(encoding="utf-8")
-    said = rpm("--erase", "ecx-hyperv", says=f"{ECX}/scripts/failover1/exec-vm1/start.sh")
+    rpm("--erase", PROGRAM, expected=1, says=f"is needed by (installed) {LAB_PACKAGE}")
+    said = rpm("--erase", *PACKAGES, says=f"{ECX}/scripts/failover1/exec-vm1/start.sh")
     if "left as they are: /etc/ecx-hyperv" not in said:
         raise Failed(said)
     left = {str(path.relative_to(TREE)) for top in ("usr", "etc") for path in (TREE / top).glob("**/*ecx-hyperv*")}
@@ -200,7 +220,7 @@ def erases() -> None:
     rpm("--install", OLD)
     if CONFIG.read_text(encoding="utf-8") != text:
         raise Failed("a new installation does not take up the configuration that was left")
-    rpm("--erase", "ecx-hyperv")
+    rpm("--erase", PROGRAM)
     ok("erased: told what ECX still calls, kept the configuration, which a new installation takes up again")
 
 
@@ -238,10 +258,10 @@ def main() -> None:
     works()
     checks()
     sets_up()
-    replaces(NEXT, "ec2", TWO)
+    replaces((NEXT, NEXT_LAB), "ec2", TWO)
     if not CONFIG.with_suffix(".toml.rpmnew").exists():
         raise Failed("the changed sample is not there as config.toml.rpmnew")
-    replaces(OLD, "ec1", ONE, "--oldpackage")
+    replaces((OLD, OLD_LAB), "ec1", ONE, "--oldpackage")
     erases()
 
 

@@ -21,8 +21,8 @@ from ecx_hyperv.check.outcome import (
 )
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.desired.quoting import literal
+from ecx_hyperv.desired.windows import QUARANTINE, RESILIENCY_S
 from ecx_hyperv.host.rows import ClusterProperties, Network, Quorum, VolumeAccess, VolumeRow
-from ecx_hyperv.setup.host import QUARANTINE, RESILIENCY_S
 
 _T = TypeVar("_T")
 

@@ -23,12 +23,13 @@ from ecx_hyperv.config import ProtectedVm
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.desired.quoting import literal
 from ecx_hyperv.host.rows import GroupSettings, IntegrationServices, VmSettings, volume_key
+from ecx_hyperv.host.setting_queries import HEARTBEAT_SERVICE, SHUTDOWN_SERVICE
 
 _T = TypeVar("_T")
 
 _SERVICES = {
-    "heartbeat": "84EAAE65-2F2E-45F5-9BB5-0E857DC8EB47",
-    "shutdown": "9F8233AC-BE49-4C79-8EE3-E7E1985B2077",
+    "heartbeat": HEARTBEAT_SERVICE,
+    "shutdown": SHUTDOWN_SERVICE,
 }
 _CSV_ROOT = "c:\\clusterstorage\\"
 

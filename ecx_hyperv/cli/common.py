@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec
 import click
 
 from ecx_hyperv import __version__
-from ecx_hyperv.config import DEFAULT, Config, Loaded, load, load_or_last
+from ecx_hyperv.config import Config
+from ecx_hyperv.config_file import DEFAULT, Loaded, load, load_or_last
 from ecx_hyperv.deadline import Clock, Deadline, SystemClock
 from ecx_hyperv.ecx import commands
 from ecx_hyperv.ecx.alerts import EcxAlerts, Level
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
-# A command's own waits end before its limit; this much before, so that it still has time to say how it ended.
-_MARGIN_S = 5.0
 # As a shell counts Ctrl-C.
 _INTERRUPTED = 130
 
@@ -170,7 +169,7 @@ def which_pair(invocation: Invocation, config: Config) -> Pair:
 
 def deadline_of(invocation: Invocation, seconds: float) -> Deadline:
     """Return the deadline of a command that may take that many seconds in all."""
-    return Deadline.after(invocation.clock, seconds - min(_MARGIN_S, seconds / 10))
+    return Deadline.of_command(invocation.clock, seconds)
 
 
 def guard(invocation: Invocation, seconds: float, code: Exit, what: str) -> None:

@@ -95,20 +95,20 @@ def power(invocation: Invocation, folder: str, what: str, how: str) -> None:
 
 @lab.command(epilog="Example: ecx-hyperv lab iscsi cut")
 @_folder
-@click.argument("how", type=click.Choice(["cut", "mend"]))
+@click.argument("how", type=click.Choice(["cut", "restore"]))
 @with_options
 def iscsi(invocation: Invocation, folder: str, how: str) -> None:
-    """Cut every host off from the iSCSI target, or mend that."""
+    """Cut every host off from the iSCSI target, or restore the connections."""
     common.run_to_exit(invocation, lambda: _ask(folder, "iscsi", how))
 
 
 @lab.command(epilog="Example: ecx-hyperv lab network isolate host1")
 @_folder
-@click.argument("how", type=click.Choice(["isolate", "cut", "mend"]))
+@click.argument("how", type=click.Choice(["isolate", "cut", "restore"]))
 @click.argument("machines", nargs=-1)
 @with_options
 def network(invocation: Invocation, folder: str, how: str, machines: tuple[str, ...]) -> None:
-    """Cut all networks of a machine, or those between two of them (host1 host2 ec1 ec2 witness); or mend all."""
+    """Cut all networks of a machine, or those between two (host1 host2 ec1 ec2 witness); or restore all networks."""
     common.run_to_exit(invocation, lambda: _ask(folder, "network", how, *machines))
 
 
@@ -171,10 +171,11 @@ def run(folder: str, node: str, command: tuple[str, ...]) -> None:
 
 
 @lab.command(epilog="Example: ecx-hyperv lab demo")
+@click.option("--fast", is_flag=True, help="Everything takes a tenth of the time.")
 @with_options
-def demo(invocation: Invocation) -> None:
+def demo(invocation: Invocation, *, fast: bool) -> None:
     """Play the main job: start, live migration, failover, stop."""
-    common.run_to_exit(invocation, _demo)
+    common.run_to_exit(invocation, lambda: _demo(fast=fast))
 
 
 @lab.command(epilog="Example: ecx-hyperv lab bench")
@@ -235,11 +236,11 @@ def _ask(folder: str, do: str, *arguments: str) -> Exit:
     return Exit.DONE if answer.code == 0 else Exit.NOT_AS_ASKED
 
 
-def _demo() -> Exit:
+def _demo(*, fast: bool) -> Exit:
     from ecx_hyperv.lab.service.demo import Failed, play
 
     try:
-        play()
+        play(fast=fast)
     except Failed as failed:
         raise LocalError("the demo failed", seen=str(failed)) from None
     return Exit.DONE

@@ -10,7 +10,8 @@ from ecx_hyperv import __version__
 from ecx_hyperv.cli import common
 from ecx_hyperv.cli.common import Invocation, with_options
 from ecx_hyperv.cli.lazy import LazyGroup
-from ecx_hyperv.config import Config, advice, last_good
+from ecx_hyperv.config import Config, advice
+from ecx_hyperv.config_file import last_good
 from ecx_hyperv.ecx.maintenance import Flag, Kind, Maintenance
 from ecx_hyperv.errors import ConfigError, UsageError
 from ecx_hyperv.exits import Exit
@@ -27,6 +28,7 @@ _STATUS_S = 60.0
         "lab": "ecx_hyperv.cli.lab:lab",
         "setup": "ecx_hyperv.cli.setup:setup",
     },
+    packages={"lab": "ecx-hyperv-lab"},
     epilog="Example: ecx-hyperv status Cent8.2-1",
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")

@@ -8,7 +8,8 @@ import click
 
 from ecx_hyperv.cli import common
 from ecx_hyperv.cli.common import Invocation, with_options
-from ecx_hyperv.config import Loaded, Paths, Timing
+from ecx_hyperv.config import Paths, Timing
+from ecx_hyperv.config_file import Loaded
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.errors import EcxHypervError, LocalError

@@ -169,11 +169,12 @@ def _host(
     to_stdout: bool,
     dry_run: bool,
 ) -> Exit:
+    from ecx_hyperv.desired.windows import TARGET
     from ecx_hyperv.setup import host
 
     config = common.load_config(invocation)
     plan = host.HostPlan(
-        target=target or host.TARGET,
+        target=target or TARGET,
         switches=tuple(host.parse_switch(one) for one in switches),
         cluster_networks=tuple(host.parse_network(one) for one in cluster_networks),
         migration_networks=tuple(host.parse_network(one) for one in migration_networks),

@@ -42,7 +42,7 @@ class MatchRule(Enum):
 
 
 class Scripts(Enum):
-    """The folder of scripts/ecx whose scripts belong to an object."""
+    """The folder of ecx_scripts whose scripts belong to an object."""
 
     VM = "vm"
     ISCSI = "iscsi"

@@ -1,11 +1,12 @@
-"""The scripts that ECX runs: where they are in a checkout or an installation."""
+"""The scripts that ECX runs. They are data of this package, so a wheel brings them as a checkout and the RPM do."""
 
+from importlib.resources import files
 from pathlib import Path
 
 from ecx_hyperv.desired.clpconf import ConfiguredMonitor, ConfiguredResource
 from ecx_hyperv.errors import LocalError
 
-INSTALLED = Path("/usr/share/ecx-hyperv/ecx")
+_FOLDER = "ecx_scripts"
 
 
 def are_elsewhere(there: ConfiguredResource | ConfiguredMonitor | None) -> bool:
@@ -15,12 +16,13 @@ def are_elsewhere(there: ConfiguredResource | ConfiguredMonitor | None) -> bool:
 
 
 def find_scripts() -> Path:
-    """Return the folder of the scripts for ECX: of a checkout, or where the package puts them; raises LocalError."""
-    for place in (Path(__file__).parents[2] / "scripts" / "ecx", INSTALLED):
-        if place.is_dir():
-            return place
-    raise LocalError(
-        "the scripts for ECX are not there",
-        seen=f"neither in a checkout nor in {INSTALLED}",
-        remedy="run this from a checkout, or install the RPM",
-    )
+    """Return the folder of the scripts for ECX, a subfolder for each kind; raises LocalError where it is missing."""
+    # ECX runs these as files, and setup copies them; a package inside of a zip file is not supported.
+    place = Path(str(files("ecx_hyperv.desired").joinpath(_FOLDER)))
+    if not place.is_dir():
+        raise LocalError(
+            "the scripts for ECX are missing from the program",
+            seen=f"no folder {place}",
+            remedy="install the program again: the RPM, or the wheel",
+        )
+    return place

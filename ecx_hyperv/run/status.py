@@ -112,7 +112,7 @@ def look(context: RunContext, vms: Sequence[str], deadline: Deadline) -> PairSta
     snapshots = host_pair.act_and_observe(tuple(Side), Plan(), deadline)
     snapshot = None if snapshots.observer is None else snapshots.snapshot(snapshots.observer)
     flags = _flags(context)
-    csvs = dict.fromkeys(context.config.csv_of(vm) or context.config.cluster.csv for vm in vms)
+    csvs = context.config.volumes_of(vms)
     return PairStatus(
         node=context.pair.local.name,
         hosts=[_host(context, side, snapshots, snapshot) for side in Side],

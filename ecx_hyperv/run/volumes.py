@@ -27,9 +27,7 @@ class VolumeLoop:
         self._deadline = deadline
         self._reporter = StepReporter(context)
         self._volumes_of: set[str] = set()
-        volumes = {(context.config.csv_of(vm) or context.config.cluster.csv).casefold(): vm for vm in off}
-        names = [context.config.csv_of(vm) or context.config.cluster.csv for vm in volumes.values()]
-        self._tasks = [VolumeTask(csv, context.config.timing) for csv in names]
+        self._tasks = [VolumeTask(csv, context.config.timing) for csv in context.config.volumes_of(off)]
 
     def go(self) -> list[Done]:
         """Carry every volume to its end, and say how each ended; a volume never fails a stop."""

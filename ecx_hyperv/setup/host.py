@@ -7,14 +7,9 @@ from enum import Enum
 
 from ecx_hyperv.config import Config, Node
 from ecx_hyperv.desired.quoting import check_iqn, check_text
+from ecx_hyperv.desired.windows import EC_VM_DELAY_S, QUARANTINE, RESILIENCY_S, TARGET
 from ecx_hyperv.errors import UsageError
 from ecx_hyperv.setup.powershell import build
-
-# WSFC then waits this many seconds for an isolated node, and quarantines none: ECX recovers.
-RESILIENCY_S = 9999
-QUARANTINE = 9999
-EC_VM_DELAY_S = 5
-TARGET = "iqn.1996-10.com.ecx"
 
 
 class Authentication(Enum):

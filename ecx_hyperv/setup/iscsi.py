@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecx_hyperv.desired.quoting import check_device, check_iqn, check_object, shell_line
+from ecx_hyperv.desired.windows import MIRROR_DEVICE, TARGET
 from ecx_hyperv.ecx.commands import Runner
 from ecx_hyperv.errors import LocalError, UsageError
 from ecx_hyperv.setup.files import Say
-from ecx_hyperv.setup.host import TARGET
 
 RULE = Path("/etc/udev/rules.d/99-clusterpro-devices.rules")
 LINK = "cp-diska"
@@ -23,7 +23,7 @@ class Served:
     """What is served to whom: a block device, under a target's name, to the hosts' initiators."""
 
     initiators: tuple[str, ...]
-    device: str = "/dev/NMP1"
+    device: str = MIRROR_DEVICE
     target: str = TARGET
     backstore: str = "idisk1"
 

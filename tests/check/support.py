@@ -17,7 +17,8 @@ from ecx_hyperv.check.outcome import Finding, Outcome, Remedy, Where
 from ecx_hyperv.check.probes import WireProbe
 from ecx_hyperv.check.run import CheckRun
 from ecx_hyperv.cli import common
-from ecx_hyperv.config import Config, load
+from ecx_hyperv.config import Config
+from ecx_hyperv.config_file import load
 from ecx_hyperv.deadline import Deadline, SystemClock
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.desired import clpconf
@@ -28,7 +29,6 @@ from ecx_hyperv.ecx.environment import Pair
 from ecx_hyperv.ecx.maintenance import Maintenance
 from ecx_hyperv.errors import LocalError
 from ecx_hyperv.host.ssh import connect
-from ecx_hyperv.lab.model import facts
 from ecx_hyperv.lab.model.world import World
 from ecx_hyperv.lab.service.control import ControlQuestion
 from ecx_hyperv.lab.windows import remedies
@@ -106,7 +106,7 @@ class SetUp:
 
     def set(self, where: str, name: str, value: Any) -> None:
         """Set one of the lab's facts."""
-        self.do(lambda world: setattr(facts.find(world, where), name, value))
+        self.do(lambda world: setattr(world.facts_of(where), name, value))
 
     def do(self, act: Callable[[World], Any]) -> None:
         """Do something to the world."""
@@ -195,7 +195,7 @@ def _put_back(world: World, settings: dict[str, Any]) -> None:
         else:
             setattr(one, attribute, kept)
     if world.cuts:
-        world.mend_all()
+        world.restore_all()
     world.storage.changed()
     for host in world.hosts:
         world.storage.reconnect(host)

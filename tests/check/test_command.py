@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ecx_hyperv.check.catalogue import CATALOGUE
-from ecx_hyperv.lab.model.world import Sshd
+from ecx_hyperv.lab.model.things import Sshd
 from tests.e2e.support import ONE, TWO, Scenario, running_lab
 
 

@@ -26,8 +26,9 @@ from ecx_hyperv.ecx.environment import Pair
 from ecx_hyperv.errors import HostError, LocalError, LoginRefused, NoAgent, SessionLost
 from ecx_hyperv.host.link import Ask, Exchanged
 from ecx_hyperv.host.wire import Hello, RemoteError, Reply, Result
+from ecx_hyperv.lab.model.things import Guest
 from ecx_hyperv.lab.model.timings import Timings
-from ecx_hyperv.lab.model.world import Guest, World
+from ecx_hyperv.lab.model.world import World
 from ecx_hyperv.lab.windows.allowed import ALLOWED
 from tests.check.support import QUICK
 from tests.virtual.contexts import make_config

@@ -13,7 +13,7 @@ from ecx_hyperv.check.probes import ProbeResult
 from ecx_hyperv.check.wire import judge_wire
 from ecx_hyperv.config import Config, StdinWay
 from ecx_hyperv.decide.facts import Side
-from ecx_hyperv.lab.model.world import Sshd
+from ecx_hyperv.lab.model.things import Sshd
 from ecx_hyperv.lab.windows.agent import InjectedFaults
 from tests.check.support import SetUp, set_up
 from tests.e2e.support import TWO

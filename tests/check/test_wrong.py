@@ -13,9 +13,9 @@ from ecx_hyperv.check.outcome import Outcome, Where
 from ecx_hyperv.config import Config
 from ecx_hyperv.desired.clpconf import ClpConf
 from ecx_hyperv.lab.linux.commands import put, target_config
-from ecx_hyperv.lab.model.world import Plane, Sshd, Volume
+from ecx_hyperv.lab.model.facts import initiator
+from ecx_hyperv.lab.model.things import Plane, Sshd, Volume
 from ecx_hyperv.lab.windows.rows import network_id
-from ecx_hyperv.lab.windows.setting_rows import initiator
 from tests.check.support import QUICK, SetUp, bad, set_up, unknown
 from tests.e2e.support import ONE, TWO
 

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ecx_hyperv.lab.model.things import Event
 from ecx_hyperv.lab.model.timings import FAST, FAST_TIMING, Timings
-from ecx_hyperv.lab.model.world import Event, World
+from ecx_hyperv.lab.model.world import World
 from ecx_hyperv.lab.service.server import Lab
 
 ONE, TWO = "ws2019-host-1", "ws2019-host-2"

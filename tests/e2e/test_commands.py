@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ecx_hyperv.lab.model.world import Sshd, World
+from ecx_hyperv.lab.model.things import Sshd
+from ecx_hyperv.lab.model.world import World
 from tests.e2e.support import ONE, TWO, Scenario, running_lab
 
 COMMANDS = ("vm-start", "vm-unregister", "genw-vm", "genw-remote-node", "ecx-hyperv")

@@ -19,8 +19,9 @@ import pytest
 from msgspec.structs import replace
 
 from ecx_hyperv.lab.linux import files
+from ecx_hyperv.lab.model.things import Guest, Sshd
 from ecx_hyperv.lab.model.timings import FAST, FAST_TIMING
-from ecx_hyperv.lab.model.world import Guest, Sshd, World
+from ecx_hyperv.lab.model.world import World
 from ecx_hyperv.lab.windows.agent import InjectedFaults
 from tests.e2e.openssh import SSHD, family, signal_all, start_sshd
 from tests.e2e.support import ONE, TWO, Scenario, running_lab

@@ -80,15 +80,15 @@ def test_the_lab_from_the_shell(shell: Shell) -> None:
 
 
 def test_cutting_and_mending(shell: Shell) -> None:
-    """Storage and networks are cut and mended from the shell, and the world shows it."""
+    """Storage and networks are cut and restored from the shell, and the world shows it."""
     shell.lab("group", "start", "ec1")
     shell.until("ws2019-host-1", "ec1")
     assert 0 == shell.lab("iscsi", "cut").returncode
     assert {""} == {host["iscsi"] for host in shell.world()["hosts"].values()}
-    assert 0 == shell.lab("iscsi", "mend").returncode
+    assert 0 == shell.lab("iscsi", "restore").returncode
     assert 0 == shell.lab("network", "isolate", "ec2").returncode
     assert 0 == shell.lab("network", "cut", "host1", "witness").returncode
-    assert 0 == shell.lab("network", "mend").returncode
+    assert 0 == shell.lab("network", "restore").returncode
     assert 0 == shell.lab("group", "stop").returncode
 
 

@@ -181,7 +181,7 @@ def test_all_networks_of_host_1_are_cut(scenario: Scenario) -> None:
     scenario.settled("ec2")
     assert TWO == scenario.running_on("vm1")
 
-    scenario.do(lambda world: world.mend_all())
+    scenario.do(lambda world: world.restore_all())
     scenario.wait(lambda world: sum(one.is_active for one in scenario.lab.ecx.servers.values()) == 1, "one active side")
     scenario.online("ec1", "ec2")
     scenario.wait(lambda _: scenario.running_on("vm1") in (ONE, TWO), "the VM runs")

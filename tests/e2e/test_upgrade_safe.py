@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from ecx_hyperv.lab.model.things import Sshd
 from ecx_hyperv.lab.model.timings import FAST_TIMING
-from ecx_hyperv.lab.model.world import Sshd
 from ecx_hyperv.lab.windows.agent import InjectedFaults
 from tests.e2e.support import LIMIT_S, ONE, TWO, Scenario, running_lab
 

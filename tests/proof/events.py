@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from functools import partial
 
-from ecx_hyperv.lab.model.world import EcVm, Guest, Plane, Sshd, Vm, World
+from ecx_hyperv.lab.model.things import EcVm, Guest, Plane, Sshd, Vm
+from ecx_hyperv.lab.model.world import World
 from tests.proof.simulation import Simulation
 
 Event = Callable[[Simulation], object]
@@ -148,7 +149,7 @@ def _on_each_node(node: str) -> dict[str, Event]:
 EVENTS: dict[str, Event] = {
     "nothing": lambda _simulation: None,
     "clpgrp -t": lambda simulation: simulation.ecx.stop_group(),
-    "the networks are mended": lambda simulation: simulation.world.mend_all(),
+    "the networks are mended": lambda simulation: simulation.world.restore_all(),
     "the volume fails": _volume_fails,
     "WSFC moves the VM": partial(_to_the_vm, _moved_by_wsfc),
     "an operator shuts the VM down": partial(_to_the_vm, lambda world, vm, host: world.guests.shut_down(vm, host)),
@@ -186,7 +187,7 @@ def recover(simulation: Simulation) -> None:
 
 
 def _mend_hosts(simulation: Simulation) -> None:
-    simulation.world.mend_all()
+    simulation.world.restore_all()
     for host in simulation.world.hosts.values():
         host.sshd, host.paused, host.quarantined, host.memory = Sshd.UP, False, False, 64
         simulation.world.power_on_host(host.name)

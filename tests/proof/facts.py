@@ -16,8 +16,9 @@ from ecx_hyperv.decide.unregister import Factor
 from ecx_hyperv.ecx.maintenance import Flag, Kind
 from ecx_hyperv.lab.model.ecx import SimulatedEcx
 from ecx_hyperv.lab.model.jobs import ScriptJob
+from ecx_hyperv.lab.model.things import Guest, Plane, Sshd, Vm, Volume
 from ecx_hyperv.lab.model.timings import Timings
-from ecx_hyperv.lab.model.world import Guest, Plane, Sshd, Vm, Volume, World
+from ecx_hyperv.lab.model.world import World
 from tests.virtual.contexts import SimulatedNode, make_config
 
 ONE, TWO = "ws2019-host-1", "ws2019-host-2"

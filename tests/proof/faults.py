@@ -11,7 +11,7 @@ from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.errors import HostError, HostKeyRefused, LoginRefused, SessionLost, Unreachable
 from ecx_hyperv.host.link import Ask, Exchanged
 from ecx_hyperv.host.wire import Answer, Frames, RemoteError, Reply, Request, Result, WireError
-from ecx_hyperv.lab.model.world import Guest, Host
+from ecx_hyperv.lab.model.things import Guest, Host
 from tests.proof.facts import Case
 from tests.virtual.hosts import Proceed
 

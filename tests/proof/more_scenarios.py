@@ -1,7 +1,7 @@
 """What else happens at night, among the stories."""
 
-from ecx_hyperv.lab.model.ecx import GROUP, ISCSI
-from ecx_hyperv.lab.model.world import Sshd
+from ecx_hyperv.lab.model.servers import GROUP, ISCSI
+from ecx_hyperv.lab.model.things import Sshd
 from tests.proof.scenarios import ONE, act, move, scenario, stop
 from tests.proof.simulation import Simulation
 from tests.virtual.invariants import ProgramKind
@@ -38,7 +38,7 @@ def another_resource_fails(simulation: Simulation) -> None:
     simulation.passes(60)
     simulation.say("a resource fails on ec1, and ECX fails the group over")
     one, two = simulation.ecx.servers["ec1"], simulation.ecx.servers["ec2"]
-    one.orders.append(lambda: simulation.ecx._leave(one, two, "GROUPFAILOVER", "FAILOVER"))
+    one.operations.append(lambda: simulation.ecx._leave(one, two, "GROUPFAILOVER", "FAILOVER"))
     simulation.passes(5)
     simulation.settled("ec2")
     simulation.passes(120)

@@ -7,14 +7,15 @@ of it.
 from collections.abc import Iterable, Iterator
 from functools import partial
 
-from ecx_hyperv.lab.model.world import Plane, World
+from ecx_hyperv.lab.model.things import Plane
+from ecx_hyperv.lab.model.world import World
 from tests.proof.scenarios import ONE, SCENARIOS, TWO, act, scenario
 from tests.proof.simulation import Simulation
 
 
 def _after_a_cut(simulation: Simulation, apart: float) -> None:
     simulation.passes(apart)
-    act(simulation, "the networks are mended", World.mend_all)
+    act(simulation, "the networks are mended", World.restore_all)
     servers = simulation.ecx.servers
     simulation.passes(60)
     simulation.until(lambda: sum(one.group == "Online" for one in servers.values()) == 1 and simulation.ecx.is_idle)

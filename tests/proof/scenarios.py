@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from ecx_hyperv.ecx.maintenance import Kind
-from ecx_hyperv.lab.model.ecx import GROUP
+from ecx_hyperv.lab.model.servers import GROUP
 from ecx_hyperv.lab.model.world import World
 from tests.proof.simulation import Simulation
 

@@ -16,9 +16,11 @@ from msgspec.structs import replace
 from ecx_hyperv.decide.unregister import Factor
 from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.ecx.maintenance import Flag, Kind
-from ecx_hyperv.lab.model.ecx import GROUP, ISCSI, PEER_MONITOR, SimulatedEcx
+from ecx_hyperv.lab.model.ecx import SimulatedEcx
+from ecx_hyperv.lab.model.servers import GROUP, ISCSI, PEER_MONITOR
+from ecx_hyperv.lab.model.things import EcVm
 from ecx_hyperv.lab.model.timings import Timings
-from ecx_hyperv.lab.model.world import EcVm, World
+from ecx_hyperv.lab.model.world import World
 from ecx_hyperv.log import LogFormat, open_log
 from tests.virtual.contexts import InMemoryStates, MemoryFlags, MemoryLocks, SimulatedNode, make_config
 from tests.virtual.invariants import ProgramKind
@@ -62,7 +64,7 @@ _TICK_S = 1.0
 _LONGEST_S = 7200.0
 _AGAIN = "  [said "
 # What happens in the world that an operator could see, in the words of a story.
-_UNTOLD = frozenset({"script", "cut", "mended", "isolated"})
+_UNTOLD = frozenset({"script", "cut", "restored", "isolated"})
 
 
 class _Killed(BaseException):

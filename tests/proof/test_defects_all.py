@@ -10,7 +10,7 @@ import pytest
 from ecx_hyperv.decide.monitor import Health
 from ecx_hyperv.decide.steps import Done, Fail
 from ecx_hyperv.exits import Exit
-from ecx_hyperv.lab.model.world import Sshd
+from ecx_hyperv.lab.model.things import Sshd
 from tests.proof.defects import LONG, events, refusing
 from tests.run.support import ONE, TWO, make_world, only, start, unregister, with_running
 from tests.run.test_monitors import health, watch

@@ -13,7 +13,7 @@ from ecx_hyperv.errors import HostError
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.host.link import Ask, Exchanged
 from ecx_hyperv.host.wire import RemoteError, Result
-from ecx_hyperv.lab.model.world import Guest, Plane, Vm
+from ecx_hyperv.lab.model.things import Guest, Plane, Vm
 from tests.proof.defects import events, refusing
 from tests.run.support import ONE, TWO, make_world, only, start, with_running
 from tests.virtual.contexts import TARGET, SimulatedNode, make_config
@@ -133,7 +133,7 @@ def test_what_was_seen_before_a_wait_is_not_acted_on_after_it() -> None:
     world.cut(ONE, "ec1", Plane.STORAGE)
     world.cut(ONE, "ec2", Plane.STORAGE)
     world.at(60, lambda: world.guests.start(vm, TWO))
-    world.at(240, world.mend_all)
+    world.at(240, world.restore_all)
     end = only(start(SimulatedNode(world, "ec1"), "vm1"))
 
     assert isinstance(end, Done)

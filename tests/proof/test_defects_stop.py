@@ -8,7 +8,7 @@ import pytest
 from ecx_hyperv.decide.steps import Done
 from ecx_hyperv.decide.unregister import Factor
 from ecx_hyperv.exits import Exit
-from ecx_hyperv.lab.model.world import Guest
+from ecx_hyperv.lab.model.things import Guest
 from tests.run.support import ONE, TWO, only, unregister, with_running
 from tests.virtual.contexts import SimulatedNode
 from tests.virtual.invariants import ProgramKind

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from ecx_hyperv.ecx.maintenance import Flag, Kind
 from ecx_hyperv.ecx.monitor_state import MonitorState
-from ecx_hyperv.lab.model.world import Plane, World
+from ecx_hyperv.lab.model.things import Plane
+from ecx_hyperv.lab.model.world import World
 from tests.proof.counts import Record, Tally
 from tests.proof.facts import FACTS, TIMING, Case, Setter, build
 from tests.virtual.invariants import ProgramKind

@@ -8,8 +8,9 @@ from ecx_hyperv.config import Config
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.decide.steps import Done, Fail
 from ecx_hyperv.decide.unregister import Factor, StopRequest
+from ecx_hyperv.lab.model.things import Sshd
 from ecx_hyperv.lab.model.timings import Timings
-from ecx_hyperv.lab.model.world import Sshd, World
+from ecx_hyperv.lab.model.world import World
 from ecx_hyperv.run.loop import Loop
 from ecx_hyperv.run.stop import stop
 from ecx_hyperv.run.tasks import StartTask

@@ -15,7 +15,8 @@ from ecx_hyperv.ecx.maintenance import Flag, Kind
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.host.link import Ask, Exchanged
 from ecx_hyperv.lab.model.ecx import SimulatedEcx
-from ecx_hyperv.lab.model.world import Sshd, World
+from ecx_hyperv.lab.model.things import Sshd
+from ecx_hyperv.lab.model.world import World
 from ecx_hyperv.run.peer import PeerWatcher
 from ecx_hyperv.run.watch import Watch, Watcher
 from tests.run.support import ONE, TWO, make_world, with_running

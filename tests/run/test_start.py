@@ -8,7 +8,7 @@ from ecx_hyperv.decide.steps import Done, Fail
 from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.ecx.maintenance import Flag, Kind
 from ecx_hyperv.exits import Exit
-from ecx_hyperv.lab.model.world import Sshd, Vm
+from ecx_hyperv.lab.model.things import Sshd, Vm
 from ecx_hyperv.run.loop import Loop
 from ecx_hyperv.run.tasks import StartTask
 from tests.run.support import ONE, TWO, isolated_but_alive, make_world, only, start, with_running
@@ -290,7 +290,7 @@ def test_a_sign_of_life_begins_the_silence_of_an_isolated_host_anew() -> None:
     sim = SimulatedNode(world, "ec1")
     isolated, began = sim.context.config.timing.isolated, world.now
     host.sshd = Sshd.REFUSING
-    world.at(isolated - 15, lambda: world.mend("ec1", TWO))
+    world.at(isolated - 15, lambda: world.restore("ec1", TWO))
     world.at(isolated - 5, lambda: world.cut("ec1", TWO))
     world.at(isolated, lambda: world.power_off_host(TWO))
     end = only(start(sim, "vm1"))

@@ -12,7 +12,8 @@ from ecx_hyperv.errors import SessionLost
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.host.link import Ask, Exchanged
 from ecx_hyperv.lab.model.ecx import SimulatedEcx
-from ecx_hyperv.lab.model.world import Sshd, Volume, World
+from ecx_hyperv.lab.model.things import Sshd, Volume
+from ecx_hyperv.lab.model.world import World
 from tests.run.support import ONE, TWO, isolated_but_alive, only, unregister, with_running
 from tests.virtual.contexts import SimulatedNode, make_config
 from tests.virtual.hosts import Proceed

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import msgspec
 
-from ecx_hyperv.config import ClusterSettings, Config, Node, ProtectedVm, load
+from ecx_hyperv.config import ClusterSettings, Config, Node, ProtectedVm
+from ecx_hyperv.config_file import load
 
 CONFIG = load(Path(__file__).parents[2] / "config" / "config.toml")
 NASTY = "仮想 '1' \u2018a\u2019 $(Stop-Computer) %PATH% ; & | \"q\" #{} @() <x>"

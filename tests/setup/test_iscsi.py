@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecx_hyperv.desired.windows import TARGET
 from ecx_hyperv.ecx.commands import Completed
 from ecx_hyperv.errors import LocalError, UsageError
 from ecx_hyperv.setup import iscsi
-from ecx_hyperv.setup.host import TARGET
 from tests.unit.runner import FakeRunner, printed
 
 HOSTS = ("iqn.1991-05.com.microsoft:ws2019-1", "iqn.1991-05.com.microsoft:ws2019-2")

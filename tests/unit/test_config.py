@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecx_hyperv.config import (
-    DEFAULT,
     ClusterSettings,
     Config,
     MonitorSettings,
@@ -21,8 +20,8 @@ from ecx_hyperv.config import (
     Timing,
     Unknown,
     advice,
-    parse,
 )
+from ecx_hyperv.config_file import DEFAULT, parse
 from ecx_hyperv.errors import ConfigError, Mistake
 from tests.unit.always import always
 from tests.unit.samples import EC1, EC2, MINIMAL, config_of, replaced

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from ecx_hyperv.config import Loaded, last_good, load, load_or_last
+from ecx_hyperv.config_file import Loaded, last_good, load, load_or_last
 from ecx_hyperv.errors import ConfigError
 from ecx_hyperv.exits import Exit
 from tests.unit.samples import MINIMAL, config_of, replaced

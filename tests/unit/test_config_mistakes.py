@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ecx_hyperv.config import load, parse
+from ecx_hyperv.config_file import load, parse
 from ecx_hyperv.errors import ConfigError, Mistake
 from ecx_hyperv.exits import Exit
 from tests.unit.samples import MINIMAL, replaced

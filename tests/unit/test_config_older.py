@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ecx_hyperv.config import load, parse
+from ecx_hyperv.config_file import load, parse
 from ecx_hyperv.errors import ConfigError
 from tests.unit.samples import MINIMAL
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from ecx_hyperv.config import Config, ProtectedVm, Timing, load
+from ecx_hyperv.config import Config, ProtectedVm, Timing
+from ecx_hyperv.config_file import load
 from ecx_hyperv.desired.clpconf import ClpConf
 from ecx_hyperv.desired.ecx import (
     ConfSection,

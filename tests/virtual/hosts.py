@@ -11,7 +11,8 @@ from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.errors import LoginRefused, SessionLost, Silent, Unreachable
 from ecx_hyperv.host.link import Ask, Exchanged
 from ecx_hyperv.host.wire import Call
-from ecx_hyperv.lab.model.world import Sshd, World
+from ecx_hyperv.lab.model.things import Sshd
+from ecx_hyperv.lab.model.world import World
 from ecx_hyperv.lab.windows.powershell import PowerShell
 
 _EPOCH = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ecx_hyperv.host.wire import Call
-from ecx_hyperv.lab.model.world import Sshd, Vm, World
+from ecx_hyperv.lab.model.things import Sshd, Vm
+from ecx_hyperv.lab.model.world import World
 
 _CONFIGURATION = "Virtual Machine Configuration "
 _MACHINE = "Virtual Machine "

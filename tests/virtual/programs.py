@@ -17,7 +17,6 @@ from tests.virtual.contexts import SimulatedNode
 from tests.virtual.invariants import InvariantChecker, ProgramKind
 
 # As the commands themselves keep some seconds to say how they ended.
-_MARGIN_S = 5.0
 
 _End = tuple[Exit, str, bool, bool]
 
@@ -87,7 +86,7 @@ def _ends(ends: list[Done | Fail | None]) -> _End:
 
 
 def _deadline(sim: SimulatedNode, seconds: float) -> Deadline:
-    return Deadline.after(sim.clock, seconds - min(_MARGIN_S, seconds / 10))
+    return Deadline.of_command(sim.clock, seconds)
 
 
 def _limit(sim: SimulatedNode, job: ProgramKind) -> float:

@@ -21,7 +21,7 @@ from ecx_hyperv.deadline import Deadline, SystemClock
 from ecx_hyperv.host.session import Session, open_session
 from ecx_hyperv.host.ssh import Connection, SshTarget, connect
 from ecx_hyperv.host.wire import Call, Hello, Reply, Request, Result
-from ecx_hyperv.lab.model.world import Sshd
+from ecx_hyperv.lab.model.things import Sshd
 from ecx_hyperv.lab.service.sshd import Account, SshEndpoint
 from ecx_hyperv.lab.windows.agent import InjectedFaults
 

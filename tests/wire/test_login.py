@@ -18,7 +18,7 @@ from pytest_mock import MockerFixture
 from ecx_hyperv.errors import HostError, HostKeyRefused, LoginRefused, Silent, Unreachable
 from ecx_hyperv.host import ssh
 from ecx_hyperv.host.ssh import SshTarget, fetch_host_keys
-from ecx_hyperv.lab.model.world import Sshd
+from ecx_hyperv.lab.model.things import Sshd
 from tests.wire.support import (
     PATIENCE_S,
     USER,

@@ -19,10 +19,12 @@ KNOWN_TO_5_1 = {
     "Add-Type": {"AssemblyName"},
     "ConvertFrom-Json": {"InputObject"},
     "ConvertTo-Json": {"Compress", "Depth", "InputObject"},
+    "Get-ChildItem": {"Path"},
+    "Get-CimInstance": {"Namespace", "ClassName", "Filter", "OperationTimeoutSec"},
     "Get-Command": {"Name", "Module", "CommandType"},
-    "Get-Job": {"State"},
+    "Get-ItemProperty": {"LiteralPath"},
     "Get-Module": {"Name"},
-    "Wait-Job": {"Job", "Timeout"},
+    "Invoke-CimMethod": {"InputObject", "MethodName", "Arguments"},
     "Import-Module": {"Name", "DisableNameChecking"},
     "New-Object": {"TypeName", "ArgumentList"},
     "Remove-TypeData": {"TypeName", "ErrorAction"},
@@ -101,9 +103,11 @@ def test_held_open_input_is_read_from_the_handle_alone(name: str, word: str) -> 
 
 
 def test_agent_allows_what_its_stand_in_allows() -> None:
-    """The agent's list of cmdlets must be the stand-in's, name by name and module by module."""
+    """The agent's list of cmdlets must be the stand-in's, name by name and module by module, and the event logs."""
     listed = words(script("agent.ps1"), "$Allowed")
-    assert ALLOWED == dict(zip(listed[::2], listed[1::2], strict=True))
+    assert ALLOWED | {"Get-WinEvent": "Microsoft.PowerShell.Diagnostics"} == dict(
+        zip(listed[::2], listed[1::2], strict=True)
+    )
 
 
 @pytest.mark.parametrize(("cmdlet", "module"), ALLOWED.items())
@@ -113,9 +117,9 @@ def test_allowed_cmdlet_is_documented(cmdlet: str, module: str) -> None:
 
 
 def test_agent_refuses_what_leads_elsewhere_or_changes_how_errors_show() -> None:
-    """The agent must refuse every common parameter, and whatever names another computer or other credentials."""
+    """The agent must refuse each common parameter, jobs, and what names another computer or other credentials."""
     elsewhere = {"ComputerName", "CimSession", "Credential", "Cluster"}
-    assert COMMON_PARAMETERS | elsewhere == set(words(script("agent.ps1"), "$Refused"))
+    assert COMMON_PARAMETERS | elsewhere | {"AsJob"} == set(words(script("agent.ps1"), "$Refused"))
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -149,11 +153,21 @@ def test_only_the_agent_and_its_cmdlets_are_invoked(name: str, targets: set[str]
     "word",
     [
         *("Invoke-Expression", "iex ", "[ScriptBlock]", "InvokeScript", "ExpandString", "NewScriptBlock", "Read-Host"),
-        *("Start-Process", "Write-Host", "Write-Output", "-ComputerName", "Invoke-Command", "Out-Default"),
+        *(
+            "Start-Job",
+            "-AsJob",
+            "-Job ",
+            "Start-Process",
+            "Write-Host",
+            "Write-Output",
+            "-ComputerName",
+            "Invoke-Command",
+            "Out-Default",
+        ),
     ],
 )
 def test_agent_turns_no_text_into_code_or_output(word: str) -> None:
-    """The agent must not run text, ask anybody, reach another computer, or write beside its frames."""
+    """The agent must not run text, ask anybody, start a job, reach another computer, or write beside its frames."""
     assert word.casefold() not in code("agent.ps1").casefold()
 
 

@@ -4,7 +4,7 @@ from ecx_hyperv.config import Config
 from ecx_hyperv.desired.clpconf import check_name, parse
 from ecx_hyperv.desired.ecx import ConfSection, EcxNames, expected
 from ecx_hyperv.errors import UsageError
-from ecx_hyperv.lab.model.ecx import GROUP
+from ecx_hyperv.lab.model.servers import GROUP
 
 _SERVER = """\
   <server name="{name}">

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from ecx_hyperv.lab.model.ecx import GROUP, SimulatedEcx
+from ecx_hyperv.lab.model.ecx import SimulatedEcx
+from ecx_hyperv.lab.model.servers import GROUP
 
 _RULE = " ======================================================================"
 

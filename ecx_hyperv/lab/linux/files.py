@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecx_hyperv.config import parse
+from ecx_hyperv.config_file import parse
 from ecx_hyperv.desired.scripts import find_scripts
 from ecx_hyperv.lab.linux import clpconf
 from ecx_hyperv.lab.linux.commands import make_root, put
-from ecx_hyperv.lab.model.ecx import GROUP, ISCSI, PEER_MONITOR
-from ecx_hyperv.lab.windows.setting_rows import initiator
+from ecx_hyperv.lab.model.facts import initiator
+from ecx_hyperv.lab.model.servers import GROUP, ISCSI, PEER_MONITOR
 
 if TYPE_CHECKING:
     import paramiko
@@ -186,9 +186,17 @@ def _make_node(
 def _make_scripts(scripts: Path, vms: Sequence[str]) -> None:
     source = find_scripts()
     for name, origin in [(ISCSI, "iscsi"), *((f"exec-{vm}", "vm") for vm in vms)]:
-        shutil.copytree(source / origin, scripts / GROUP / name, dirs_exist_ok=True)
+        _place_scripts(source / origin, scripts / GROUP / name)
     for name, origin in [(PEER_MONITOR, "monitor-remote-node"), *((f"genw-{vm}", "monitor-vm") for vm in vms)]:
-        shutil.copytree(source / origin, scripts / "monitor.s" / name, dirs_exist_ok=True)
+        _place_scripts(source / origin, scripts / "monitor.s" / name)
+
+
+def _place_scripts(source: Path, to: Path) -> None:
+    """Copy scripts, executable as ECX wants them, whatever mode an installer has given them."""
+    to.mkdir(parents=True, exist_ok=True)
+    for script in source.glob("*.sh"):
+        shutil.copyfile(script, to / script.name)
+        (to / script.name).chmod(0o755)
 
 
 def _make_commands(folder: Folder) -> None:

@@ -1,20 +1,22 @@
-"""The lab's WSFC: membership and quorum, groups and resources, migrations."""
+"""The lab's WSFC: nodes that are lost and return, groups and resources, migrations."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from ecx_hyperv.lab.model.world import Guest, Host, Plane, Vm
-
-if TYPE_CHECKING:
-    from ecx_hyperv.lab.model.world import World
+from ecx_hyperv.lab.model.guests import Guests
+from ecx_hyperv.lab.model.membership import Membership
+from ecx_hyperv.lab.model.state import WorldState
+from ecx_hyperv.lab.model.storage import Storage
+from ecx_hyperv.lab.model.things import Guest, Host, Vm
 
 
 class Cluster:
     """The cluster; methods that a cmdlet calls return the Win32 code of why not, or 0."""
 
-    def __init__(self, world: "World") -> None:
-        self._world = world
-        self._holder = next(iter(world.hosts))
+    def __init__(self, state: WorldState, membership: Membership, storage: Storage, guests: Guests) -> None:
+        self._state = state
+        self._membership = membership
+        self._storage = storage
+        self._guests = guests
         # Who is noticed to be lost, by whom it is seen.
         self._noticed_lost: set[str] = set()
 
@@ -22,15 +24,14 @@ class Cluster:
 
     def is_member(self, host: str) -> bool:
         """Tell whether a host's cluster service runs and has quorum."""
-        there = self._world.hosts[host]
-        return there.on and there.service and not there.quarantined and self._has_quorum(host)
+        return self._membership.is_member(host)
 
     def node(self, viewer: str, name: str) -> tuple[str, str]:
         """Return a node's state and flags, as another member sees it."""
-        node = self._world.hosts[name]
+        node = self._state.hosts[name]
         if node.quarantined:
             return "Down", "Quarantined"
-        if viewer == name or (self._talk(viewer, name) and self.is_member(name)):
+        if viewer == name or (self._membership.talk(viewer, name) and self.is_member(name)):
             state = "Joining" if node.joining else "Paused" if node.paused else "Up"
             return state, "Normal"
         if node.left_cleanly:
@@ -44,110 +45,87 @@ class Cluster:
             self._noticed_lost.discard(host.name)
             self._orphan(host)
             return
-        self._world.at(self._world.timings.notice, self._notice(host))
+        self._state.at(self._state.timings.notice, self._notice(host))
 
     def returned(self, host: Host) -> None:
         """Have a node's cluster service start again, and join."""
         host.service, host.joining = True, True
 
         def joined() -> None:
-            if host.on and not self._has_quorum(host.name):
+            if host.on and not self._membership.has_quorum(host.name):
                 host.service = host.joining = False
             elif host.on:
                 host.joining = host.left_cleanly = False
                 self._noticed_lost.discard(host.name)
-                self._world.record("node up", host.name)
+                self._state.record("node up", host.name)
                 self._reclaim(host)
-                self._world.storage.changed()
+                self._storage.changed()
 
-        self._world.at(self._world.timings.join, joined)
+        self._state.at(self._state.timings.join, joined)
 
     def network_changed(self) -> None:
         """See who has lost whom, and who has lost quorum."""
-        one, two = self._world.hosts.values()
-        if self._talk(one.name, two.name):
+        one, two = self._state.hosts.values()
+        if self._membership.talk(one.name, two.name):
             for host in (one, two):
                 if host.on and not host.service and not host.left_cleanly:
                     self.returned(host)
                 self._noticed_lost.discard(host.name)
             return
-        self._arbitrate()
+        self._membership.arbitrate()
         for host in (one, two):
-            if host.on and host.service and not self._has_quorum(host.name):
-                self._world.at(self._world.timings.notice, self._lose_quorum(host))
-            if not self._has_quorum(host.name):
-                self._world.at(self._world.timings.notice, self._notice(host))
-
-    def _talk(self, one: str, other: str) -> bool:
-        a, b = self._world.hosts[one], self._world.hosts[other]
-        on = a.on and b.on
-        planes = (Plane.MANAGEMENT, Plane.MIRROR)
-        return on and any(self._world.reaches(one, other, plane) for plane in planes)
-
-    def _has_quorum(self, host: str) -> bool:
-        other = self._world.other(host)
-        if self._talk(host, other.name) and other.service:
-            return True
-        if not other.on or other.left_cleanly or not other.service:
-            return self._sees_witness(host)
-        return self._holder == host and self._sees_witness(host)
-
-    def _sees_witness(self, host: str) -> bool:
-        return self._world.reaches(host, "witness", Plane.MANAGEMENT)
-
-    def _arbitrate(self) -> None:
-        """The disk witness goes to a side that reaches it, rather to the one that has it."""
-        able = [name for name in self._world.hosts if self._sees_witness(name) and self._world.hosts[name].service]
-        if able and self._holder not in able:
-            self._holder = able[0]
+            if host.on and host.service and not self._membership.has_quorum(host.name):
+                self._state.at(self._state.timings.notice, self._lose_quorum(host))
+            if not self._membership.has_quorum(host.name):
+                self._state.at(self._state.timings.notice, self._notice(host))
 
     def _lose_quorum(self, host: Host) -> Callable[[], None]:
         def lose() -> None:
-            if not host.on or not host.service or self._has_quorum(host.name):
+            if not host.on or not host.service or self._membership.has_quorum(host.name):
                 return
             host.service = False
-            self._world.record("quorum lost", host.name)
-            self._world.at(self._world.timings.quorum_stop, lambda: self._turn_off_all(host))
+            self._state.record("quorum lost", host.name)
+            self._state.at(self._state.timings.quorum_stop, lambda: self._turn_off_all(host))
 
         return lose
 
     def _turn_off_all(self, host: Host) -> None:
         if host.service:
             return
-        for vm in self._world.vms.values():
-            self._world.guests.lose(vm, host.name)
+        for vm in self._state.vms.values():
+            self._guests.lose(vm, host.name)
 
     def _notice(self, host: Host) -> Callable[[], None]:
         def notice() -> None:
-            other = self._world.other(host.name)
-            if self._talk(host.name, other.name) and host.service:
+            other = self._state.other(host.name)
+            if self._membership.talk(host.name, other.name) and host.service:
                 return
             if host.name not in self._noticed_lost:
                 self._noticed_lost.add(host.name)
-                self._world.record("node isolated", host.name)
-                for volume in self._world.volumes.values():
+                self._state.record("node isolated", host.name)
+                for volume in self._state.volumes.values():
                     if volume.owner == host.name:
-                        volume.failures = self._world.timings.csv_failures
+                        volume.failures = self._state.timings.csv_failures
 
         return notice
 
     def _orphan(self, host: Host) -> None:
         """What a node owned that left in good order goes to the other one, as it is."""
-        other = self._world.other(host.name)
+        other = self._state.other(host.name)
         if not self.is_member(other.name):
             return
-        for vm in self._world.vms.values():
+        for vm in self._state.vms.values():
             if vm.owner == host.name:
                 vm.owner, vm.machine, vm.configuration = other.name, "Offline", "Offline"
-        for volume in self._world.volumes.values():
+        for volume in self._state.volumes.values():
             if volume.owner == host.name:
                 volume.owner = other.name
 
     def _reclaim(self, host: Host) -> None:
         """A node that returns finds the VMs that are still its own registered, and off; others' it drops."""
-        for vm in self._world.vms.values():
+        for vm in self._state.vms.values():
             if vm.owner != host.name:
-                self._world.guests.lose(vm, host.name)
+                self._guests.lose(vm, host.name)
             if vm.owner == host.name and host.name not in vm.guests and vm.configuration == "Online":
                 vm.guests[host.name] = Guest("Saved" if vm.saved else "Off")
                 vm.machine = "Offline"
@@ -169,7 +147,7 @@ class Cluster:
         """Register a VM on its owner."""
         if vm.configuration == "Online":
             return 0
-        if not self._world.storage.has_io(vm.owner, vm.csv):
+        if not self._storage.has_io(vm.owner, vm.csv):
             vm.configuration = "Failed"
             return 5038
 
@@ -177,10 +155,10 @@ class Cluster:
             if vm.configuration == "OnlinePending":
                 vm.configuration = "Online"
                 vm.guests.setdefault(vm.owner, Guest("Saved" if vm.saved else "Off"))
-                self._world.record("registered", vm.name, vm.owner)
+                self._state.record("registered", vm.name, vm.owner)
 
         vm.configuration = "OnlinePending"
-        self._world.at(self._world.timings.resource, online)
+        self._state.at(self._state.timings.resource, online)
         return 0
 
     def stop_configuration(self, vm: Vm) -> int:
@@ -192,10 +170,10 @@ class Cluster:
             if vm.configuration == "OfflinePending":
                 vm.configuration, vm.machine = "Offline", "Offline"
                 vm.guests.pop(vm.owner, None)
-                self._world.record("unregistered", vm.name, vm.owner)
+                self._state.record("unregistered", vm.name, vm.owner)
 
         vm.configuration = "OfflinePending"
-        self._stop_guest(vm, lambda: self._world.at(self._world.timings.resource, offline))
+        self._stop_guest(vm, lambda: self._state.at(self._state.timings.resource, offline))
         return 0
 
     def start_machine(self, vm: Vm) -> int:
@@ -205,9 +183,9 @@ class Cluster:
             return 5004
         if guest.is_live:
             vm.machine = "Online"
-            self._world.record("adopted", vm.name, vm.owner)
+            self._state.record("adopted", vm.name, vm.owner)
             return 0
-        return self._started(vm, self._world.guests.start(vm, vm.owner))
+        return self._started(vm, self._guests.start(vm, vm.owner))
 
     def stop_machine(self, vm: Vm) -> int:
         """Take the VM's resource offline, which clears a failed one and saves a running guest."""
@@ -220,7 +198,7 @@ class Cluster:
         guest = vm.guests.get(vm.owner)
         if guest is not None and guest.is_live:
             vm.machine = "OfflinePending"
-            self._world.guests.save(vm, vm.owner, then)
+            self._guests.save(vm, vm.owner, then)
         else:
             then()
 
@@ -235,15 +213,15 @@ class Cluster:
 
     def drain(self, host: Host) -> None:
         """Live-migrate what runs on a node that is about to leave; save what cannot go."""
-        other = self._world.other(host.name)
-        for vm in self._world.vms.values():
+        other = self._state.other(host.name)
+        for vm in self._state.vms.values():
             if vm.owner != host.name:
                 continue
             if self.is_member(other.name) and not self.move(vm, other.name, live=True):
                 continue
             guest = vm.guests.get(host.name)
             if guest is not None and guest.is_live:
-                self._world.guests.save(vm, host.name, lambda: None)
+                self._guests.save(vm, host.name, lambda: None)
 
     def move(self, vm: Vm, to: str, *, live: bool) -> int:
         """Migrate a VM's group."""
@@ -251,17 +229,17 @@ class Cluster:
             return 5944
         if vm.owner == to:
             return 0
-        if not self.is_member(to) or self._world.hosts[to].paused:
-            return 5070 if self._world.hosts[to].paused else 5050
+        if not self.is_member(to) or self._state.hosts[to].paused:
+            return 5070 if self._state.hosts[to].paused else 5050
         guest = vm.guests.get(vm.owner)
         running = guest is not None and guest.state in ("Running", "PausedCritical")
-        if live and (vm.machine != "Online" or not running or not self._talk(vm.owner, to)):
+        if live and (vm.machine != "Online" or not running or not self._membership.talk(vm.owner, to)):
             return 5023
-        if live and self._world.hosts[to].memory < vm.memory:
+        if live and self._state.hosts[to].memory < vm.memory:
             return 5957
         vm.moving_to, vm.moving_live = to, live
         vm.move += 1
-        self._world.record("move begins", vm.name, to, "live" if live else "quick")
+        self._state.record("move begins", vm.name, to, "live" if live else "quick")
         self._queue_or_begin(vm)
         return 0
 
@@ -276,8 +254,8 @@ class Cluster:
         return 0
 
     def _queue_or_begin(self, vm: Vm) -> None:
-        under_way = [one for one in self._world.vms.values() if one.moving_to and "Queued" not in one.flags]
-        if len(under_way) > self._world.timings.parallel:
+        under_way = [one for one in self._state.vms.values() if one.moving_to and "Queued" not in one.flags]
+        if len(under_way) > self._state.timings.parallel:
             vm.flags.add("Queued")
             return
         vm.flags.discard("Queued")
@@ -288,28 +266,28 @@ class Cluster:
 
         if vm.moving_live:
             vm.guests[vm.owner].doing = "MigratingVirtualMachine"
-            self._world.at(self._world.timings.live, step(lambda: self._arrive_live(vm)))
+            self._state.at(self._state.timings.live, step(lambda: self._arrive_live(vm)))
             return
         guest = vm.guests.get(vm.owner)
         if guest is not None and guest.is_live and self.is_member(vm.owner):
-            self._world.guests.save(vm, vm.owner, step(lambda: self._quick_later(vm, step)))
+            self._guests.save(vm, vm.owner, step(lambda: self._quick_later(vm, step)))
         else:
             self._quick_later(vm, step)
 
     def _quick_later(self, vm: Vm, step: Callable[[Callable[[], None]], Callable[[], None]]) -> None:
-        self._world.at(self._world.timings.quick, step(lambda: self._arrive_quick(vm)))
+        self._state.at(self._state.timings.quick, step(lambda: self._arrive_quick(vm)))
 
     def _arrive_live(self, vm: Vm) -> None:
         source, target = vm.owner, vm.moving_to
         guest = vm.guests.get(source)
-        fine = guest is not None and guest.state == "Running" and self._world.storage.has_io(target, vm.csv)
-        if guest is None or not fine or not self._talk(source, target):
+        fine = guest is not None and guest.state == "Running" and self._storage.has_io(target, vm.csv)
+        if guest is None or not fine or not self._membership.talk(source, target):
             self._end_move(vm, "failed")
             return
         del vm.guests[source]
         vm.guests[target] = guest
         vm.owner = target
-        self._world.record("migrated", vm.name, target, "live")
+        self._state.record("migrated", vm.name, target, "live")
         self._end_move(vm, "done")
 
     def _arrive_quick(self, vm: Vm) -> None:
@@ -320,20 +298,20 @@ class Cluster:
         if left is None or not left.is_live:
             vm.guests.pop(source, None)
         vm.owner = target
-        self._world.record("migrated", vm.name, target, "quick")
+        self._state.record("migrated", vm.name, target, "quick")
         self._end_move(vm, "done")
         if vm.configuration != "Online":
             return
-        if not self._world.storage.has_io(target, vm.csv):
+        if not self._storage.has_io(target, vm.csv):
             vm.configuration, vm.machine = "Failed", "Offline"
             return
         vm.guests[target] = Guest("Saved" if vm.saved else "Off")
         vm.machine = "Offline"
         if wanted:
-            self._started(vm, self._world.guests.start(vm, target))
+            self._started(vm, self._guests.start(vm, target))
 
     def _end_move(self, vm: Vm, how: str) -> None:
-        self._world.record("move ends", vm.name, vm.owner, how)
+        self._state.record("move ends", vm.name, vm.owner, how)
         vm.moving_to = ""
         vm.move += 1
         vm.flags.discard("Queued")
@@ -341,7 +319,7 @@ class Cluster:
             guest.doing = ""
         if vm.owner in vm.guests:
             self.guest_changed(vm, vm.owner)
-        for other in self._world.vms.values():
+        for other in self._state.vms.values():
             if "Queued" in other.flags:
                 other.flags.discard("Queued")
                 self._queue_or_begin(other)

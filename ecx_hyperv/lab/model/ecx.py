@@ -5,79 +5,30 @@ the variables that ECX hands over, and ECX's defaults for what fails: a start ma
 a stop, or a script that takes too long, shuts the server's OS down.
 """
 
-from collections import deque
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
-from ecx_hyperv.lab.model.jobs import ScriptJob, ScriptRunner
-from ecx_hyperv.lab.model.world import EcVm, Plane
+from ecx_hyperv.lab.model.jobs import ScriptRunner
+from ecx_hyperv.lab.model.monitors import Monitors
+from ecx_hyperv.lab.model.servers import GROUP, ISCSI, SimulatedMonitor, SimulatedServer, Steps
+from ecx_hyperv.lab.model.things import EcVm, Plane
+from ecx_hyperv.lab.model.world import World
 
-if TYPE_CHECKING:
-    from ecx_hyperv.lab.model.world import World
-
-GROUP = "failover1"
-ISCSI = "exec-iscsi"
-PEER_MONITOR = "genw-remote-node"
 # The exit code by which a script says that it did not end in time.
 _TOO_LATE = -1
 
-Steps = Generator[None, None, None]
 _Script = Generator[None, None, int]
-
-
-@dataclass(slots=True)
-class SimulatedMonitor:
-    """A custom monitor on one server."""
-
-    name: str
-    interval: float
-    due: float = 0.0
-    started: float = 0.0
-    failures: int = 0
-    job: ScriptJob | None = None
-    status: str = "Offline"
-
-
-@dataclass(slots=True)
-class SimulatedServer:
-    """ECX on one EC-VM."""
-
-    name: str
-    service: str = "Online"
-    group: str = "Offline"
-    active_since: float = 0.0
-    resources: dict[str, str] = field(default_factory=dict)
-    orders: deque[Callable[[], Steps]] = field(default_factory=deque)
-    steps: Steps | None = None
-    job: ScriptJob | None = None
-    monitors: dict[str, SimulatedMonitor] = field(default_factory=dict)
-    # Whether its copy of the mirror disk is whole, or when it will be; when it last heard of the other server.
-    mirrored: bool = True
-    mirrored_at: float | None = None
-    heard: float = 0.0
-    failed_start: bool = False
-
-    @property
-    def is_active(self) -> bool:
-        """Tell whether the group is on this server, or coming or going."""
-        return self.group != "Offline"
-
-    @property
-    def is_busy(self) -> bool:
-        """Tell whether something is being started or stopped here, or about to be."""
-        return self.steps is not None or bool(self.orders)
 
 
 class SimulatedEcx:
     """The cluster of the two EC-VMs."""
 
-    def __init__(self, world: "World", runner: ScriptRunner, vms: Sequence[str]) -> None:
+    def __init__(self, world: World, runner: ScriptRunner, vms: Sequence[str]) -> None:
         self.world = world
         self._runner = runner
         self._vms = list(vms)
         self._names = ["fip1", "md1", ISCSI, *(f"exec-{vm}" for vm in vms)]
+        self._monitors = Monitors(world, runner, on_failure=self._fail_over)
         self.monitoring = True
         # Whether the group is to be active somewhere, and where it was last.
         self._wanted = False
@@ -95,7 +46,7 @@ class SimulatedEcx:
         if server.service != "Online" or any(one.is_active or one.is_busy for one in self.servers.values()):
             return 1
         self._wanted = True
-        server.orders.append(lambda: self._activate(server, "START"))
+        server.operations.append(lambda: self._activate(server, "START"))
         return 0
 
     def stop_group(self) -> int:
@@ -103,7 +54,7 @@ class SimulatedEcx:
         active = [one for one in self.servers.values() if one.is_active]
         self._wanted = False
         for server in active:
-            server.orders.append(partial(self._deactivate, server, "GROUPSTOP"))
+            server.operations.append(partial(self._deactivate, server, "GROUPSTOP"))
         return 0 if active else 1
 
     def move_group(self, to: str) -> int:
@@ -112,7 +63,7 @@ class SimulatedEcx:
         source = self.other(to)
         if not source.is_active or target.service != "Online" or not self._hears(source, target):
             return 1
-        source.orders.append(lambda: self._leave(source, target, "GROUPMOVE", "START"))
+        source.operations.append(lambda: self._leave(source, target, "GROUPMOVE", "START"))
         return 0
 
     def start_service(self, node: str) -> int:
@@ -128,7 +79,7 @@ class SimulatedEcx:
         server = self.servers[node]
         if server.service != "Online":
             return 1
-        server.orders.append(lambda: self._retire(server, "SERVERSHUTDOWN"))
+        server.operations.append(lambda: self._retire(server, "SERVERSHUTDOWN"))
         return 0
 
     def other(self, node: str) -> SimulatedServer:
@@ -160,9 +111,9 @@ class SimulatedEcx:
     def _go_on(self, server: SimulatedServer) -> None:
         while self.servers[server.name] is server:
             if server.steps is None:
-                if not server.orders:
+                if not server.operations:
                     return
-                server.steps = server.orders.popleft()()
+                server.steps = server.operations.popleft()()
             try:
                 next(server.steps)
             except StopIteration:
@@ -203,7 +154,7 @@ class SimulatedEcx:
         is_whole = server.mirrored or self._last_active == server.name
         if self._wanted and is_whole and not server.is_active and not server.is_busy:
             self.world.record("takes over", server.name, state=event)
-            server.orders.append(lambda: self._activate(server, event))
+            server.operations.append(lambda: self._activate(server, event))
 
     def _two_active(self, server: SimulatedServer, other: SimulatedServer) -> None:
         """Of two active servers the one that has been for longer takes itself down, without a stop of its group."""
@@ -266,7 +217,7 @@ class SimulatedEcx:
         if not server.is_active and to.service == "Online":
             while not to.mirrored:
                 yield
-            to.orders.append(lambda: self._activate(to, event))
+            to.operations.append(lambda: self._activate(to, event))
 
     def _retire(self, server: SimulatedServer, factor: str) -> Steps:
         """Stop ECX on a server in good order."""
@@ -277,7 +228,7 @@ class SimulatedEcx:
             yield from self._deactivate(server, factor)
         server.service = "Offline"
         if was_active and not server.is_active and other.service == "Online" and self._hears(other, server):
-            other.orders.append(lambda: self._activate(other, "FAILOVER"))
+            other.operations.append(lambda: self._activate(other, "FAILOVER"))
 
     def _script(self, server: SimulatedServer, name: str, script: str, variables: dict[str, str]) -> _Script:
         """Run a resource's script, and return its exit code."""
@@ -302,60 +253,19 @@ class SimulatedEcx:
     # The monitors.
 
     def _watch(self, server: SimulatedServer) -> None:
-        if server.service != "Online" or not self.monitoring:
-            return
-        for monitor in server.monitors.values():
-            if self._is_watching(server, monitor):
-                self._run_monitor(server, monitor)
-            else:
-                self._stop_monitor(monitor)
+        if server.service == "Online" and self.monitoring:
+            self._monitors.watch(server)
 
-    def _is_watching(self, server: SimulatedServer, monitor: SimulatedMonitor) -> bool:
-        target = "md1" if monitor.name == PEER_MONITOR else f"exec-{monitor.name.removeprefix('genw-')}"
-        return server.group == "Online" and server.resources.get(target) == "Online"
-
-    def _run_monitor(self, server: SimulatedServer, monitor: SimulatedMonitor) -> None:
-        now = self.world.now
-        if monitor.job is None:
-            if now >= monitor.due:
-                monitor.started, monitor.due = now, now + monitor.interval
-                monitor.job = self._runner(server.name, f"monitor.s/{monitor.name}", "genw.sh", {})
-            return
-        code = monitor.job.poll()
-        if code is None and now - monitor.started > self.world.timings.monitor_timeout:
-            monitor.job.kill()
-            self.world.record("monitor timeout", monitor.name, server.name)
-            monitor.job = None
-        elif code is not None:
-            monitor.job = None
-            self._monitored(server, monitor, code)
-
-    def _monitored(self, server: SimulatedServer, monitor: SimulatedMonitor, code: int) -> None:
-        was, monitor.status = monitor.status, "Normal" if code == 0 else "Error"
-        if was != monitor.status:
-            self.world.record("monitor", monitor.name, server.name, f"{monitor.status} ({code})")
-        monitor.failures = 0 if code == 0 else monitor.failures + 1
+    def _fail_over(self, server: SimulatedServer, monitor: SimulatedMonitor) -> None:
         other = self.other(server.name)
-        if monitor.name == PEER_MONITOR or monitor.failures <= self.world.timings.monitor_retry:
-            return
-        monitor.failures = 0
         if other.service == "Online" and self._hears(server, other) and not server.is_busy:
             self.world.record("monitor fails over", monitor.name, server.name)
-            server.orders.append(lambda: self._leave(server, other, "GROUPFAILOVER", "FAILOVER"))
-
-    def _stop_monitor(self, monitor: SimulatedMonitor) -> None:
-        if monitor.job is not None:
-            monitor.job.kill()
-            monitor.job = None
-        monitor.status, monitor.failures, monitor.due = "Offline", 0, self.world.now
+            server.operations.append(lambda: self._leave(server, other, "GROUPFAILOVER", "FAILOVER"))
 
     # The servers.
 
     def _fresh(self, name: str) -> SimulatedServer:
-        timings = self.world.timings
-        monitors = [SimulatedMonitor(f"genw-{vm}", timings.monitor_interval) for vm in self._vms]
-        monitors.append(SimulatedMonitor(PEER_MONITOR, timings.peer_interval))
-        return SimulatedServer(name, heard=self.world.now, monitors={monitor.name: monitor for monitor in monitors})
+        return SimulatedServer(name, heard=self.world.now, monitors=self._monitors.fresh(self._vms))
 
     def _is_up(self, ec_vm: EcVm) -> bool:
         return ec_vm.booted and not ec_vm.hung and ec_vm.guest.state == "Running"
@@ -382,7 +292,7 @@ class SimulatedEcx:
     def _went_down(self, ec_vm: EcVm) -> None:
         old = self.servers[ec_vm.name]
         for monitor in old.monitors.values():
-            self._stop_monitor(monitor)
+            self._monitors.stop(monitor)
         if old.job is not None:
             old.job.kill()
         fresh = self.servers[ec_vm.name] = self._fresh(ec_vm.name)
@@ -397,4 +307,4 @@ class SimulatedEcx:
             yield from self._retire(server, "SERVERSHUTDOWN")
             self.world.stop_ec_vm(ec_vm, "Off")
 
-        server.orders.append(shut_down)
+        server.operations.append(shut_down)

@@ -2,12 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
-
-if TYPE_CHECKING:
-    from ecx_hyperv.lab.model.world import World
 
 _SSHD_CONFIG = """\
 # As on a host that is set up.
@@ -118,14 +115,6 @@ def _pair(was: Mapping[str, str], value: str) -> dict[str, str]:
     return {**was, key: new}
 
 
-def find(world: "World", where: str) -> Any:
-    """Return the facts of the cluster, a host, a VM, an EC-VM as its host has it (EC-VM1), or its Linux (ec1)."""
-    if where == "cluster":
-        return world.facts
-    hosts = {**world.hosts, **{f"host{n}": host for n, host in enumerate(world.hosts.values(), 1)}}
-    if where in hosts:
-        return hosts[where].facts
-    if where in world.vms:
-        return world.vms[where].facts
-    as_guests = {ec_vm.vm: ec_vm.facts for ec_vm in world.ec_vms.values()}
-    return as_guests[where] if where in as_guests else world.ec_vms[where].linux
+def initiator(host: str) -> str:
+    """Return the name that a host's iSCSI initiator has."""
+    return f"iqn.1991-05.com.microsoft:{host}.2016dom.local"

@@ -1,12 +1,10 @@
 """The lab's Hyper-V: what becomes of guests that are started, stopped, saved, turned off, or lose their storage."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from ecx_hyperv.lab.model.world import Guest, Vm
-
-if TYPE_CHECKING:
-    from ecx_hyperv.lab.model.world import World
+from ecx_hyperv.lab.model.state import WorldState
+from ecx_hyperv.lab.model.storage import Storage
+from ecx_hyperv.lab.model.things import Guest, Vm
 
 _CRITICAL = {
     "Running": "PausedCritical",
@@ -20,10 +18,15 @@ _HEALED = {"Starting": "Running", "Resuming": "Running"}
 
 
 class Guests:
-    """The protected VMs' guests; each method returns the Win32 code of why it cannot be, or 0."""
+    """The protected VMs' guests; each method returns the Win32 code of why it cannot be, or 0.
 
-    def __init__(self, world: "World") -> None:
-        self._world = world
+    `on_change` is called with the VM and the host after a guest's state has changed, for the cluster's resource.
+    """
+
+    def __init__(self, state: WorldState, storage: Storage, on_change: Callable[[Vm, str], None]) -> None:
+        self._state = state
+        self._storage = storage
+        self._on_change = on_change
 
     def become(self, vm: Vm, host: str, state: str) -> None:
         """Have a guest be in a state now; the cluster's resource follows."""
@@ -33,9 +36,9 @@ class Guests:
         guest.state = state
         if state in ("Off", "Saved"):
             guest.started = None
-        self._world.record("guest", vm.name, host, state)
+        self._state.record("guest", vm.name, host, state)
         self._check(vm)
-        self._world.cluster.guest_changed(vm, host)
+        self._on_change(vm, host)
 
     def start(self, vm: Vm, host: str) -> int:
         """Power a guest on, or restore it."""
@@ -46,21 +49,21 @@ class Guests:
             return 0
         if vm.moving_to:
             return 5023
-        if guest.state.endswith("Critical") or not self._world.storage.has_io(host, vm.csv):
+        if guest.state.endswith("Critical") or not self._storage.has_io(host, vm.csv):
             return 21
         if self._is_locked(vm, host):
             return 32
-        if self._world.hosts[host].memory < vm.memory:
+        if self._state.hosts[host].memory < vm.memory:
             return 14
-        guest.started = self._world.now
+        guest.started = self._state.now
         self.become(vm, host, "Starting")
 
         def running() -> None:
             self.become(vm, host, "Running")
             if vm.doomed:
-                self._later(vm, host, self._world.timings.guest_boot, lambda: self.become(vm, host, "Off"))
+                self._later(vm, host, self._state.timings.guest_boot, lambda: self.become(vm, host, "Off"))
 
-        self._later(vm, host, self._world.timings.guest_boot, running)
+        self._later(vm, host, self._state.timings.guest_boot, running)
         return 0
 
     def resume(self, vm: Vm, host: str) -> int:
@@ -68,7 +71,7 @@ class Guests:
         guest = vm.guests.get(host)
         if guest is None or guest.state != "Paused":
             return 5023
-        self._later(vm, host, self._world.timings.pause, lambda: self.become(vm, host, "Running"))
+        self._later(vm, host, self._state.timings.pause, lambda: self.become(vm, host, "Running"))
         self.become(vm, host, "Resuming")
         return 0
 
@@ -89,7 +92,7 @@ class Guests:
         if guest.state != "Running":
             return 0 if not guest.is_live else 5023
         if not vm.deaf:
-            self._later(vm, host, self._world.timings.guest_shutdown, lambda: self.become(vm, host, "Off"))
+            self._later(vm, host, self._state.timings.guest_shutdown, lambda: self.become(vm, host, "Off"))
         return 0
 
     def turn_off(self, vm: Vm, host: str) -> int:
@@ -100,8 +103,8 @@ class Guests:
         if not guest.is_live:
             return 0
         self._bump(guest)
-        off = "Off" if self._world.storage.has_io(host, vm.csv) else "OffCritical"
-        self._later(vm, host, self._world.timings.turn_off, lambda: self.become(vm, host, off))
+        off = "Off" if self._storage.has_io(host, vm.csv) else "OffCritical"
+        self._later(vm, host, self._state.timings.turn_off, lambda: self.become(vm, host, off))
         return 0
 
     def save(self, vm: Vm, host: str, then: Callable[[], None]) -> None:
@@ -112,7 +115,7 @@ class Guests:
             vm.saved = True
             then()
 
-        self._later(vm, host, self._world.timings.save, saved)
+        self._later(vm, host, self._state.timings.save, saved)
         self.become(vm, host, "Saving")
 
     def lose(self, vm: Vm, host: str) -> None:
@@ -121,23 +124,23 @@ class Guests:
         if guest is not None:
             self._bump(guest)
             if guest.is_live:
-                self._world.record("guest", vm.name, host, "gone")
+                self._state.record("guest", vm.name, host, "gone")
 
     def storage_changed(self) -> None:
         """Have guests notice, after a while, that their storage went or came back."""
-        timings = self._world.timings
-        for vm in self._world.vms.values():
+        timings = self._state.timings
+        for vm in self._state.vms.values():
             for host, guest in vm.guests.items():
-                if self._world.storage.has_io(host, vm.csv):
+                if self._storage.has_io(host, vm.csv):
                     guest.starved = None
                     if guest.state.endswith("Critical"):
-                        self._world.at(timings.heal, self._heal(vm, host, guest))
+                        self._state.at(timings.heal, self._heal(vm, host, guest))
                 elif guest.starved is None:
-                    guest.starved = self._world.now
-                    self._world.at(timings.io_patience, self._suffer(vm, host, guest))
+                    guest.starved = self._state.now
+                    self._state.at(timings.io_patience, self._suffer(vm, host, guest))
 
     def _suffer(self, vm: Vm, host: str, guest: Guest) -> Callable[[], None]:
-        since = self._world.now
+        since = self._state.now
 
         def suffer() -> None:
             if vm.guests.get(host) is guest and guest.starved == since and guest.state in _CRITICAL:
@@ -150,7 +153,7 @@ class Guests:
     def _heal(self, vm: Vm, host: str, guest: Guest) -> Callable[[], None]:
         def heal() -> None:
             here = vm.guests.get(host) is guest and guest.state.endswith("Critical")
-            if here and self._world.storage.has_io(host, vm.csv):
+            if here and self._storage.has_io(host, vm.csv):
                 self.become(vm, host, guest.healed or "Off")
 
         return heal
@@ -163,7 +166,7 @@ class Guests:
             if vm.guests.get(host) is guest and guest.job == job:
                 action()
 
-        self._world.at(delay, due)
+        self._state.at(delay, due)
 
     def _bump(self, guest: Guest) -> int:
         guest.job += 1
@@ -171,9 +174,9 @@ class Guests:
 
     def _is_locked(self, vm: Vm, host: str) -> bool:
         """A live guest elsewhere holds the disk, if both hosts' sessions lead to the same one."""
-        session = self._world.hosts[host].session
+        session = self._state.hosts[host].session
         return any(
-            guest.is_live and self._world.hosts[where].session == session
+            guest.is_live and self._state.hosts[where].session == session
             for where, guest in vm.guests.items()
             if where != host
         )
@@ -181,9 +184,9 @@ class Guests:
     def _check(self, vm: Vm) -> None:
         live = [where for where, guest in vm.guests.items() if guest.is_live and self._can_execute(vm, where, guest)]
         if len(live) > 1:
-            self._world.violated(f"{vm.name} runs on {' and '.join(live)}")
+            self._state.violated(f"{vm.name} runs on {' and '.join(live)}")
 
     def _can_execute(self, vm: Vm, host: str, guest: Guest) -> bool:
         """Tell whether a guest may read or write its disk; one frozen for lack of it may not until it heals."""
-        is_frozen = guest.state.endswith("Critical") and not self._world.storage.has_io(host, vm.csv)
-        return self._world.hosts[host].on and not is_frozen
+        is_frozen = guest.state.endswith("Critical") and not self._storage.has_io(host, vm.csv)
+        return self._state.hosts[host].on and not is_frozen

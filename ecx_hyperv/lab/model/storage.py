@@ -1,60 +1,61 @@
 """The lab's storage: which target each host is connected to, the Shared Volumes on it, and what guests make of it."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
-from ecx_hyperv.lab.model.world import Host, Plane, Volume
-
-if TYPE_CHECKING:
-    from ecx_hyperv.lab.model.world import World
+from ecx_hyperv.lab.model.membership import Membership
+from ecx_hyperv.lab.model.state import WorldState
+from ecx_hyperv.lab.model.things import Host, Plane, Volume
 
 
 class Storage:
-    """iSCSI sessions and Shared Volumes."""
+    """iSCSI sessions and Shared Volumes; `on_change` is called after each change, for the guests on them."""
 
-    def __init__(self, world: "World") -> None:
-        self._world = world
+    def __init__(self, state: WorldState, membership: Membership, on_change: Callable[[], None]) -> None:
+        self._state = state
+        self._membership = membership
+        self._on_change = on_change
 
     def has_io(self, host: str, csv: str) -> bool:
         """Tell whether a guest on that host can read and write on a volume."""
-        volume = self._world.volumes.get(csv)
-        there = self._world.hosts[host]
+        volume = self._state.volumes.get(csv)
+        there = self._state.hosts[host]
         if volume is None or not there.on or volume.state != "Online" or not there.session:
             return False
         # Behind the owner's reservation: a node that the cluster has shut out does not get at its disk.
-        owner = self._world.hosts[volume.owner]
-        fenced = owner.session == there.session and owner.name != host and not self._world.cluster.is_member(host)
+        owner = self._state.hosts[volume.owner]
+        fenced = owner.session == there.session and owner.name != host and not self._membership.is_member(host)
         return not fenced
 
     def changed(self) -> None:
         """See what a change of power, network or targets does to sessions, volumes and guests."""
-        for host in self._world.hosts.values():
+        for host in self._state.hosts.values():
             if host.session and not self._can_serve(host, host.session):
-                self._world.record("iSCSI lost", host.name)
+                self._state.record("iSCSI lost", host.name)
                 host.session = ""
             if host.on and not host.session and not host.reconnecting:
                 self._reconnect_later(host)
-        for volume in self._world.volumes.values():
+        for volume in self._state.volumes.values():
             self._watch(volume)
-        self._world.guests.storage_changed()
+        self._on_change()
 
     def reconnect(self, host: str) -> None:
         """Connect a host to a target now, if one answers."""
-        there = self._world.hosts[host]
+        there = self._state.hosts[host]
         if there.session or not there.on:
             return
         # Whoever has the floating address answers; where both believe to, the nearer one does.
-        near = self._world.ec_on(host).name
-        for ec_vm in sorted(self._world.ec_vms, key=lambda name: name != near):
+        near = self._state.ec_on(host).name
+        for ec_vm in sorted(self._state.ec_vms, key=lambda name: name != near):
             if self._can_serve(there, ec_vm):
                 there.session = ec_vm
-                self._world.record("iSCSI connected", host, ec_vm)
+                self._state.record("iSCSI connected", host, ec_vm)
                 self.changed()
                 return
 
     def serve(self, ec_vm: str, *, on: bool) -> None:
         """Start or stop an EC-VM's target."""
-        self._world.ec_vms[ec_vm].serving = on
-        self._world.record("target", ec_vm, state="on" if on else "off")
+        self._state.ec_vms[ec_vm].serving = on
+        self._state.record("target", ec_vm, state="on" if on else "off")
         self.changed()
 
     def move(self, volume: Volume, host: str) -> int:
@@ -66,7 +67,7 @@ class Storage:
         if volume.failures > 0:
             volume.failures -= 1
             return 5050
-        if not self._world.hosts[host].session:
+        if not self._state.hosts[host].session:
             return 5963
         volume.generation += 1
         generation = volume.generation
@@ -77,10 +78,10 @@ class Storage:
                 volume.owner, volume.moving_to = host, ""
                 if volume.state == "Failed":
                     volume.state = "Online"
-                self._world.record("volume moved", volume.name, host, volume.state)
+                self._state.record("volume moved", volume.name, host, volume.state)
                 self.changed()
 
-        self._world.at(self._world.timings.csv_move, moved)
+        self._state.at(self._state.timings.csv_move, moved)
         return 0
 
     def start(self, volume: Volume) -> int:
@@ -90,7 +91,7 @@ class Storage:
         if volume.failures > 0:
             volume.failures -= 1
             return 5038
-        owner = self._world.hosts[volume.owner]
+        owner = self._state.hosts[volume.owner]
         if not owner.on or not owner.session:
             return 5038
         self._becomes(volume, "OnlinePending", "Online")
@@ -100,10 +101,10 @@ class Storage:
         """Take a volume offline."""
         if volume.state == "Offline":
             return 0
-        for vm in self._world.vms.values():
+        for vm in self._state.vms.values():
             for host, guest in vm.guests.items():
-                if vm.csv == volume.name and guest.is_live and self._world.hosts[host].on:
-                    self._world.violated(f"{volume.name} goes offline while {vm.name} is {guest.state} on {host}")
+                if vm.csv == volume.name and guest.is_live and self._state.hosts[host].on:
+                    self._state.violated(f"{volume.name} goes offline while {vm.name} is {guest.state} on {host}")
         self._becomes(volume, "OfflinePending", "Offline")
         return 0
 
@@ -115,15 +116,15 @@ class Storage:
         def become() -> None:
             if volume.generation == generation:
                 volume.state = state
-                self._world.record("volume", volume.name, volume.owner, state)
+                self._state.record("volume", volume.name, volume.owner, state)
                 self.changed()
 
-        self._world.at(self._world.timings.resource, become)
+        self._state.at(self._state.timings.resource, become)
 
     def _can_serve(self, host: Host, ec_vm: str) -> bool:
-        there = self._world.ec_vms[ec_vm]
+        there = self._state.ec_vms[ec_vm]
         alive = there.serving and there.booted and not there.hung and there.guest.state == "Running"
-        return host.on and alive and self._world.reaches(host.name, ec_vm, Plane.STORAGE)
+        return host.on and alive and self._state.reaches(host.name, ec_vm, Plane.STORAGE)
 
     def _reconnect_later(self, host: Host) -> None:
         host.reconnecting = True
@@ -134,21 +135,21 @@ class Storage:
             if host.on and not host.session and not host.reconnecting:
                 self._reconnect_later(host)
 
-        self._world.at(self._world.timings.iscsi_reconnect, retry)
+        self._state.at(self._state.timings.iscsi_reconnect, retry)
 
     def _watch(self, volume: Volume) -> None:
         """A volume whose owner has no path to its disk fails after a while."""
-        if self._world.hosts[volume.owner].session or volume.state != "Online":
+        if self._state.hosts[volume.owner].session or volume.state != "Online":
             volume.pathless = None
             return
         if volume.pathless is not None:
             return
-        since = volume.pathless = self._world.now
+        since = volume.pathless = self._state.now
 
         def fail() -> None:
             if volume.pathless == since and volume.state == "Online":
                 volume.state = "Failed"
-                self._world.record("volume", volume.name, volume.owner, "Failed")
+                self._state.record("volume", volume.name, volume.owner, "Failed")
                 self.changed()
 
-        self._world.at(self._world.timings.csv_failed_after, fail)
+        self._state.at(self._state.timings.csv_failed_after, fail)

@@ -1,8 +1,9 @@
-"""What can be asked of a running lab: ECX's commands as its EC-VMs run them, and the hand that plays fate."""
+"""What can be asked of a running lab: ECX's commands as its EC-VMs run them, and the faults that a person injects."""
 
 import threading
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager
+from typing import Any
 
 import msgspec
 
@@ -10,14 +11,14 @@ from ecx_hyperv.host.wire import Request
 from ecx_hyperv.lab.linux import clpstat, files
 from ecx_hyperv.lab.linux import commands as linux
 from ecx_hyperv.lab.model import facts
-from ecx_hyperv.lab.model.world import Plane, Sshd, World
+from ecx_hyperv.lab.model.ecx import SimulatedEcx
+from ecx_hyperv.lab.model.things import Guest, Plane, Sshd
+from ecx_hyperv.lab.model.world import World
+from ecx_hyperv.lab.service.audit import Audit
 from ecx_hyperv.lab.service.control import ControlAnswer, ControlQuestion
 from ecx_hyperv.lab.windows import remedies
 from ecx_hyperv.lab.windows.agent import InjectedFaults
 from ecx_hyperv.lab.windows.powershell import PowerShell
-
-if TYPE_CHECKING:
-    from ecx_hyperv.lab.service.server import Lab
 
 _SUCCEEDED = "Command succeeded.\n"
 
@@ -25,37 +26,47 @@ _SUCCEEDED = "Command succeeded.\n"
 class Commands:
     """Answers questions; each is a method, named in the table below."""
 
-    def __init__(self, lab: "Lab") -> None:
-        self._lab = lab
+    def __init__(
+        self,
+        *,
+        ecx: SimulatedEcx,
+        world_now: Callable[[], AbstractContextManager[World]],
+        faults: dict[str, InjectedFaults],
+        audits: dict[tuple[str, str], Audit],
+        stop: Callable[[], None],
+    ) -> None:
+        self._ecx = ecx
+        self._world_now = world_now
+        self._injected = faults
+        self._audits = audits
+        self._stop_lab = stop
 
     def answer(self, question: ControlQuestion) -> ControlAnswer:
         """Do what is asked, and say what came of it."""
-        order = self._COMMANDS.get(question.do)
-        if order is None:
-            return ControlAnswer(code=2, text=f"{question.do}: the lab knows no such order\n")
-        with self._lab.world_now() as world:
+        command = self._COMMANDS.get(question.do)
+        if command is None:
+            return ControlAnswer(code=2, text=f"{question.do}: the lab knows no such command\n")
+        with self._world_now() as world:
             try:
-                return order(self, world, question)
+                return command(self, world, question)
             except (KeyError, IndexError, ValueError, StopIteration) as error:
                 return ControlAnswer(code=2, text=f"{question.do} {' '.join(question.arguments)}: {error!r}\n")
 
     # ECX's commands, and the system's.
 
     def _clpstat(self, _world: World, question: ControlQuestion) -> ControlAnswer:
-        if not self._lab.ecx.servers[question.node]:
-            return ControlAnswer(code=1)
-        return ControlAnswer(text=clpstat.render(self._lab.ecx, question.node, long="--long" in question.arguments))
+        return ControlAnswer(text=clpstat.render(self._ecx, question.node, long="--long" in question.arguments))
 
     def _clpcl(self, _world: World, question: ControlQuestion) -> ControlAnswer:
         target = _after(question.arguments, "-h") or question.node
-        ecx = self._lab.ecx
+        ecx = self._ecx
         code = ecx.start_service(target) if "-s" in question.arguments else ecx.stop_service(target)
         return ControlAnswer(
             code=code, text=f"{target} : {_SUCCEEDED}" if code == 0 else f"{target} : Command failed.\n"
         )
 
     def _clpgrp(self, _world: World, question: ControlQuestion) -> ControlAnswer:
-        ecx, arguments = self._lab.ecx, question.arguments
+        ecx, arguments = self._ecx, question.arguments
         if "-n" in arguments:
             active = [one.name for one in ecx.servers.values() if one.is_active]
             return ControlAnswer(code=0 if active else 1, text="".join(f"{name}\n" for name in active[:1]))
@@ -92,7 +103,7 @@ class Commands:
         said = linux.answer(world.ec_vms[question.node].linux, [question.do, *question.arguments])
         return ControlAnswer(code=127) if said is None else ControlAnswer(code=said[0], text=said[1])
 
-    # Fate.
+    # What befalls the lab.
 
     def _power(self, world: World, question: ControlQuestion) -> ControlAnswer:
         what, how = question.arguments
@@ -121,7 +132,7 @@ class Commands:
                 for ec_vm in world.ec_vms:
                     world.cut(host, ec_vm, Plane.STORAGE)
         else:
-            world.mend_all()
+            world.restore_all()
         return ControlAnswer(text=f"iSCSI: {question.arguments[0]}\n")
 
     def _network(self, world: World, question: ControlQuestion) -> ControlAnswer:
@@ -132,7 +143,7 @@ class Commands:
         elif verb == "cut":
             world.cut(names[0], names[1])
         else:
-            world.mend_all()
+            world.restore_all()
         return ControlAnswer(text=f"network: {' '.join(question.arguments)}\n")
 
     def _move_vm(self, world: World, question: ControlQuestion) -> ControlAnswer:
@@ -148,12 +159,12 @@ class Commands:
 
     def _faults(self, world: World, question: ControlQuestion) -> ControlAnswer:
         host = self._host(world, question.arguments[0])
-        self._lab.faults[host] = msgspec.json.decode(question.arguments[1], type=InjectedFaults)
+        self._injected[host] = msgspec.json.decode(question.arguments[1], type=InjectedFaults)
         return ControlAnswer()
 
     def _set(self, world: World, question: ControlQuestion) -> ControlAnswer:
         where, name, value = question.arguments
-        facts.change(facts.find(world, where), name, value)
+        facts.change(world.facts_of(where), name, value)
         return ControlAnswer(text=f"{where}: {name} is {value!r} now\n")
 
     def _powershell(self, world: World, question: ControlQuestion) -> ControlAnswer:
@@ -166,7 +177,7 @@ class Commands:
         return ControlAnswer(text=f"{host}: done\n")
 
     def _monitors(self, _world: World, question: ControlQuestion) -> ControlAnswer:
-        self._lab.ecx.monitoring = question.arguments[0] == "on"
+        self._ecx.monitoring = question.arguments[0] == "on"
         return ControlAnswer()
 
     # What is, and was.
@@ -186,7 +197,7 @@ class Commands:
         }
         ecx = {
             name: {"service": one.service, "group": one.group, "resources": one.resources}
-            for name, one in self._lab.ecx.servers.items()
+            for name, one in self._ecx.servers.items()
         }
         volumes = {name: {"owner": one.owner, "state": one.state} for name, one in world.volumes.items()}
         data: dict[str, Any] = {
@@ -195,7 +206,7 @@ class Commands:
             "vms": vms,
             "volumes": volumes,
             "ecx": ecx,
-            "idle": self._lab.ecx.is_idle,
+            "idle": self._ecx.is_idle,
             "violations": world.violations,
         }
         return ControlAnswer(data=data, text=msgspec.json.format(msgspec.json.encode(data)).decode() + "\n")
@@ -216,10 +227,10 @@ class Commands:
                 "requests": len(audit.asked),
                 "changes": audit.changes,
             }
-            for (node, host), audit in self._lab.audits.items()
+            for (node, host), audit in self._audits.items()
         ]
         if question.arguments == ["clear"]:
-            self._lab.audits.clear()
+            self._audits.clear()
         return ControlAnswer(data=data)
 
     def _perform(self, world: World, question: ControlQuestion) -> ControlAnswer:
@@ -232,7 +243,7 @@ class Commands:
         return ControlAnswer(data=data)
 
     def _stop(self, _world: World, _question: ControlQuestion) -> ControlAnswer:
-        threading.Timer(0.05, self._lab.stop).start()
+        threading.Timer(0.05, self._stop_lab).start()
         return ControlAnswer(text="the lab is stopping\n")
 
     def _host(self, world: World, name: str) -> str:
@@ -253,7 +264,7 @@ class Commands:
         "network": _network,
         "move-vm": _move_vm,
         "sshd": _sshd,
-        "mischief": _faults,
+        "faults": _faults,
         "monitors": _monitors,
         "show": _show,
         "history": _history,
@@ -268,6 +279,6 @@ def _after(arguments: list[str], option: str) -> str:
     return arguments[arguments.index(option) + 1] if option in arguments[:-1] else ""
 
 
-def _guest(world: World, guest: Any) -> dict[str, Any]:
+def _guest(world: World, guest: Guest) -> dict[str, Any]:
     uptime = None if guest.started is None else round(world.now - guest.started, 2)
     return {"state": guest.state, "uptime": uptime, "doing": guest.doing}

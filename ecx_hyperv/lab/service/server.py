@@ -5,50 +5,24 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from ecx_hyperv.host.wire import Hello, Reply, Request
 from ecx_hyperv.lab.linux import files
 from ecx_hyperv.lab.linux.files import Folder
 from ecx_hyperv.lab.model.ecx import SimulatedEcx
-from ecx_hyperv.lab.model.jobs import ScriptJob, ScriptProcess
+from ecx_hyperv.lab.model.jobs import ScriptJob
 from ecx_hyperv.lab.model.timings import Timings
 from ecx_hyperv.lab.model.world import World
 from ecx_hyperv.lab.service import control
+from ecx_hyperv.lab.service.audit import Audit, AuditedRequest
 from ecx_hyperv.lab.service.commands import Commands
+from ecx_hyperv.lab.service.scripts import ScriptProcess
 from ecx_hyperv.lab.service.sshd import Account, SshEndpoint
 from ecx_hyperv.lab.windows.agent import InjectedFaults
 from ecx_hyperv.lab.windows.powershell import PowerShell, is_mutating
 
 _TICK_S = 0.02
-
-
-@dataclass(frozen=True, slots=True)
-class AuditedRequest:
-    """One request: how long after the one before it came, and what it changed."""
-
-    after: float
-    changes: tuple[str, ...]
-
-
-@dataclass(slots=True)
-class Audit:
-    """What one EC-VM has asked of one host."""
-
-    logins: int = 0
-    powershells: int = 0
-    asked: list[AuditedRequest] = field(default_factory=list)
-    answered_at: float = 0.0
-
-    def polls(self, interval: float) -> int:
-        """Count the requests that only looked again after a pause."""
-        return sum(1 for one in self.asked[1:] if not one.changes and one.after >= 0.8 * interval)
-
-    @property
-    def changes(self) -> list[str]:
-        """Return the cmdlets that changed something."""
-        return [cmdlet for one in self.asked for cmdlet in one.changes]
 
 
 class Lab:
@@ -82,10 +56,12 @@ class Lab:
             for node in files.NODES
             for number, host in enumerate(self._world.hosts, 1)
         }
-        self._commands = Commands(self)
+        self._commands = Commands(
+            ecx=self.ecx, world_now=self.world_now, faults=self.faults, audits=self.audits, stop=self.stop
+        )
 
     def start(self) -> None:
-        """Open the doors, and let time pass."""
+        """Start the SSH servers and the control socket, and let time pass."""
         self._tend_endpoints()
         self.folder.socket.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX)
@@ -96,7 +72,7 @@ class Lab:
         threading.Thread(target=self._tick, daemon=True, name="lab-tick").start()
 
     def stop(self) -> None:
-        """Kill what runs, and close every door."""
+        """Kill what runs, and close the SSH servers and the control socket."""
         self._stopped.set()
         with self.world_now():
             for server in self.ecx.servers.values():

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import paramiko
 
-from ecx_hyperv.lab.model.world import Sshd
+from ecx_hyperv.lab.model.things import Sshd
 from ecx_hyperv.lab.windows.agent import InjectedFaults, Refused, SimulatedAgent, SimulatedHost, read_command
 
 _BACKLOG = 16

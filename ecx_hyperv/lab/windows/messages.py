@@ -1,11 +1,6 @@
 """How the lab's cmdlets put their errors: in the host's language, with the code and id that are the same in all."""
 
-from typing import TYPE_CHECKING
-
 from ecx_hyperv.host.wire import RemoteError
-
-if TYPE_CHECKING:
-    from ecx_hyperv.lab.windows.powershell import Failure
 
 _WORDS = {
     "en": {
@@ -30,7 +25,18 @@ _WORDS = {
 _OTHERWISE = {"en": "The operation failed.", "ja": "操作に失敗しました。"}
 
 
-def render(failure: "Failure", cmdlet: str, language: str) -> RemoteError:
+class Failure(Exception):
+    """A cmdlet that ends with an error; carries its Win32 code."""
+
+    def __init__(self, code: int, about: str = "", *, identifier: str = "", category: str = "NotSpecified") -> None:
+        super().__init__(about)
+        self.code = code
+        self.about = about
+        self.identifier = identifier
+        self.category = category
+
+
+def render(failure: Failure, cmdlet: str, language: str) -> RemoteError:
     """Return a failure as the agent reports it."""
     words = _WORDS[language].get(failure.code, _OTHERWISE[language]).format(about=failure.about)
     is_hyperv = cmdlet.endswith("-VM")

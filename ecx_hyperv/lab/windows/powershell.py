@@ -9,24 +9,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ecx_hyperv.host.wire import Call, Hello, RemoteError, Reply, Request, Result
-from ecx_hyperv.lab.model.world import Vm, World
+from ecx_hyperv.lab.model.things import Vm
+from ecx_hyperv.lab.model.world import World
 from ecx_hyperv.lab.windows import messages
 from ecx_hyperv.lab.windows.allowed import ALLOWED, BadRequest, check
+from ecx_hyperv.lab.windows.messages import Failure
 from ecx_hyperv.lab.windows.rows import Rows
 from ecx_hyperv.lab.windows.setting_rows import SHOWN, SettingRows
 
 _MUTATING = ("Start-", "Stop-", "Move-", "Resume-", "Restart-", "Update-")
-
-
-class Failure(Exception):
-    """A cmdlet that ends with an error; carries its Win32 code."""
-
-    def __init__(self, code: int, about: str = "", *, identifier: str = "", category: str = "NotSpecified") -> None:
-        super().__init__(about)
-        self.code = code
-        self.about = about
-        self.identifier = identifier
-        self.category = category
 
 
 class PowerShell:

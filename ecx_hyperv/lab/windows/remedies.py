@@ -6,13 +6,12 @@ not document is refused.
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ecx_hyperv.lab.model.facts import VmSetup
+from ecx_hyperv.lab.model.world import World
 from ecx_hyperv.lab.windows.allowed import documented
-
-if TYPE_CHECKING:
-    from ecx_hyperv.lab.model.world import World
+from ecx_hyperv.lab.windows.rows import network_id
 
 _PROPERTY = re.compile(r"\((?P<cmdlet>Get-\w+)(?: -Name (?P<name>'[^']*'))?\)\.(?P<property>\w+) = (?P<value>\d+)")
 _COMMAND = re.compile(r"(?P<cmdlet>[A-Z][a-z]+-\w+)(?P<rest>(?: (?:-\w+|'[^']*'|[^\s|;-][^\s|;]*))*)")
@@ -38,7 +37,7 @@ class NotUnderstood(Exception):
     """A line that the lab cannot carry out."""
 
 
-def run(world: "World", host: str, line: str) -> None:
+def run(world: World, host: str, line: str) -> None:
     """Carry out a line on a host; raises NotUnderstood."""
     acl = _ACL.fullmatch(line)
     if acl:
@@ -48,15 +47,13 @@ def run(world: "World", host: str, line: str) -> None:
         _run_one(world, host, part)
 
 
-def _run_one(world: "World", host: str, line: str) -> None:
+def _run_one(world: World, host: str, line: str) -> None:
     if found := _PROPERTY.fullmatch(line):
         _set_property(world, found)
     elif found := _SERVICE.fullmatch(line):
         name = "heartbeat" if found["id"].startswith("84EAAE65") else "shutdown"
         setattr(_vm(world, _plain(found["vm"])), name, True)
     elif found := _NETWORKS.fullmatch(line):
-        from ecx_hyperv.lab.windows.rows import network_id
-
         names = [name for name in world.facts.roles if network_id(name) in found["value"].split(";")]
         world.facts.no_migration = ";".join(names)
     elif line == "Get-IscsiSession | Where-Object IsPersistent -eq $false | Register-IscsiSession":
@@ -67,7 +64,7 @@ def _run_one(world: "World", host: str, line: str) -> None:
         raise NotUnderstood(f"the lab cannot run: {line}")
 
 
-def _set_property(world: "World", found: re.Match[str]) -> None:
+def _set_property(world: World, found: re.Match[str]) -> None:
     name, value = _plain(found["name"] or ""), int(found["value"])
     match found["cmdlet"], found["property"]:
         case "Get-Cluster", "ResiliencyDefaultPeriod":
@@ -97,14 +94,14 @@ def _arguments(cmdlet: str, rest: str) -> Arguments:
     return given
 
 
-def _run_command(world: "World", host: str, cmdlet: str, given: Arguments) -> None:
+def _run_command(world: World, host: str, cmdlet: str, given: Arguments) -> None:
     known = _COMMANDS.get(cmdlet)
     if known is None:
         raise NotUnderstood(f"the lab cannot run {cmdlet}")
     known(world, host, given)
 
 
-def _set_vm(world: "World", _host: str, given: Arguments) -> None:
+def _set_vm(world: World, _host: str, given: Arguments) -> None:
     vm = _vm(world, given["Name"])
     for parameter, attribute in (
         ("AutomaticStartAction", "start_action"),
@@ -119,37 +116,37 @@ def _set_vm(world: "World", _host: str, given: Arguments) -> None:
         vm.critical_minutes = int(given["AutomaticCriticalErrorActionTimeout"])
 
 
-def _set_service(world: "World", host: str, given: Arguments) -> None:
+def _set_service(world: World, host: str, given: Arguments) -> None:
     attribute = {"sshd": "sshd_start", "MSiSCSI": "iscsi_start"}[given["Name"]]
     setattr(world.hosts[host].facts, attribute, given["StartupType"])
 
 
-def _enable_migration(world: "World", host: str, _given: Arguments) -> None:
+def _enable_migration(world: World, host: str, _given: Arguments) -> None:
     world.hosts[host].facts.migration = True
 
 
-def _set_vm_host(world: "World", host: str, given: Arguments) -> None:
+def _set_vm_host(world: World, host: str, given: Arguments) -> None:
     world.hosts[host].facts.parallel = int(given["MaximumVirtualMachineMigrations"])
 
 
-def _new_portal(world: "World", host: str, _given: Arguments) -> None:
+def _new_portal(world: World, host: str, _given: Arguments) -> None:
     world.hosts[host].facts.portal = True
 
 
-def _connect(world: "World", host: str, _given: Arguments) -> None:
+def _connect(world: World, host: str, _given: Arguments) -> None:
     world.storage.reconnect(host)
 
 
-def _resume_node(world: "World", _host: str, given: Arguments) -> None:
+def _resume_node(world: World, _host: str, given: Arguments) -> None:
     world.hosts[given["Name"].casefold()].paused = False
 
 
-def _start_node(world: "World", _host: str, given: Arguments) -> None:
+def _start_node(world: World, _host: str, given: Arguments) -> None:
     node = world.hosts[given["Name"].casefold()]
     node.quarantined, node.service, node.left_cleanly = False, True, False
 
 
-def _start_resource(world: "World", _host: str, given: Arguments) -> None:
+def _start_resource(world: World, _host: str, given: Arguments) -> None:
     if given["Name"] == world.facts.witness:
         world.facts.witness_state = "Online"
     for volume in world.volumes.values():
@@ -157,19 +154,19 @@ def _start_resource(world: "World", _host: str, given: Arguments) -> None:
             volume.state = "Online"
 
 
-def _set_quorum(world: "World", _host: str, given: Arguments) -> None:
+def _set_quorum(world: World, _host: str, given: Arguments) -> None:
     world.facts.witness = given["DiskWitness"]
 
 
-def _add_role(world: "World", _host: str, given: Arguments) -> None:
+def _add_role(world: World, _host: str, given: Arguments) -> None:
     world.vms[given["VMName"]].facts.clustered = True
 
 
-def _nothing(_world: "World", _host: str, _given: Arguments) -> None:
+def _nothing(_world: World, _host: str, _given: Arguments) -> None:
     return
 
 
-def _vm(world: "World", name: str) -> VmSetup:
+def _vm(world: World, name: str) -> VmSetup:
     guests = {ec_vm.vm: ec_vm.facts for ec_vm in world.ec_vms.values()}
     found: Any = world.vms[name].facts if name in world.vms else guests.get(name)
     if found is None:
@@ -181,7 +178,7 @@ def _plain(text: str) -> str:
     return text.strip("'")
 
 
-_COMMANDS: Mapping[str, Callable[["World", str, Arguments], None]] = {
+_COMMANDS: Mapping[str, Callable[[World, str, Arguments], None]] = {
     "Set-VM": _set_vm,
     "Set-VMHost": _set_vm_host,
     "Enable-VMMigration": _enable_migration,

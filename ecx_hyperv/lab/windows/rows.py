@@ -1,13 +1,11 @@
 """The objects that the lab's Get- cmdlets show, with the properties of the real ones."""
 
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ecx_hyperv.lab.model.facts import VmSetup
-from ecx_hyperv.lab.model.world import EcVm, Guest
-
-if TYPE_CHECKING:
-    from ecx_hyperv.lab.model.world import World
+from ecx_hyperv.lab.model.things import EcVm, Guest
+from ecx_hyperv.lab.model.world import World
 
 # What Hyper-V's Status says in the host's language; nobody should read it.
 _STATUS = {"en": "Operating normally", "ja": "正常稼働中"}
@@ -16,7 +14,7 @@ _STATUS = {"en": "Operating normally", "ja": "正常稼働中"}
 class Rows:
     """What one host shows of the world."""
 
-    def __init__(self, world: "World", host: str, target: str) -> None:
+    def __init__(self, world: World, host: str, target: str) -> None:
         self._world = world
         self._host = host
         self._target = target

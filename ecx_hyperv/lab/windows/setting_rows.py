@@ -1,12 +1,11 @@
 """The objects that the lab's Get- cmdlets show of how hosts and cluster are set up."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ecx_hyperv.lab.model.facts import initiator
+from ecx_hyperv.lab.model.world import World
 from ecx_hyperv.lab.windows.rows import network_id
-
-if TYPE_CHECKING:
-    from ecx_hyperv.lab.model.world import World
 
 _HEARTBEAT = "84EAAE65-2F2E-45F5-9BB5-0E857DC8EB47"
 _SHUTDOWN = "9F8233AC-BE49-4C79-8EE3-E7E1985B2077"
@@ -22,7 +21,7 @@ Rows = list[dict[str, Any]]
 class SettingRows:
     """What one host shows of its settings, and the cluster's."""
 
-    def __init__(self, world: "World", host: str, target: str) -> None:
+    def __init__(self, world: World, host: str, target: str) -> None:
         self._world = world
         self._host = host
         self._target = target
@@ -129,11 +128,6 @@ class SettingRows:
         if args["LiteralPath"] != _KEYS or not facts.keys_sddl:
             raise LookupError(args["LiteralPath"])
         return [{"Sddl": facts.keys_sddl}]
-
-
-def initiator(host: str) -> str:
-    """Return the name that a host's iSCSI initiator has."""
-    return f"iqn.1991-05.com.microsoft:{host}.2016dom.local"
 
 
 SHOWN: Mapping[str, Callable[[SettingRows, Mapping[str, Any]], Rows]] = {

@@ -1,0 +1,96 @@
+"""The world behind a socket: a stand-in sends a line of JSON, and gets what Windows would say as one."""
+
+import json
+import socketserver
+import threading
+from pathlib import Path
+from typing import Any, cast
+
+from tests.powershell.behaviours import BEHAVIOURS
+from tests.powershell.world import Asks, Fails, World
+
+
+class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+    world: World
+
+
+class _Handler(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        world = cast("_Server", self.server).world
+        try:
+            for line in self.rfile:
+                self.wfile.write(json.dumps(answer(world, json.loads(line))).encode() + b"\n")
+        except (BrokenPipeError, ConnectionResetError):
+            return
+
+
+def serve(world: World, path: Path) -> _Server:
+    """Answer for a world at a socket, until the server is shut down."""
+    server = _Server(str(path), _Handler)
+    server.world = world
+    threading.Thread(target=lambda: server.serve_forever(poll_interval=0.02), daemon=True).start()
+    return server
+
+
+def answer(world: World, request: dict[str, Any]) -> dict[str, Any]:
+    """Return what comes of a call of a stand-in, of a look into the registry, or of a property that is set."""
+    if "registry" in request:
+        return _registry(world, request["host"], request["registry"])
+    if "set" in request:
+        world.sets.append((f"{request['set'].rpartition('.')[2]} {request['key']}", request["name"], request["value"]))
+        _set(world, request)
+        return {}
+    host, cmdlet, given = request["host"], request["cmdlet"], request["args"]
+    world.calls.append((host, cmdlet, given))
+    world.before.get(cmdlet, lambda: None)()
+    try:
+        if cmdlet in world.faults:
+            raise world.faults[cmdlet]
+        if cmdlet in world.shows:
+            return {"objects": world.shows[cmdlet], "errors": []}
+        if cmdlet not in BEHAVIOURS:
+            raise Fails(f"{cmdlet}: this stand-in does nothing", "NoBehaviour", "NotImplemented", terminating=True)
+        return {
+            "objects": BEHAVIOURS[cmdlet](world, host, given | {"confirmed": request.get("confirmed")}),
+            "errors": [],
+        }
+    except Asks as question:
+        world.calls.pop()
+        return {"continue": str(question)}
+    except Fails as error:
+        told = {"message": str(error), "id": error.kind, "category": error.category, "code": error.code}
+        return {"objects": [], "errors": [{**told, "terminating": error.terminating}]}
+    finally:
+        world.after.get(cmdlet, lambda: None)()
+
+
+def _set(world: World, request: dict[str, Any]) -> None:
+    """Keep a property of a group, a network or the cluster that was set."""
+    kind = request["set"].rpartition(".")[2]
+    if kind == "ClusterNetwork":
+        next(one for one in world.networks if one["Id"] == request["key"])[request["name"]] = request["value"]
+    else:
+        key = f"group {request['key']}" if kind == "ClusterGroup" else kind
+        world.settings.setdefault(key, {})[request["name"]] = request["value"]
+
+
+def _registry(world: World, host: str, path: str) -> dict[str, Any]:
+    """Return what stands under a key of the cluster's database: its values, and the keys beneath it."""
+    words = [one for one in path.replace("\\", "/").split("/") if one]
+    gone: dict[str, Any] = {"exists": False, "children": [], "values": {}}
+    if words[1].casefold() != "cluster" or not world.hosts[host].has_database:
+        return gone
+    if words[2:] == ["Resources"]:
+        return {"exists": True, "children": [one.id for one in world.resources], "values": {}}
+    if words[2:] == ["Groups"]:
+        return {"exists": True, "children": [f"g-{name}" for name in world.groups], "values": {}}
+    if words[2] == "Groups":
+        name = words[3].removeprefix("g-")
+        contains = [one.id for one in world.resources if one.group == name]
+        return {"exists": True, "children": [], "values": {"Name": name, "Contains": contains}}
+    one = next(one for one in world.resources if one.id == words[3])
+    if words[4:] == ["Parameters"]:
+        values = one.parameters or {}
+        return {"exists": one.parameters is not None, "children": [], "values": values}
+    return {"exists": True, "children": ["Parameters"], "values": {"Name": one.name, "Type": one.type}}
