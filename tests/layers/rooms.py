@@ -16,7 +16,8 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "deadline": (),
     "errors": ("exits",),
     "log": ("deadline",),
-    "config": ("atomic", "errors"),
+    "config": ("errors",),
+    "config_file": ("atomic", "config", "errors"),
     "decide": ("exits",),
     "desired": ("config", "errors"),
     "ecx": (*_BASE, "config", "decide"),
@@ -26,13 +27,13 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "check": (*_BASE, "config", "decide", "desired", "ecx", "host", "version"),
     "lab/model": ("deadline", "decide", "errors", "exits"),
     "lab/windows": (*_BASE, "config", "decide", "desired", "host", "lab/model"),
-    "lab/linux": (*_BASE, "config", "decide", "desired", "lab/model", "lab/windows"),
+    "lab/linux": (*_BASE, "config", "config_file", "decide", "desired", "lab/model", "lab/windows"),
     "lab/service": (*_BASE, "config", "decide", "desired", "host", "lab/linux", "lab/model", "lab/windows"),
     # python -m ecx_hyperv.lab
     "lab": ("lab/linux", "lab/model", "lab/service", "lab/windows"),
     "cli": (
         *_BASE,
-        *("check", "config", "decide", "desired", "ecx", "host", "run", "setup", "version"),
+        *("check", "config", "config_file", "decide", "desired", "ecx", "host", "run", "setup", "version"),
         *("lab", "lab/linux", "lab/model", "lab/service"),
     ),
 }
