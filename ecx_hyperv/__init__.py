@@ -1,3 +1,3 @@
 """Keeps Hyper-V virtual machines alive for EXPRESSCLUSTER X."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

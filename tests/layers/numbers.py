@@ -48,6 +48,18 @@ def wrong(row: Row) -> list[str]:
     return [f"{row.number} names {test}, which does not exist" for test in row.tests if not is_test(test)]
 
 
+def proven() -> dict[str, list[str]]:
+    """Return the tests that name a number of docs/found.md, as `@pytest.mark.proven("P4")` says it."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        for test in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for mark in test.decorator_list if isinstance(test, ast.FunctionDef) else ():
+                if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.proven":
+                    for number in mark.args:
+                        found.setdefault(ast.literal_eval(number), []).append(str(path.relative_to(ROOT)))
+    return found
+
+
 def is_test(place: str) -> bool:
     """Tell whether path::function is a test function that exists; the path is one below the root."""
     path, _, name = place.partition("::")

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from tests.layers.numbers import Row, RowState, is_test, rows, wrong
+from tests.layers.numbers import Row, RowState, is_test, proven, rows, wrong
 from tests.layers.source import ROOT
 from tests.proof.test_citations import CANNOT_APPLY, cited
 
@@ -32,6 +32,12 @@ def test_every_cited_defect_is_explained() -> None:
     """A number that a test cites must stand in docs/defects.md as repaired, and no other may."""
     repaired = {int(row.number) for row in _page("docs/defects.md") if row.state is RowState.REPAIRED}
     assert set(cited()) == repaired
+
+
+def test_every_proven_number_is_explained() -> None:
+    """A number that a test cites as proven must stand in docs/found.md."""
+    assert set() == set(proven()) - {row.number for row in _page("docs/found.md")}
+    assert "P4" in proven()
 
 
 def test_what_cannot_apply_is_said_alike() -> None:
