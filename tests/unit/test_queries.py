@@ -1,0 +1,28 @@
+"""The questions to a host: what their readers make of answers that were once read wrongly."""
+
+import pytest
+
+from ecx_hyperv.host import queries, setting_queries
+from ecx_hyperv.host.queries import Query
+from ecx_hyperv.host.rows import VmRow
+from ecx_hyperv.host.wire import RemoteError, Result
+
+_STOPPED = RemoteError(
+    message="Hyper-V was unable to find a computer 'HOST-1'.", id="ObjectNotFound,GetVM", category="ObjectNotFound"
+)
+
+
+@pytest.mark.proven("F17")
+@pytest.mark.parametrize("query", [queries.vm("vm1"), setting_queries.vm_settings("vm1")], ids=["run", "check"])
+def test_a_stopped_hyper_v_service_is_no_missing_vm(query: Query[object]) -> None:
+    """ObjectNotFound without the VM's name must stay an error, for a run and for a check."""
+    assert query.read(Result(ok=False, error=_STOPPED)) == _STOPPED
+
+
+@pytest.mark.proven("U1")
+def test_an_uptime_of_400_digits_is_no_uptime() -> None:
+    """A number that no float holds must read as an unknown uptime, and must not end the command."""
+    row = {"Name": "vm1", "State": "Running", "Uptime.TotalSeconds": 10**400}
+    found = queries.vm("vm1").read(Result(ok=True, value=(row,)))
+    assert isinstance(found, VmRow)
+    assert ("Running", 0.0) == (found.state, found.uptime)
