@@ -6,6 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+_MARGIN_S = 5.0
+
 
 class Clock(Protocol):
     """Where time comes from; seconds."""
@@ -62,6 +64,15 @@ class Deadline:
         """Return the deadline that many seconds from now."""
         return cls(clock, clock.monotonic() + seconds)
 
+    @classmethod
+    def of_command(cls, clock: Clock, seconds: float) -> "Deadline":
+        """Return the deadline of a command that may take that many seconds in all.
+
+        It lies 5 s before them (a tenth of them where that is less), so that the command still has time to say how it
+        ended.
+        """
+        return cls.after(clock, seconds - min(_MARGIN_S, seconds / 10))
+
     def remaining(self) -> float:
         """Return the seconds left; zero once it has passed."""
         return max(0.0, self.end - self.clock.monotonic())
@@ -74,10 +85,6 @@ class Deadline:
     def within(self, seconds: float) -> "Deadline":
         """Return the nearer of this one and the one that many seconds from now."""
         return Deadline(self.clock, min(self.end, self.clock.monotonic() + seconds))
-
-    def sooner(self, seconds: float) -> "Deadline":
-        """Return the deadline that many seconds before this one."""
-        return Deadline(self.clock, self.end - seconds)
 
     def sleep(self, seconds: float) -> None:
         """Sleep, but never past this deadline."""
