@@ -11,7 +11,8 @@ import click
 import msgspec
 
 from ecx_hyperv.cli import common
-from ecx_hyperv.cli.common import Invocation, with_options
+from ecx_hyperv.cli.command import Invocation
+from ecx_hyperv.cli.common import with_options
 from ecx_hyperv.errors import LocalError
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.lab.linux.files import NODES, Folder

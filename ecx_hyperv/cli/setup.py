@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ecx_hyperv.cli import common
-from ecx_hyperv.cli.common import Invocation, with_options
+from ecx_hyperv.cli.command import Invocation, run_to_exit
 from ecx_hyperv.config import Config, Node
 from ecx_hyperv.errors import UsageError
 from ecx_hyperv.exits import Exit
@@ -44,10 +44,10 @@ def setup() -> None:
 @output
 @as_print
 @dry_run
-@with_options
-def setup_ssh(invocation: Invocation, **options: Any) -> None:
+@run_to_exit()
+def setup_ssh(invocation: Invocation, /, **options: Any) -> Exit:
     """Have a key here, write the script that lets it in on each host, and pin the hosts' keys."""
-    common.run_to_exit(invocation, lambda: _ssh(invocation, **options))
+    return _ssh(invocation, **options)
 
 
 @setup.command("host", epilog='Example: ecx-hyperv setup host --switch "iSCSI_switch=Ethernet 3"')
@@ -69,10 +69,10 @@ def setup_ssh(invocation: Invocation, **options: Any) -> None:
 @output
 @as_print
 @dry_run
-@with_options
-def setup_host(invocation: Invocation, **options: Any) -> None:
+@run_to_exit()
+def setup_host(invocation: Invocation, /, **options: Any) -> Exit:
     """Write the script of each host's steps: features, switches, migration, cluster, iSCSI, volumes, VMs."""
-    common.run_to_exit(invocation, lambda: _host(invocation, **options))
+    return _host(invocation, **options)
 
 
 @setup.command("iscsi", epilog="Example: ecx-hyperv setup iscsi --initiator iqn.1991-05.com.microsoft:host1 --dry-run")
@@ -85,10 +85,10 @@ def setup_host(invocation: Invocation, **options: Any) -> None:
 @click.option("--link", default="cp-diska", show_default=True, help="Its lasting name under /dev.")
 @click.option("--rule", type=click.Path(path_type=Path), help="The udev rule's file.")
 @dry_run
-@with_options
-def setup_iscsi(invocation: Invocation, **options: Any) -> None:
+@run_to_exit()
+def setup_iscsi(_invocation: Invocation, /, **options: Any) -> Exit:
     """Serve the mirror disk from this EC-VM, and name the disk under it for good."""
-    common.run_to_exit(invocation, lambda: _iscsi(**options))
+    return _iscsi(**options)
 
 
 @setup.command("ecx", epilog="Example: ecx-hyperv setup ecx --conf ./clp.conf --apply")
@@ -105,10 +105,10 @@ def setup_iscsi(invocation: Invocation, **options: Any) -> None:
 @click.option("--cluster-partition", default="/dev/cp-diska1", show_default=True)
 @output
 @dry_run
-@with_options
-def setup_ecx(invocation: Invocation, **options: Any) -> None:
+@run_to_exit()
+def setup_ecx(invocation: Invocation, /, **options: Any) -> Exit:
     """Make the group's resources and monitors: a script of ECX's own commands, or a changed copy of clp.conf."""
-    common.run_to_exit(invocation, lambda: _ecx(invocation, **options))
+    return _ecx(invocation, **options)
 
 
 def _ssh(
