@@ -118,7 +118,7 @@ def _exit_code(invocation: Invocation, body: Callable[[], Exit], blind: Exit | N
         return int(body())
     except EcxHypervError as error:
         code = error.exit if blind is None else blind
-        invocation.log.error(error.what, seen=error.seen, do=error.remedy, exit=int(code))
+        invocation.log.error(error.summary, seen=error.seen, do=error.remedy, exit=int(code))
     except KeyboardInterrupt:
         invocation.log.error("interrupted", do="run it again: it goes on from what it finds", exit=_INTERRUPTED)
         return _INTERRUPTED

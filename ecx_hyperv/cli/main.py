@@ -64,7 +64,7 @@ def status(invocation: Invocation, vm: tuple[str, ...], as_json: bool) -> Exit:
     if shown.exit is not Exit.DONE:
         invocation.log.error(
             "no host answers",
-            seen="; ".join(host.trouble or host.address for host in shown.hosts),
+            seen="; ".join(f"{one.address}: {one.trouble}" if one.trouble else one.address for one in shown.hosts),
             do="see that the hosts are on, the network to them, and their sshd service",
             exit=int(shown.exit),
         )

@@ -93,7 +93,7 @@ def _alert_blind(invocation: Invocation, error: EcxHypervError) -> None:
     from ecx_hyperv.ecx.monitor_state import FileMonitorStates
 
     states = FileMonitorStates(Path(Paths().state), invocation.clock)
-    _alert_if_news(invocation, states, Level.ERR, f"genw-vm cannot tell: {error.what}")
+    _alert_if_news(invocation, states, Level.ERR, f"genw-vm cannot tell: {error.summary}")
 
 
 def _alert_if_news(invocation: Invocation, states: "MonitorStates", level: Level, text: str) -> None:

@@ -26,7 +26,7 @@ def pin(config: Config, deadline: Deadline, *, yes: bool, dry: bool) -> Exit:
         try:
             new[target.entry] = fetch_host_keys(target, deadline.within(40))
         except EcxHypervError as error:
-            click.echo(f"{node.host} (host of {node.name}): {error}", err=True)
+            click.echo(f"{node.host} (host of {node.name}): {error.details}", err=True)
             exits.append(error.exit)
             continue
         _show(node, known, target.entry, new[target.entry])
