@@ -3,9 +3,8 @@
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
-from ecx_hyperv.cli import command
 from ecx_hyperv.cli.command import Invocation, leave
 from ecx_hyperv.config import Config, Loaded, load, load_or_last
 from ecx_hyperv.deadline import Deadline
@@ -117,14 +116,3 @@ def target_of(config: Config, pair: Pair, side: "Side") -> "SshTarget":
 
     ssh = config.ssh
     return SshTarget(pair.of(side).host, ssh.port, ssh.user, ssh.key, ssh.known_hosts)
-
-
-# The commands of the lab still run their bodies to exit themselves.
-def with_options(body: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command of the lab the options that every command has."""
-    return command.run_to_exit()(body)
-
-
-def run_to_exit(invocation: Invocation, body: Callable[[], Exit]) -> NoReturn:
-    """Run the body of a command of the lab, and leave with what it returns."""
-    leave(command._exit_code(invocation, body, None))  # noqa: SLF001
