@@ -6,6 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+_MARGIN_S = 5.0
+
 
 class Clock(Protocol):
     """Where time comes from; seconds."""
@@ -83,10 +85,6 @@ class Deadline:
     def within(self, seconds: float) -> "Deadline":
         """Return the nearer of this one and the one that many seconds from now."""
         return Deadline(self.clock, min(self.end, self.clock.monotonic() + seconds))
-
-    def sooner(self, seconds: float) -> "Deadline":
-        """Return the deadline that many seconds before this one."""
-        return Deadline(self.clock, self.end - seconds)
 
     def sleep(self, seconds: float) -> None:
         """Sleep, but never past this deadline."""

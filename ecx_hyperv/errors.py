@@ -13,6 +13,7 @@
     +-- LocalError            a file or command of this EC-VM does not work
 
 Each carries what is wrong, what was seen and what a person should do next; `exit` is how a command ends that it ends.
+`what` never names the host: `summary` and str() do, for a line that does not name it itself.
 """
 
 from collections.abc import Sequence
@@ -33,8 +34,18 @@ class EcxHypervError(Exception):
         self.seen = seen
         self.remedy = remedy
 
-    def __str__(self) -> str:
+    @property
+    def summary(self) -> str:
+        """Return what is wrong, with the host that it is about."""
+        return self.what
+
+    @property
+    def details(self) -> str:
+        """Return the whole sentence without the host, for a line that names the host itself."""
         return sentence(self.what, self.seen, self.remedy)
+
+    def __str__(self) -> str:
+        return sentence(self.summary, self.seen, self.remedy)
 
 
 class UsageError(EcxHypervError):
@@ -83,10 +94,15 @@ class HostError(EcxHypervError):
     may_have_been_done: ClassVar[bool] = False
 
     def __init__(self, host: str, what: str, *, seen: str = "", remedy: str = "", tried: bool = True) -> None:
-        super().__init__(f"{host}: {what}", seen=seen, remedy=remedy)
+        super().__init__(what, seen=seen, remedy=remedy)
         self.host = host
         # False where something here was missing, so that the host was not even called.
         self.tried = tried
+
+    @property
+    def summary(self) -> str:
+        """Return what is wrong, with the host that it is about."""
+        return f"{self.host}: {self.what}"
 
 
 class Unreachable(HostError):

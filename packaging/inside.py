@@ -146,11 +146,7 @@ def replaces(packages: tuple[str, str], node: str, host: str, *options: str) -> 
     before, started = release(), [event for event in lab("history").splitlines() if "Starting" in event]
     text = CONFIG.read_text(encoding="utf-8")
     lab("group", "move", node)
-    limit = time.monotonic() + LIMIT_S
-    while not (running := pids("bin/vm-start")):
-        if time.monotonic() > limit:
-            raise Failed(f"no vm-start began: {lab('show')}{lab('history')}")
-        time.sleep(0.1)
+    running = begun("bin/vm-start")
     wait(lambda seen: not runs_on(seen, host), "the migration is under way")
     over = threading.Event()
     called: list[subprocess.CompletedProcess[str]] = []
@@ -176,7 +172,7 @@ def replaces(packages: tuple[str, str], node: str, host: str, *options: str) -> 
     wait(lambda seen: runs_on(seen, host) and seen["idle"], f"the group runs on {node}")
     if [event for event in lab("history").splitlines() if "Starting" in event] != started or world()["violations"]:
         raise Failed(f"the VM was started again: {lab('history')}")
-    logged_no_error()
+    no_traceback()
     if CONFIG.read_text(encoding="utf-8") != text:
         raise Failed("the configuration was changed")
     ok(
@@ -187,10 +183,21 @@ def replaces(packages: tuple[str, str], node: str, host: str, *options: str) -> 
         raise Failed(f"rpm --verify: {shown}")
 
 
-def logged_no_error() -> None:
-    """Fail if a command that ECX called met an error in the program."""
-    folder = TREE / LAB.lstrip("/")
-    logs = [path.read_text(encoding="utf-8", errors="replace") for path in folder.glob("ec*/log/*.log")]
+def begun(what: str) -> list[str]:
+    """Wait until a command of ECX's runs, and return its processes."""
+    limit = time.monotonic() + LIMIT_S
+    while not (running := pids(what)):
+        if time.monotonic() > limit:
+            raise Failed(f"no {what} began: {lab('show')}{lab('history')}")
+        time.sleep(0.1)
+    return running
+
+
+def no_traceback() -> None:
+    """No command that ECX has called met an error in the program."""
+    logs = [
+        path.read_text(encoding="utf-8", errors="replace") for path in (TREE / LAB.lstrip("/")).glob("ec*/log/*.log")
+    ]
     if any("Traceback" in log or "error in the program" in log for log in logs):
         raise Failed("a command of ECX's met an error in the program:\n" + "\n".join(logs))
 

@@ -50,7 +50,7 @@ def silent(place: str, error: HostError, *, tried: bool) -> Iterator[Finding]:
             if error.tried
             else cannot_tell(stage, place, Unavailable(why=f"the host was not called: see {reached}"))
         )
-    seen = error.what.removeprefix(f"{error.host}: ") + (f": {error.seen}" if error.seen else "")
+    seen = error.what + (f": {error.seen}" if error.seen else "")
     remedy = _MENDED_BY.get(reached) or words(error.remedy or "see the host")
     yield wrong(reached, place, seen, "that it answers", remedy)
     reason = Unavailable(why=f"the host does not answer: see {reached}")

@@ -60,12 +60,12 @@ class WireProbe:
         try:
             connection = self.connect(deadline)
         except HostError as error:
-            tried.trouble.append(str(error))
+            tried.trouble.append(error.details)
             return tried
         try:
             self._on(connection, tried, deadline)
         except HostError as error:
-            tried.trouble.append(str(error))
+            tried.trouble.append(error.details)
         finally:
             connection.close()
         return tried
@@ -140,7 +140,7 @@ class WireProbe:
             agent.send(encode_request(1, int(_SLEEP_LIMIT_S * 1000), sleep), deadline)
             gone = agent.ended_within(deadline.within(self.deadman_s))
         except HostError as error:
-            tried.trouble.append(str(error))
+            tried.trouble.append(error.details)
             return
         tried.deadman = "" if gone else f"it still slept after {self.deadman_s:g} s; {_SLEEP_LIMIT_S:g} s was its limit"
 

@@ -3,6 +3,7 @@
 import platform
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -24,6 +25,16 @@ _NAMED = re.compile(
 _LONG = re.compile(r"[A-Za-z0-9+/]{64,}={0,2}")
 
 
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """Where and when a report is written: the node, the time in ISO 8601, the versions of the Linux and of ECX."""
+
+    node: str
+    written: str
+    os_name: str
+    ecx: str
+
+
 def redact(text: str) -> str:
     """Return a text without keys, passwords and whatever else may give access."""
     text = _PRIVATE.sub(_REMOVED, text)
@@ -42,13 +53,11 @@ def write(path: Path, text: str) -> None:
         ) from None
 
 
-def compose(
-    findings: Sequence[Finding], node: str, written: str, config: Path, os_name: str, ecx: str, logs: Path
-) -> str:
-    """Return the whole report; `written` is when, `logs` the folder of ECX's logs."""
+def compose(heading: Heading, findings: Sequence[Finding], config: Path, logs: Path) -> str:
+    """Return the whole report; `config` is the configuration's file, `logs` the folder of ECX's logs."""
     parts = [
-        f"ecx-hyperv report of {node}, {written}\n",
-        _section("versions", _versions(os_name, ecx)),
+        f"ecx-hyperv report of {heading.node}, {heading.written}\n",
+        _section("versions", _versions(heading)),
         _section("checks", _findings(findings)),
         _section(f"configuration: {config}", [_text(config)]),
         *(_section(f"last runs: {file.name}", _tail(file)) for file in _logs(logs)),
@@ -60,9 +69,9 @@ def _section(title: str, lines: Iterator[str] | list[str]) -> str:
     return "\n".join([f"== {title}", *lines, ""])
 
 
-def _versions(os_name: str, ecx: str) -> Iterator[str]:
-    yield f"python {platform.python_version()} on {os_name}, kernel {platform.release()}"
-    yield f"ECX {ecx}"
+def _versions(heading: Heading) -> Iterator[str]:
+    yield f"python {platform.python_version()} on {heading.os_name}, kernel {platform.release()}"
+    yield f"ECX {heading.ecx}"
     for name in _LIBRARIES:
         try:
             yield f"{name} {version(name)}"

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from ecx_hyperv import __version__
-from ecx_hyperv.check import host_facts, linux_facts
+from ecx_hyperv.check import host_facts
 from ecx_hyperv.check.catalogue import CATALOGUE, Area
 from ecx_hyperv.check.cluster import judge_cluster
 from ecx_hyperv.check.context import CheckContext
@@ -67,10 +67,12 @@ class CheckRun:
     deadline: Deadline
     scripts: Path | None = None
 
-    def go(self, wanted: frozenset[str]) -> list[Finding]:
-        """Make the checks that are wanted, in the order of the catalogue; raises nothing that a machine may cause."""
+    def go(self, wanted: frozenset[str], linux: LinuxFacts) -> list[Finding]:
+        """Make the checks that are wanted, in the order of the catalogue; `linux` is what this EC-VM says of itself.
+
+        Raises nothing that a machine may cause.
+        """
         areas = {CATALOGUE[name].area for name in wanted}
-        linux = linux_facts.read(self.system, self.config)
         with ThreadPoolExecutor(3) as pool:
             probes = {side: pool.submit(self._probed, side) for side in Side if self._is_tried(wanted)}
             before = self.wall()

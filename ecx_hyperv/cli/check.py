@@ -9,10 +9,11 @@ import click
 
 from ecx_hyperv import __version__
 from ecx_hyperv.cli import common
-from ecx_hyperv.cli.common import Invocation, with_options
+from ecx_hyperv.cli.command import Invocation, run_to_exit
 from ecx_hyperv.exits import Exit
 
 if TYPE_CHECKING:
+    from ecx_hyperv.check.linux_facts import LinuxFacts
     from ecx_hyperv.check.outcome import Finding
     from ecx_hyperv.check.run import CheckRun
     from ecx_hyperv.config import Config
@@ -36,7 +37,7 @@ _PEER_S = 200.0
     show_default=True,
     help="How many seconds a PowerShell's stdin is left idle when that is tried.",
 )
-@with_options
+@run_to_exit()
 def check(
     invocation: Invocation,
     name: tuple[str, ...],
@@ -46,14 +47,38 @@ def check(
     peer: bool,
     report: Path | None,
     idle: float,
-) -> None:
+) -> Exit:
     """Check both hosts, the cluster, the VMs, this EC-VM and ECX's settings; all checks, or those named.
 
     0: all is right, or warnings only; 1: something is wrong; 7: something could not be told. Nothing is changed.
     """
     if as_list:
-        common.run_to_exit(invocation, _list)
-    common.run_to_exit(invocation, lambda: _check(invocation, name, as_json, peer, report, idle))
+        return _list()
+    from ecx_hyperv.check import linux_facts
+    from ecx_hyperv.check.catalogue import choose
+    from ecx_hyperv.check.outcome import exit_of
+    from ecx_hyperv.check.run import ask_peer, ordered
+
+    wanted = choose(name)
+    config = common.load_config(invocation)
+    seconds = _CHECK_S + idle + (_PEER_S if peer else 0)
+    common.guard(invocation, seconds * 1.2, Exit.CANNOT_TELL, "the check is not complete")
+    check_run = _check_run(invocation, config, common.deadline_of(invocation, seconds), idle)
+    facts = linux_facts.read(check_run.system, config)
+    findings = check_run.go(wanted, facts)
+    if peer:
+        findings = ordered([*findings, *ask_peer(check_run.system, check_run.pair, config, wanted)])
+    code = exit_of(findings)
+    if as_json:
+        _print_json(findings, check_run, code)
+    else:
+        from ecx_hyperv.cli.findings import show_findings
+
+        show_findings(findings)
+    if report is not None:
+        _report(invocation, check_run, facts, findings, report)
+    _last_line(invocation, findings, code)
+    return code
 
 
 def _list() -> Exit:
@@ -67,35 +92,7 @@ def _list() -> Exit:
     return Exit.DONE
 
 
-def _check(
-    invocation: Invocation, names: tuple[str, ...], as_json: bool, peer: bool, report: Path | None, idle: float
-) -> Exit:
-    from ecx_hyperv.check.catalogue import choose
-    from ecx_hyperv.check.outcome import exit_of
-    from ecx_hyperv.check.run import ask_peer, ordered
-
-    wanted = choose(names)
-    config = common.load_config(invocation)
-    seconds = _CHECK_S + idle + (_PEER_S if peer else 0)
-    common.guard(invocation, seconds * 1.2, Exit.CANNOT_TELL, "the check is not complete")
-    check_run = _surveyor(invocation, config, common.deadline_of(invocation, seconds), idle)
-    findings = check_run.go(wanted)
-    if peer:
-        findings = ordered([*findings, *ask_peer(check_run.system, check_run.pair, config, wanted)])
-    code = exit_of(findings)
-    if as_json:
-        _print_json(findings, check_run, code)
-    else:
-        from ecx_hyperv.cli.findings import show_findings
-
-        show_findings(findings)
-    if report is not None:
-        _report(invocation, check_run, findings, report)
-    _last_line(invocation, findings, code)
-    return code
-
-
-def _surveyor(invocation: Invocation, config: "Config", deadline: "Deadline", idle: float) -> "CheckRun":
+def _check_run(invocation: Invocation, config: "Config", deadline: "Deadline", idle: float) -> "CheckRun":
     from ecx_hyperv.check.linux_facts import System
     from ecx_hyperv.check.probes import WireProbe
     from ecx_hyperv.check.run import CheckRun
@@ -112,7 +109,7 @@ def _surveyor(invocation: Invocation, config: "Config", deadline: "Deadline", id
     except LocalError:
         scripts = None
 
-    def trial(side: Side) -> WireProbe:
+    def probe(side: Side) -> WireProbe:
         target = common.target_of(config, pair, side)
         return WireProbe(lambda deadline: connect(target, deadline), config.ssh.powershell, idle)
 
@@ -123,7 +120,7 @@ def _surveyor(invocation: Invocation, config: "Config", deadline: "Deadline", id
         # Only the lab, which has both EC-VMs on one machine, says another root.
         system=System(commands.run, Path(os.environ.get("ECX_HYPERV_ROOT", "/")), deadline),
         flags=lambda: Maintenance(Path(config.paths.state)).all(invocation.clock.wall()),
-        probe=trial,
+        probe=probe,
         wall=invocation.clock.wall,
         deadline=deadline,
         scripts=scripts,
@@ -145,21 +142,19 @@ def _print_json(findings: "list[Finding]", check_run: "CheckRun", code: Exit) ->
     click.echo(json.dumps(msgspec.to_builtins(answers), indent=2, ensure_ascii=False))
 
 
-def _report(invocation: Invocation, check_run: "CheckRun", findings: "list[Finding]", path: Path) -> None:
-    from ecx_hyperv.check import linux_facts, report
+def _report(
+    invocation: Invocation, check_run: "CheckRun", facts: "LinuxFacts", findings: "list[Finding]", path: Path
+) -> None:
+    from ecx_hyperv.check import report
 
-    facts = linux_facts.read(check_run.system, check_run.config)
-    ecx = facts.ecx_version if isinstance(facts.ecx_version, str) else facts.ecx_version.why
-    text = report.compose(
-        findings,
-        check_run.pair.local.name,
-        invocation.clock.wall().isoformat(timespec="seconds"),
-        invocation.options.config,
-        facts.os_name,
-        ecx,
-        check_run.system.file("opt/nec/clusterpro/log"),
+    heading = report.Heading(
+        node=check_run.pair.local.name,
+        written=invocation.clock.wall().isoformat(timespec="seconds"),
+        os_name=facts.os_name,
+        ecx=facts.ecx_version if isinstance(facts.ecx_version, str) else facts.ecx_version.why,
     )
-    report.write(path, text)
+    logs = check_run.system.file("opt/nec/clusterpro/log")
+    report.write(path, report.compose(heading, findings, invocation.options.config, logs))
     click.echo(f"report: {path}", err=True)
 
 

@@ -10,9 +10,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from ecx_hyperv.cli import common
-from ecx_hyperv.cli.common import Invocation, with_options
-from ecx_hyperv.errors import LocalError
+from ecx_hyperv.cli.command import Invocation, run_to_exit
+from ecx_hyperv.errors import LocalError, UsageError
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.lab.linux.files import NODES, Folder
 from ecx_hyperv.lab.model.timings import FAST, FAST_TIMING, Choices, Timings
@@ -40,9 +39,9 @@ def lab() -> None:
 @click.option("--language", type=click.Choice(["en", "ja"]), default="en", help="What the hosts speak.")
 @click.option("--stdin", type=click.Choice(["handle", "input"]), default="handle", help="As [ssh] stdin.")
 @click.option("--set", "sets", multiple=True, metavar="NAME=VALUE", help="Another setting, powershell=0.3 say.")
-@with_options
+@run_to_exit()
 def start(
-    invocation: Invocation,
+    _invocation: Invocation,
     folder: str,
     vms: tuple[str, ...],
     *,
@@ -50,77 +49,77 @@ def start(
     language: str,
     stdin: str,
     sets: tuple[str, ...],
-) -> None:
+) -> Exit:
     """Start a lab in the background."""
     timings = _with_sets(msgspec.structs.replace(FAST if fast else Timings(), language=language), sets)
     choices = Choices(vms=vms, timings=timings, stdin=stdin)
     if fast:
         choices = msgspec.structs.replace(choices, timing=FAST_TIMING)
-    common.run_to_exit(invocation, lambda: _start(Path(folder), choices))
+    return _start(Path(folder), choices)
 
 
 @lab.command(epilog="Example: ecx-hyperv lab stop")
 @_folder
-@with_options
-def stop(invocation: Invocation, folder: str) -> None:
+@run_to_exit()
+def stop(_invocation: Invocation, folder: str) -> Exit:
     """Stop the lab."""
-    common.run_to_exit(invocation, lambda: _ask(folder, "stop"))
+    return _ask(folder, "stop")
 
 
 @lab.command(epilog="Example: ecx-hyperv lab show")
 @_folder
-@with_options
-def show(invocation: Invocation, folder: str) -> None:
+@run_to_exit()
+def show(_invocation: Invocation, folder: str) -> Exit:
     """Show the lab's world as JSON."""
-    common.run_to_exit(invocation, lambda: _ask(folder, "show"))
+    return _ask(folder, "show")
 
 
 @lab.command(epilog="Example: ecx-hyperv lab history")
 @_folder
-@with_options
-def history(invocation: Invocation, folder: str) -> None:
+@run_to_exit()
+def history(_invocation: Invocation, folder: str) -> Exit:
     """Show all that has happened in the lab."""
-    common.run_to_exit(invocation, lambda: _ask(folder, "history"))
+    return _ask(folder, "history")
 
 
 @lab.command(epilog="Example: ecx-hyperv lab power host2 off")
 @_folder
 @click.argument("what", type=click.Choice(["host1", "host2", *NODES]))
 @click.argument("how", type=click.Choice(["on", "off", "shutdown", "hang"]))
-@with_options
-def power(invocation: Invocation, folder: str, what: str, how: str) -> None:
+@run_to_exit()
+def power(_invocation: Invocation, folder: str, what: str, how: str) -> Exit:
     """Power a host or an EC-VM on or off, shut it down, or have an EC-VM hang."""
-    common.run_to_exit(invocation, lambda: _ask(folder, "power", what, how))
+    return _ask(folder, "power", what, how)
 
 
 @lab.command(epilog="Example: ecx-hyperv lab iscsi cut")
 @_folder
 @click.argument("how", type=click.Choice(["cut", "restore"]))
-@with_options
-def iscsi(invocation: Invocation, folder: str, how: str) -> None:
+@run_to_exit()
+def iscsi(_invocation: Invocation, folder: str, how: str) -> Exit:
     """Cut every host off from the iSCSI target, or restore the connections."""
-    common.run_to_exit(invocation, lambda: _ask(folder, "iscsi", how))
+    return _ask(folder, "iscsi", how)
 
 
 @lab.command(epilog="Example: ecx-hyperv lab network isolate host1")
 @_folder
 @click.argument("how", type=click.Choice(["isolate", "cut", "restore"]))
 @click.argument("machines", nargs=-1)
-@with_options
-def network(invocation: Invocation, folder: str, how: str, machines: tuple[str, ...]) -> None:
+@run_to_exit()
+def network(_invocation: Invocation, folder: str, how: str, machines: tuple[str, ...]) -> Exit:
     """Cut all networks of a machine, or those between two (host1 host2 ec1 ec2 witness); or restore all networks."""
-    common.run_to_exit(invocation, lambda: _ask(folder, "network", how, *machines))
+    return _ask(folder, "network", how, *machines)
 
 
 @lab.command(epilog="Example: ecx-hyperv lab group move ec2")
 @_folder
 @click.argument("how", type=click.Choice(["start", "stop", "move"]))
 @click.argument("where", type=click.Choice(NODES), default=NODES[0])
-@with_options
-def group(invocation: Invocation, folder: str, how: str, where: str) -> None:
+@run_to_exit()
+def group(_invocation: Invocation, folder: str, how: str, where: str) -> Exit:
     """Have ECX start its group on a node, stop it, or move it to a node."""
     options = {"start": "-s", "stop": "-t", "move": "-m"}
-    common.run_to_exit(invocation, lambda: _ask(folder, "clpgrp", options[how], "-a", where))
+    return _ask(folder, "clpgrp", options[how], "-a", where)
 
 
 @lab.command("set", epilog="Example: ecx-hyperv lab set vm1 stop_action Save")
@@ -128,10 +127,10 @@ def group(invocation: Invocation, folder: str, how: str, where: str) -> None:
 @click.argument("where")
 @click.argument("name")
 @click.argument("value")
-@with_options
-def set_fact(invocation: Invocation, folder: str, where: str, name: str, value: str) -> None:
+@run_to_exit()
+def set_fact(_invocation: Invocation, folder: str, where: str, name: str, value: str) -> Exit:
     """Set up something else than it should be: of the cluster, host1, vm1, EC-VM1, or ec1's Linux."""
-    common.run_to_exit(invocation, lambda: _ask(folder, "set", where, name, value))
+    return _ask(folder, "set", where, name, value)
 
 
 @lab.command(
@@ -140,19 +139,19 @@ def set_fact(invocation: Invocation, folder: str, where: str, name: str, value: 
 @_folder
 @click.argument("host")
 @click.argument("line")
-@with_options
-def powershell(invocation: Invocation, folder: str, host: str, line: str) -> None:
+@run_to_exit()
+def powershell(_invocation: Invocation, folder: str, host: str, line: str) -> Exit:
     """Run a line that a check prints as its remedy on a host."""
-    common.run_to_exit(invocation, lambda: _ask(folder, "powershell", host, line))
+    return _ask(folder, "powershell", host, line)
 
 
 @lab.command("move-vm", epilog="Example: ecx-hyperv lab move-vm vm1")
 @_folder
 @click.argument("vm")
-@with_options
-def move_vm(invocation: Invocation, folder: str, vm: str) -> None:
+@run_to_exit()
+def move_vm(_invocation: Invocation, folder: str, vm: str) -> Exit:
     """Have WSFC live-migrate a VM by itself, as its balancer does."""
-    common.run_to_exit(invocation, lambda: _ask(folder, "move-vm", vm))
+    return _ask(folder, "move-vm", vm)
 
 
 @lab.command(
@@ -172,17 +171,17 @@ def run(folder: str, node: str, command: tuple[str, ...]) -> None:
 
 @lab.command(epilog="Example: ecx-hyperv lab demo")
 @click.option("--fast", is_flag=True, help="Everything takes a tenth of the time.")
-@with_options
-def demo(invocation: Invocation, *, fast: bool) -> None:
+@run_to_exit()
+def demo(_invocation: Invocation, *, fast: bool) -> Exit:
     """Play the main job: start, live migration, failover, stop."""
-    common.run_to_exit(invocation, lambda: _demo(fast=fast))
+    return _demo(fast=fast)
 
 
 @lab.command(epilog="Example: ecx-hyperv lab bench")
-@with_options
-def bench(invocation: Invocation) -> None:
+@run_to_exit()
+def bench(_invocation: Invocation) -> Exit:
     """Measure what each job costs: connections, PowerShells, requests, time."""
-    common.run_to_exit(invocation, _bench)
+    return _bench()
 
 
 def _with_sets(timings: Timings, sets: tuple[str, ...]) -> Timings:
@@ -192,7 +191,9 @@ def _with_sets(timings: Timings, sets: tuple[str, ...]) -> Timings:
         changed = {**msgspec.to_builtins(timings), **names}
         return msgspec.convert(changed, Timings, strict=False)
     except msgspec.ValidationError as error:
-        raise click.BadParameter(str(error), param_hint="--set") from None
+        raise UsageError(
+            "--set cannot be done", seen=str(error), remedy="write it like --set powershell=0.3, or leave it out"
+        ) from None
 
 
 def _launch() -> str:

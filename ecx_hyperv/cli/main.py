@@ -8,7 +8,7 @@ import click
 
 from ecx_hyperv import __version__
 from ecx_hyperv.cli import common
-from ecx_hyperv.cli.common import Invocation, with_options
+from ecx_hyperv.cli.command import Invocation, run_to_exit
 from ecx_hyperv.cli.lazy import LazyGroup
 from ecx_hyperv.config import Config, advice
 from ecx_hyperv.config_file import last_good
@@ -42,76 +42,16 @@ def main() -> None:
 @main.command(epilog="Example: ecx-hyperv status Cent8.2-1 --json")
 @click.argument("vm", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="The same facts as JSON.")
-@with_options
-def status(invocation: Invocation, vm: tuple[str, ...], as_json: bool) -> None:
+@run_to_exit()
+def status(invocation: Invocation, vm: tuple[str, ...], as_json: bool) -> Exit:
     """Show both hosts, the VMs, the Shared Volumes, iSCSI, ECX and maintenance."""
-    common.run_to_exit(invocation, lambda: _status(invocation, vm, as_json))
-
-
-@main.group(epilog="Example: ecx-hyperv maintenance on Cent8.2-1 --for 2h")
-def maintenance() -> None:
-    """Keep starts and monitors off a VM, or off the peer EC-VM; flags hold on this EC-VM only."""
-
-
-@maintenance.command("on", epilog="Example: ecx-hyperv maintenance on ec2 --for 30m --reason 'kernel update'")
-@click.argument("name")
-@click.option("--for", "length", help="How long: 90s, 30m, 2h, 1d.")
-@click.option("--until", type=click.DateTime(["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]), help="Until when, local time.")
-@click.option("--reason", default="", help="Shown by status.")
-@click.option("--dry-run", is_flag=True, help="Print what would be set, change nothing.")
-@with_options
-def maintenance_on(
-    invocation: Invocation, name: str, length: str | None, until: datetime | None, reason: str, dry_run: bool
-) -> None:
-    """Put a VM, or the peer EC-VM by its node name, in maintenance."""
-    common.run_to_exit(invocation, lambda: _maintenance_on(invocation, name, length, until, reason, dry_run))
-
-
-@maintenance.command("off", epilog="Example: ecx-hyperv maintenance off Cent8.2-1")
-@click.argument("name")
-@click.option("--dry-run", is_flag=True, help="Print what would be ended, change nothing.")
-@with_options
-def maintenance_off(invocation: Invocation, name: str, dry_run: bool) -> None:
-    """End the maintenance of a VM or EC-VM."""
-    common.run_to_exit(invocation, lambda: _maintenance_off(invocation, name, dry_run))
-
-
-@maintenance.command("list", epilog="Example: ecx-hyperv maintenance list")
-@with_options
-def maintenance_list(invocation: Invocation) -> None:
-    """Show what is in maintenance."""
-    common.run_to_exit(invocation, lambda: _maintenance_list(invocation))
-
-
-@main.command(epilog="Example: ecx-hyperv trust")
-@click.option("--yes", is_flag=True, help="Pin the keys without asking.")
-@click.option("--dry-run", is_flag=True, help="Show the keys, pin nothing.")
-@with_options
-def trust(invocation: Invocation, yes: bool, dry_run: bool) -> None:
-    """Fetch the hosts' SSH keys, show them, and pin them in [ssh] known_hosts."""
-    common.run_to_exit(invocation, lambda: _trust(invocation, yes, dry_run))
-
-
-@main.group(epilog="Example: ecx-hyperv config check")
-def config() -> None:
-    """Look after the configuration file."""
-
-
-@config.command("check", epilog="Example: ecx-hyperv config check --config ./config.toml")
-@with_options
-def config_check(invocation: Invocation) -> None:
-    """Name every mistake in the configuration by its file and key."""
-    common.run_to_exit(invocation, lambda: _config_check(invocation))
-
-
-def _status(invocation: Invocation, names: tuple[str, ...], as_json: bool) -> Exit:
     import msgspec
 
     from ecx_hyperv.ecx.environment import choose_vms
     from ecx_hyperv.run.status import look
 
     loaded = common.load_config_or_last(invocation)
-    found = choose_vms(loaded.config, names, invocation.call) if names else [vm.name for vm in loaded.config.vm]
+    found = choose_vms(loaded.config, vm, invocation.call) if vm else [one.name for one in loaded.config.vm]
     common.guard(invocation, _STATUS_S * 1.5, Exit.CANNOT_TELL, "the status is not complete")
     deadline = common.deadline_of(invocation, _STATUS_S)
     context = common.open_context(invocation, loaded.config, deadline)
@@ -126,16 +66,29 @@ def _status(invocation: Invocation, names: tuple[str, ...], as_json: bool) -> Ex
     if shown.exit is not Exit.DONE:
         invocation.log.error(
             "no host answers",
-            seen="; ".join(host.trouble or host.address for host in shown.hosts),
+            seen="; ".join(f"{one.address}: {one.trouble}" if one.trouble else one.address for one in shown.hosts),
             do="see that the hosts are on, the network to them, and their sshd service",
             exit=int(shown.exit),
         )
     return shown.exit
 
 
-def _maintenance_on(
-    invocation: Invocation, name: str, length: str | None, until: datetime | None, reason: str, dry: bool
+@main.group(epilog="Example: ecx-hyperv maintenance on Cent8.2-1 --for 2h")
+def maintenance() -> None:
+    """Keep starts and monitors off a VM, or off the peer EC-VM; flags hold on this EC-VM only."""
+
+
+@maintenance.command("on", epilog="Example: ecx-hyperv maintenance on ec2 --for 30m --reason 'kernel update'")
+@click.argument("name")
+@click.option("--for", "length", help="How long: 90s, 30m, 2h, 1d.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]), help="Until when, local time.")
+@click.option("--reason", default="", help="Shown by status.")
+@click.option("--dry-run", is_flag=True, help="Print what would be set, change nothing.")
+@run_to_exit()
+def maintenance_on(
+    invocation: Invocation, name: str, length: str | None, until: datetime | None, reason: str, dry_run: bool
 ) -> Exit:
+    """Put a VM, or the peer EC-VM by its node name, in maintenance."""
     loaded = common.load_config(invocation)
     kind, full = _find(loaded, name)
     now = invocation.clock.wall()
@@ -145,30 +98,75 @@ def _maintenance_on(
     if end is not None and end <= now:
         raise UsageError("the maintenance would be over already", seen=end.isoformat(), remedy="give a later moment")
     flag = Flag(kind=kind, name=full, since=now, until=end, reason=reason)
-    if not dry:
+    if not dry_run:
         Maintenance(Path(loaded.paths.state)).set(flag)
-    click.echo(f"{'would be set: ' if dry else ''}{_in_words(flag)}")
+    click.echo(f"{'would be set: ' if dry_run else ''}{_in_words(flag)}")
     click.echo("It holds on this EC-VM only: set it on the other one too if the group may move there.")
     return Exit.DONE
 
 
-def _maintenance_off(invocation: Invocation, name: str, dry: bool) -> Exit:
+@maintenance.command("off", epilog="Example: ecx-hyperv maintenance off Cent8.2-1")
+@click.argument("name")
+@click.option("--dry-run", is_flag=True, help="Print what would be ended, change nothing.")
+@run_to_exit()
+def maintenance_off(invocation: Invocation, name: str, dry_run: bool) -> Exit:
+    """End the maintenance of a VM or EC-VM."""
     loaded = common.load_config(invocation)
     kind, full = _find(loaded, name)
     flags = Maintenance(Path(loaded.paths.state))
-    was_set = flags.find(kind, full, invocation.clock.wall()) is not None if dry else flags.clear(kind, full)
-    ended = "would be ended" if dry else "ended"
+    was_set = flags.find(kind, full, invocation.clock.wall()) is not None if dry_run else flags.clear(kind, full)
+    ended = "would be ended" if dry_run else "ended"
     click.echo(f"{full}: maintenance {ended}" if was_set else f"{full}: was not in maintenance")
     return Exit.DONE
 
 
-def _maintenance_list(invocation: Invocation) -> Exit:
+@maintenance.command("list", epilog="Example: ecx-hyperv maintenance list")
+@run_to_exit()
+def maintenance_list(invocation: Invocation) -> Exit:
+    """Show what is in maintenance."""
     loaded = common.load_config(invocation)
     flags = Maintenance(Path(loaded.paths.state)).all(invocation.clock.wall())
     for flag in flags:
         click.echo(_in_words(flag))
     if not flags:
         click.echo("nothing is in maintenance")
+    return Exit.DONE
+
+
+@main.command(epilog="Example: ecx-hyperv trust")
+@click.option("--yes", is_flag=True, help="Pin the keys without asking.")
+@click.option("--dry-run", is_flag=True, help="Show the keys, pin nothing.")
+@run_to_exit()
+def trust(invocation: Invocation, yes: bool, dry_run: bool) -> Exit:
+    """Fetch the hosts' SSH keys, show them, and pin them in [ssh] known_hosts."""
+    from ecx_hyperv.cli.trust import pin
+
+    loaded = common.load_config(invocation)
+    common.guard(invocation, 300, Exit.UNREACHABLE, "the keys were not pinned")
+    return pin(loaded, common.deadline_of(invocation, 120), yes=yes, dry=dry_run)
+
+
+@main.group(epilog="Example: ecx-hyperv config check")
+def config() -> None:
+    """Look after the configuration file."""
+
+
+@config.command("check", epilog="Example: ecx-hyperv config check --config ./config.toml")
+@run_to_exit()
+def config_check(invocation: Invocation) -> Exit:
+    """Name every mistake in the configuration by its file and key."""
+    path = invocation.options.config
+    try:
+        loaded = common.load_config(invocation)
+    except ConfigError as error:
+        for mistake in error.mistakes:
+            click.echo(str(mistake))
+        if last_good(path).exists():
+            click.echo(f"meanwhile the commands use {last_good(path)}, the last copy that was good")
+        raise
+    for sentence in advice(loaded):
+        click.echo(f"{path}: note: {sentence}")
+    click.echo(f"{path}: good: {len(loaded.vm)} VMs on {loaded.node[0].host} and {loaded.node[1].host}")
     return Exit.DONE
 
 
@@ -195,27 +193,3 @@ def _in_words(flag: Flag) -> str:
     until = f"until {flag.until.astimezone():%Y-%m-%d %H:%M}" if flag.until else "until it is ended"
     kind = "VM" if flag.kind is Kind.VM else "EC-VM"
     return f"{flag.name} ({kind}): maintenance {until}" + (f", {flag.reason}" if flag.reason else "")
-
-
-def _trust(invocation: Invocation, yes: bool, dry: bool) -> Exit:
-    from ecx_hyperv.cli.trust import pin
-
-    loaded = common.load_config(invocation)
-    common.guard(invocation, 300, Exit.UNREACHABLE, "the keys were not pinned")
-    return pin(loaded, common.deadline_of(invocation, 120), yes=yes, dry=dry)
-
-
-def _config_check(invocation: Invocation) -> Exit:
-    path = invocation.options.config
-    try:
-        loaded = common.load_config(invocation)
-    except ConfigError as error:
-        for mistake in error.mistakes:
-            click.echo(str(mistake))
-        if last_good(path).exists():
-            click.echo(f"meanwhile the commands use {last_good(path)}, the last copy that was good")
-        raise
-    for sentence in advice(loaded):
-        click.echo(f"{path}: note: {sentence}")
-    click.echo(f"{path}: good: {len(loaded.vm)} VMs on {loaded.node[0].host} and {loaded.node[1].host}")
-    return Exit.DONE

@@ -1,13 +1,12 @@
 """genw-vm and genw-remote-node."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ecx_hyperv.cli import common
-from ecx_hyperv.cli.common import Invocation, with_options
+from ecx_hyperv.cli.command import Invocation, run_to_exit
 from ecx_hyperv.config import Paths, Timing
 from ecx_hyperv.config_file import Loaded
 from ecx_hyperv.deadline import Deadline
@@ -24,29 +23,13 @@ _CONFIG = "config"
 
 @click.command("genw-vm", epilog="Example: genw-vm Cent8.2-1; echo $?")
 @click.argument("vm", nargs=-1)
-@with_options
-def genw_vm(invocation: Invocation, vm: tuple[str, ...]) -> None:
+@run_to_exit(blind=Exit.DONE)
+def genw_vm(invocation: Invocation, vm: tuple[str, ...]) -> Exit:
     """Answer ECX whether each VM is well on this EC-VM's host: 0, or 1 on positive evidence that it is not.
 
     What cannot be told is 0 (unless [monitor] unknown says otherwise) and alerted. Without VM, the folder that ECX runs
     the script in (genw-VMNAME) says which is meant.
     """
-    common.run_to_exit(invocation, lambda: _watch_vms(invocation, vm), blind=Exit.DONE)
-
-
-@click.command("genw-remote-node", epilog="Example: genw-remote-node --dry-run")
-@click.option("--dry-run", is_flag=True, help="Look and decide, print the next step, change nothing.")
-@with_options
-def genw_remote_node(invocation: Invocation, dry_run: bool) -> None:
-    """Keep the peer EC-VM, and the ECX on it, up: power it on, start its ECX, restart it when it hangs.
-
-    0: it is online, or something was done for it; 1: a person is needed, or it is waited for; 4: its host does not
-    answer; 7: ECX cannot tell how it is.
-    """
-    common.run_to_exit(invocation, lambda: _watch_peer(invocation, dry_run))
-
-
-def _watch_vms(invocation: Invocation, names: Sequence[str]) -> Exit:
     from ecx_hyperv.decide.monitor import Health
     from ecx_hyperv.ecx.environment import choose_vms
     from ecx_hyperv.ecx.monitor_state import FileMonitorStates
@@ -54,7 +37,7 @@ def _watch_vms(invocation: Invocation, names: Sequence[str]) -> Exit:
 
     try:
         loaded = common.load_config_or_last(invocation)
-        vms = choose_vms(loaded.config, names, invocation.call)
+        vms = choose_vms(loaded.config, vm, invocation.call)
     except EcxHypervError as error:
         _alert_blind(invocation, error)
         raise
@@ -64,25 +47,33 @@ def _watch_vms(invocation: Invocation, names: Sequence[str]) -> Exit:
     _alert_once(invocation, loaded, states)
     invocation.log.debug("watch", vms=", ".join(vms), seconds=timing.monitor)
     watch = Watcher(context, vms, states, deadline).go()
-    for vm, verdict in watch.verdicts.items():
+    for name, verdict in watch.verdicts.items():
         text = verdict.why if verdict.health is not Health.UNKNOWN else f"cannot tell: {verdict.why}"
-        click.echo(flat(text if vm in text else f"{vm}: {text}"))
+        click.echo(flat(text if name in text else f"{name}: {text}"))
     return watch.exit
 
 
-def _watch_peer(invocation: Invocation, dry: bool) -> Exit:
+@click.command("genw-remote-node", epilog="Example: genw-remote-node --dry-run")
+@click.option("--dry-run", is_flag=True, help="Look and decide, print the next step, change nothing.")
+@run_to_exit()
+def genw_remote_node(invocation: Invocation, dry_run: bool) -> Exit:
+    """Keep the peer EC-VM, and the ECX on it, up: power it on, start its ECX, restart it when it hangs.
+
+    0: it is online, or something was done for it; 1: a person is needed, or it is waited for; 4: its host does not
+    answer; 7: ECX cannot tell how it is.
+    """
     from ecx_hyperv.ecx.monitor_state import FileMonitorStates
     from ecx_hyperv.run.peer import PeerWatcher
 
     loaded = common.load_config_or_last(invocation)
     _, deadline = _prepare(invocation, loaded, Exit.CANNOT_TELL)
-    context = common.open_context(invocation, loaded.config, deadline, dry=dry)
+    context = common.open_context(invocation, loaded.config, deadline, dry=dry_run)
     states = FileMonitorStates(Path(loaded.config.paths.state), invocation.clock)
-    if not dry:
+    if not dry_run:
         _alert_once(invocation, loaded, states)
     end = PeerWatcher(context, states, deadline).go()
     click.echo(flat(end.why))
-    return Exit.DONE if dry and end.exit is Exit.DONE else end.exit
+    return end.exit
 
 
 def _prepare(invocation: Invocation, loaded: Loaded, late: Exit) -> tuple[Timing, Deadline]:
@@ -103,7 +94,7 @@ def _alert_blind(invocation: Invocation, error: EcxHypervError) -> None:
     from ecx_hyperv.ecx.monitor_state import FileMonitorStates
 
     states = FileMonitorStates(Path(Paths().state), invocation.clock)
-    _alert_if_news(invocation, states, Level.ERR, f"genw-vm cannot tell: {error.what}")
+    _alert_if_news(invocation, states, Level.ERR, f"genw-vm cannot tell: {error.summary}")
 
 
 def _alert_if_news(invocation: Invocation, states: "MonitorStates", level: Level, text: str) -> None:

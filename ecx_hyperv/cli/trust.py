@@ -1,14 +1,15 @@
 """ecx-hyperv trust: fetch the hosts' keys, show them, pin them."""
 
-from pathlib import Path
+from collections.abc import Sequence
 
 import click
 import paramiko
 
-from ecx_hyperv.config import Config
+from ecx_hyperv.config import Config, Node
 from ecx_hyperv.deadline import Deadline
-from ecx_hyperv.errors import EcxHypervError, LocalError, UsageError
+from ecx_hyperv.errors import EcxHypervError, UsageError
 from ecx_hyperv.exits import Exit, worst
+from ecx_hyperv.host.known_hosts import KnownHosts, PinState
 from ecx_hyperv.host.ssh import SshTarget, fetch_host_keys
 
 
@@ -17,7 +18,7 @@ def pin(config: Config, deadline: Deadline, *, yes: bool, dry: bool) -> Exit:
 
     A host that does not answer is told, and keeps the keys it had.
     """
-    known = _load(config.ssh.known_hosts)
+    known = KnownHosts.read(config.ssh.known_hosts)
     new: dict[str, list[paramiko.PKey]] = {}
     exits = []
     for node in config.node:
@@ -25,43 +26,28 @@ def pin(config: Config, deadline: Deadline, *, yes: bool, dry: bool) -> Exit:
         try:
             new[target.entry] = fetch_host_keys(target, deadline.within(40))
         except EcxHypervError as error:
-            click.echo(f"{node.host} (host of {node.name}): {error}", err=True)
+            click.echo(f"{node.host} (host of {node.name}): {error.details}", err=True)
             exits.append(error.exit)
             continue
-        _show(node.host, node.name, new[target.entry], _pinned(known, target.entry))
+        _show(node, known, target.entry, new[target.entry])
     if not new:
         return worst(exits)
-    if all(keys and all(key in _pinned(known, entry) for key in keys) for entry, keys in new.items()):
-        click.echo(f"all pinned already in {config.ssh.known_hosts}")
+    if all(_are_pinned(known, entry, keys) for entry, keys in new.items()):
+        click.echo(f"all pinned already in {known.path}")
     elif not dry and _agreed(yes):
-        _save(known, new, Path(config.ssh.known_hosts))
-        click.echo(f"pinned in {config.ssh.known_hosts}; copy it to the other EC-VM, or run this there too")
+        known.pin(new)
+        click.echo(f"pinned in {known.path}; copy it to the other EC-VM, or run this there too")
     return worst(exits)
 
 
-def _load(path: str) -> paramiko.HostKeys:
-    try:
-        return paramiko.HostKeys(path)
-    except FileNotFoundError:
-        return paramiko.HostKeys()
-    except (OSError, ValueError, paramiko.SSHException) as error:
-        raise LocalError(
-            f"{path} cannot be read", seen=str(error), remedy=f"move {path} away and run this again"
-        ) from None
+def _are_pinned(known: KnownHosts, entry: str, keys: Sequence[paramiko.PKey]) -> bool:
+    return bool(keys) and all(known.state_of(entry, key) is PinState.PINNED for key in keys)
 
 
-def _pinned(known: paramiko.HostKeys, entry: str) -> list[paramiko.PKey]:
-    return list((known.lookup(entry) or {}).values())
-
-
-def _show(host: str, node: str, keys: list[paramiko.PKey], pinned: list[paramiko.PKey]) -> None:
-    click.echo(f"{host} (host of {node}):")
+def _show(node: Node, known: KnownHosts, entry: str, keys: Sequence[paramiko.PKey]) -> None:
+    click.echo(f"{node.host} (host of {node.name}):")
     for key in keys:
-        if key in pinned:
-            state = "pinned already"
-        else:
-            state = "CHANGED since it was pinned" if any(one.get_name() == key.get_name() for one in pinned) else "new"
-        click.echo(f"  {key.get_name():20} {key.fingerprint}  {state}")
+        click.echo(f"  {key.get_name():20} {key.fingerprint}  {known.state_of(entry, key).value}")
     click.echo(
         "  compare on the host: Get-ChildItem C:\\ProgramData\\ssh\\*.pub | ForEach-Object { ssh-keygen -lf $_ }"
     )
@@ -76,21 +62,3 @@ def _agreed(yes: bool) -> bool:
         raise UsageError(
             "nothing was pinned", seen="no answer", remedy="compare the keys, then run: ecx-hyperv trust --yes"
         ) from None
-
-
-def _save(known: paramiko.HostKeys, new: dict[str, list[paramiko.PKey]], path: Path) -> None:
-    fresh = paramiko.HostKeys()
-    for entry in list(known):
-        for key in (known.lookup(entry) or {}).values() if entry not in new else ():
-            fresh.add(entry, key.get_name(), key)
-    for entry, keys in new.items():
-        for key in keys:
-            fresh.add(entry, key.get_name(), key)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.new")
-        fresh.save(str(temporary))
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
-        raise LocalError(f"{path} cannot be written", seen=error.strerror or str(error), remedy="run as root") from None

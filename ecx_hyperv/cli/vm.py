@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ecx_hyperv.cli import common
-from ecx_hyperv.cli.common import Invocation, with_options
+from ecx_hyperv.cli.command import Invocation, run_to_exit
+from ecx_hyperv.errors import UsageError
 from ecx_hyperv.exits import Exit, worst
 from ecx_hyperv.log import flat
 
@@ -21,53 +22,42 @@ _DRY = click.option("--dry-run", is_flag=True, help="Look and decide, print the 
 @click.command("vm-start", epilog="Example: vm-start Cent8.2-1")
 @click.argument("vm", nargs=-1)
 @_DRY
-@with_options
-def vm_start(invocation: Invocation, vm: tuple[str, ...], dry_run: bool) -> None:
+@run_to_exit()
+def vm_start(invocation: Invocation, vm: tuple[str, ...], dry_run: bool) -> Exit:
     """Have each VM run on this EC-VM's host: register it, move it here, start it, as needed.
 
     A VM that runs on the other host is live-migrated. Without VM, ECX's CLP_RESOURCENAME (exec-VMNAME) or the folder
     that ECX runs the script in says which is meant.
     """
-    common.run_to_exit(invocation, lambda: _start(invocation, vm, dry_run))
+    from ecx_hyperv.ecx.environment import choose_vms
+    from ecx_hyperv.run.start import start
+
+    loaded = common.load_config_or_last(invocation)
+    limit = loaded.config.timing.start
+    deadline = common.deadline_of(invocation, limit)
+    common.guard(invocation, limit, Exit.OUT_OF_TIME, "the start is not over")
+    vms = choose_vms(loaded.config, vm, invocation.call)
+    with _progress() as progress:
+        context = common.open_context(invocation, loaded.config, deadline, dry=dry_run, progress=progress)
+        common.alert_fallback(loaded, context.alert)
+        invocation.log.debug("start", vms=", ".join(vms), clp_event=invocation.call.event, node=context.pair.local.name)
+        tasks = start(context, vms, deadline)
+    return _answer(invocation, context, tasks)
 
 
 @click.command("vm-unregister", epilog="Example: vm-unregister --yes Cent8.2-1")
 @click.argument("vm", nargs=-1)
 @click.option("--yes", is_flag=True, help="Stop the VM although it is not ECX that asks (no CLP_FACTOR).")
 @_DRY
-@with_options
-def vm_unregister(invocation: Invocation, vm: tuple[str, ...], yes: bool, dry_run: bool) -> None:
+@run_to_exit()
+def vm_unregister(invocation: Invocation, vm: tuple[str, ...], yes: bool, dry_run: bool) -> Exit:
     """Have each VM off and unregistered, wherever it runs, and its Shared Volume offline if nothing else needs it.
 
     ECX says in CLP_FACTOR why it stops: on a move of the group (GROUPMOVE) the VM is left to run, and the start on the
     other EC-VM migrates it.
     """
-    common.run_to_exit(invocation, lambda: _unregister(invocation, vm, yes, dry_run))
-
-
-def _start(invocation: Invocation, names: Sequence[str], dry: bool) -> Exit:
-    from ecx_hyperv.ecx.environment import choose_vms
-    from ecx_hyperv.run.loop import Loop
-    from ecx_hyperv.run.tasks import StartTask
-
-    loaded = common.load_config_or_last(invocation)
-    timing = loaded.config.timing
-    deadline = common.deadline_of(invocation, timing.start)
-    common.guard(invocation, timing.start, Exit.OUT_OF_TIME, "the start is not over")
-    vms = choose_vms(loaded.config, names, invocation.call)
-    with _progress() as progress:
-        context = common.open_context(invocation, loaded.config, deadline, dry=dry, progress=progress)
-        common.alert_fallback(loaded, context.alert)
-        invocation.log.debug("start", vms=", ".join(vms), clp_event=invocation.call.event, node=context.pair.local.name)
-        tasks = [StartTask(vm, timing) for vm in vms]
-        Loop(context, tasks, deadline, patience=timing.connect).go()
-    return _answer(invocation, context, tasks)
-
-
-def _unregister(invocation: Invocation, names: Sequence[str], yes: bool, dry: bool) -> Exit:
     from ecx_hyperv.decide.unregister import Factor, StopRequest
     from ecx_hyperv.ecx.environment import choose_vms
-    from ecx_hyperv.errors import UsageError
     from ecx_hyperv.run.stop import stop
 
     factor = invocation.call.factor
@@ -76,25 +66,29 @@ def _unregister(invocation: Invocation, names: Sequence[str], yes: bool, dry: bo
         click.echo("left as it is: the start on the other EC-VM migrates it")
         return Exit.DONE
     loaded = common.load_config_or_last(invocation)
-    timing = loaded.config.timing
-    deadline = common.deadline_of(invocation, timing.unregister)
-    common.guard(invocation, timing.unregister, Exit.CANNOT_TELL, "the stop is not over")
-    vms = choose_vms(loaded.config, names, invocation.call)
-    if factor is Factor.NONE and not yes and not dry:
-        raise UsageError(
-            f"{', '.join(vms)}: not stopped, since nobody said that it should be",
-            seen="no CLP_FACTOR, so it is not ECX that calls, and no --yes",
-            remedy=f"to stop by hand: vm-unregister --yes {' '.join(map(repr, vms))}",
-        )
+    limit = loaded.config.timing.unregister
+    deadline = common.deadline_of(invocation, limit)
+    common.guard(invocation, limit, Exit.CANNOT_TELL, "the stop is not over")
+    vms = choose_vms(loaded.config, vm, invocation.call)
+    if factor is Factor.NONE and not yes and not dry_run:
+        raise _nobody_asked(vms)
     with _progress() as progress:
-        context = common.open_context(invocation, loaded.config, deadline, dry=dry, progress=progress)
+        context = common.open_context(invocation, loaded.config, deadline, dry=dry_run, progress=progress)
         common.alert_fallback(loaded, context.alert)
         invocation.log.debug(
             "stop", vms=", ".join(vms), factor=invocation.call.factor_word, node=context.pair.local.name
         )
-        by_hand = yes or (dry and factor is Factor.NONE)
+        by_hand = yes or (dry_run and factor is Factor.NONE)
         tasks = stop(context, vms, StopRequest(factor=factor, by_hand=by_hand), deadline)
     return _answer(invocation, context, tasks)
+
+
+def _nobody_asked(vms: Sequence[str]) -> UsageError:
+    return UsageError(
+        f"{', '.join(vms)}: not stopped, since nobody said that it should be",
+        seen="no CLP_FACTOR, so it is not ECX that calls, and no --yes",
+        remedy=f"to stop by hand: vm-unregister --yes {' '.join(map(repr, vms))}",
+    )
 
 
 def _progress() -> "Progress":

@@ -175,7 +175,7 @@ class _Link:
     def _lose(self, error: HostError) -> None:
         if error is self._failure:
             return
-        self._log.debug("session lost", host=self.host, because=str(error))
+        self._log.debug("session lost", host=self.host, because=error.details)
         self.close()
         # What is asked until it is called again is never sent.
         lost = Unreachable(self.host, "its session was lost, and it is not called again yet", seen=error.what)

@@ -96,7 +96,7 @@ class Agent:
             self.connection.send(self._channel, data, deadline)
         except SessionLost as lost:
             self._await_last_words()
-            raise SessionLost(self.host, lost.what.split(": ", 1)[-1], seen=f"{lost.seen}; {self.said()}") from None
+            raise SessionLost(self.host, lost.what, seen=f"{lost.seen}; {self.said()}") from None
 
     def end_input(self) -> None:
         """Close this side: whoever reads there finds the end."""
@@ -126,7 +126,7 @@ class Agent:
             raise NoAgent(
                 self.host,
                 "PowerShell or the agent does not come up",
-                seen=f"{lost.what.split(': ', 1)[-1]}: {lost.seen}",
+                seen=f"{lost.what}: {lost.seen}",
                 remedy="log in there by ssh and run powershell; see its language mode and any AppLocker or WDAC policy",
             ) from None
         if not isinstance(frame, Greeting):
@@ -190,7 +190,7 @@ class _HandleSession:
         try:
             self._agent.send(encode_script(agent_script()), deadline)
         except SessionLost as lost:
-            raise NoAgent(self._agent.host, lost.what.split(": ", 1)[-1], seen=self._agent.said()) from None
+            raise NoAgent(self._agent.host, lost.what, seen=self._agent.said()) from None
         self._hello = self._agent.hello(deadline)
 
     def ask(self, request: Request, deadline: Deadline) -> tuple[Hello, Reply]:
@@ -220,7 +220,7 @@ class _InputSession:
             hello = agent.hello(deadline)
         except NoAgent as silent:
             # It has the request, and may still come round to it.
-            raise SessionLost(agent.host, silent.what.split(": ", 1)[-1], seen=silent.seen) from None
+            raise SessionLost(agent.host, silent.what, seen=silent.seen) from None
         return hello, _answer(agent, 1, deadline)
 
     def close(self) -> None:

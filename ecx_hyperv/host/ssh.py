@@ -18,7 +18,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from paramiko.pkey import UnknownKeyType
 
 from ecx_hyperv.deadline import Deadline
-from ecx_hyperv.errors import HostKeyRefused, LoginRefused, NoAgent, SessionLost, Silent, Unreachable
+from ecx_hyperv.errors import HostKeyRefused, LocalError, LoginRefused, NoAgent, SessionLost, Silent, Unreachable
+from ecx_hyperv.host.known_hosts import KnownHosts
 
 # paramiko logs tracebacks of its own; what matters of them is in the errors raised here.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -166,21 +167,14 @@ def _is_silence(error: OSError) -> bool:
     return isinstance(error, TimeoutError) or error.errno in (errno.EHOSTUNREACH, errno.EHOSTDOWN)
 
 
-def _pinned(target: SshTarget) -> list[paramiko.PKey]:
+def _pinned(target: SshTarget) -> tuple[paramiko.PKey, ...]:
     try:
-        known = paramiko.HostKeys(target.known_hosts)
-    except FileNotFoundError:
-        known = paramiko.HostKeys()
-    except (OSError, paramiko.SSHException, ValueError) as error:
+        pinned = KnownHosts.read(target.known_hosts).pinned(target.entry)
+    except LocalError as error:
         raise HostKeyRefused(
-            target.address,
-            f"{target.known_hosts} cannot be read",
-            seen=str(error),
-            remedy="run: ecx-hyperv trust",
-            tried=False,
+            target.address, error.what, seen=error.seen, remedy="run: ecx-hyperv trust", tried=False
         ) from None
-    found = known.lookup(target.entry)
-    if not found:
+    if not pinned:
         raise HostKeyRefused(
             target.address,
             "its host key is not pinned",
@@ -188,7 +182,7 @@ def _pinned(target: SshTarget) -> list[paramiko.PKey]:
             remedy="run: ecx-hyperv trust",
             tried=False,
         )
-    return list(found.values())
+    return pinned
 
 
 def _load_key(target: SshTarget) -> paramiko.PKey:
@@ -207,7 +201,7 @@ def _load_key(target: SshTarget) -> paramiko.PKey:
 def _shake_hands(
     target: SshTarget,
     transport: paramiko.Transport,
-    pinned: list[paramiko.PKey],
+    pinned: tuple[paramiko.PKey, ...],
     limit: Deadline,
     close: Callable[[], None],
 ) -> None:

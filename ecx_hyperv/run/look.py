@@ -107,7 +107,7 @@ class HostPair:
     ) -> HostSnapshot | HostError:
         if isinstance(answer, HostError):
             for one in planned if answer.may_have_been_done else ():
-                self._note(one, _UNKNOWN, f"outcome unknown: {answer.what}")
+                self._note(one, _UNKNOWN, f"outcome unknown: {answer.summary}")
             return answer
         hello, reply = answer
         for one, result in zip_longest(planned, reply.results[: len(planned)]):

@@ -134,7 +134,7 @@ class Loop:
 
 
 def _failed_by(trouble: HostError) -> Fail:
-    return Fail(trouble.exit, trouble.what, trouble.seen, trouble.remedy)
+    return Fail(trouble.exit, trouble.summary, trouble.seen, trouble.remedy)
 
 
 class _VmLocks:

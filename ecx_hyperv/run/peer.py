@@ -173,7 +173,7 @@ class PeerWatcher:
             return self._start_ecx(text)
         answer = self._exchange(_CALLS[step.remedy](self._peer.vm))
         if isinstance(answer, HostError):
-            return PeerEnd(answer.exit, f"{text}: {answer.what}", answer.remedy)
+            return PeerEnd(answer.exit, f"{text}: {answer.summary}", answer.remedy)
         result = answer[1].results[0] if answer[1].results else None
         if result is None or not result.ok:
             error = "no result" if result is None else str(result.error)

@@ -126,7 +126,7 @@ def look(context: RunContext, vms: Sequence[str], deadline: Deadline) -> PairSta
 def _host(context: RunContext, side: Side, snapshots: Snapshots, snapshot: HostSnapshot | None) -> HostStatus:
     answer, address = snapshots.of(side), context.pair.of(side).host
     if not isinstance(answer, HostSnapshot):
-        trouble = str(answer) if isinstance(answer, HostError) else None
+        trouble = answer.details if isinstance(answer, HostError) else None
         return HostStatus(side=side.value, address=address, answers=False, trouble=trouble)
     nodes = [] if snapshot is None or isinstance(snapshot.nodes, RemoteError) else snapshot.nodes
     node = next((row for row in nodes if is_same_host(row.name, answer.host)), None)

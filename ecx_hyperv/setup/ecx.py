@@ -1,13 +1,13 @@
 """ECX's side: the failover group's resources and monitors, as commands for its own tool or put into a clp.conf."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
 from ecx_hyperv.config import Config
-from ecx_hyperv.desired.clpconf import LIVE, ClpConf, ConfiguredMonitor, ConfiguredResource, check_name
+from ecx_hyperv.desired.clpconf import LIVE, ClpConf, ConfiguredMonitor, ConfiguredResource, check_name, read
 from ecx_hyperv.desired.ecx import (
     ConfSection,
     Disk,
@@ -21,11 +21,11 @@ from ecx_hyperv.desired.ecx import (
     names_in,
     resource_name,
 )
-from ecx_hyperv.desired.quoting import shell_line
-from ecx_hyperv.desired.scripts import are_elsewhere
+from ecx_hyperv.desired.quoting import check_device, shell_line
+from ecx_hyperv.desired.scripts import are_elsewhere, find_scripts
 from ecx_hyperv.ecx.commands import Runner
 from ecx_hyperv.errors import LocalError, UsageError
-from ecx_hyperv.setup.files import Writer
+from ecx_hyperv.setup.files import Say, Writer, default_folder
 
 _PUSH_S = 300.0
 # Letters, digits, hyphens and underscores, up to 31 of them, have been seen; more may be allowed.
@@ -68,6 +68,62 @@ class Edit:
         return f"{self.section.value} {self.name}:{rest or f' added, of type {self.type}'}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EcxOptions:
+    """What setup ecx is asked for.
+
+    `conf` is a copy of clp.conf, which `do_apply` changes and `push` hands to the cluster. An empty name of the group,
+    its floating IP or mirror disk resource is the copy's, or the one that ECX's editor would choose. `output` is the
+    folder of what is made, None the copy's own or the default one.
+    """
+
+    conf: Path | None = None
+    do_apply: bool = False
+    push: bool = False
+    tool: Tool = Tool.CLPCFSET
+    group: str = ""
+    fip: str = ""
+    md: str = ""
+    data_partition: str = "/dev/cp-diska2"
+    cluster_partition: str = "/dev/cp-diska1"
+    output: Path | None = None
+    dry_run: bool = False
+
+
+def set_up(config: Config, options: EcxOptions, run: Runner, say: Say, note: Say) -> None:
+    """Make the group's resources and monitors, as a script or in a copy of clp.conf; `note` prints on stderr.
+
+    Raises UsageError, LocalError.
+    """
+    check_asked(options.conf, options.output, options.do_apply, options.push)
+    known = read(options.conf) if options.conf else None
+    names = choose_names(known, config, options.group, options.fip, options.md)
+    disk = choose_disk(known, Disk(check_device(options.data_partition), check_device(options.cluster_partition)))
+    found = edits(known, config, names, disk)
+    for sentence in doubts(config):
+        note(f"note: {sentence}")
+    for edit in found:
+        say(str(edit))
+    writer = Writer(say, options.dry_run)
+    folder = _folder_of(config, options)
+    if options.do_apply and known and options.conf:
+        apply(known, found)
+        writer.write(options.conf, known.to_bytes(), options.conf.stat().st_mode & 0o777)
+    elif found:
+        writer.write(folder / "setup-ecx.sh", script(found, options.tool).encode(), 0o755)
+    else:
+        say("clp.conf is as it should be")
+    place_scripts(known, expected(config, names, disk), names.group, find_scripts(), folder, writer)
+    if options.push:
+        push(folder, run, say, dry=options.dry_run)
+
+
+def _folder_of(config: Config, options: EcxOptions) -> Path:
+    conf = options.conf
+    beside = conf.absolute().parent if conf and not is_live(conf.resolve().parent) else None
+    return options.output or beside or default_folder(config) / "ecx"
+
+
 def check_asked(conf: Path | None, output: Path | None, do_apply: bool, do_push: bool) -> None:
     """Refuse what must not be: raises UsageError for a change without a copy, or of the live file or its folder."""
     if do_apply and output is not None:
@@ -97,7 +153,7 @@ def doubts(config: Config) -> list[str]:
     return [f'ECX may refuse the name {name}; if so, set resource = "exec-web1" in its [[vm]]' for name in odd]
 
 
-def push(folder: Path, run: Runner, say: Callable[[str], None], *, dry: bool) -> None:
+def push(folder: Path, run: Runner, say: Say, *, dry: bool) -> None:
     """Hand a folder with clp.conf and scripts to the cluster; raises LocalError with what clpcfctrl says."""
     command = ("clpcfctrl", "--push", "-l", "-x", str(folder))
     if dry:

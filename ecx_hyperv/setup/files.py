@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ecx_hyperv import atomic
+from ecx_hyperv.config import Config
 from ecx_hyperv.errors import LocalError
 
 Say = Callable[[str], None]
+"""Prints a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +40,8 @@ class Writer:
                 remedy="run as root, or name another place",
             ) from None
         self.say(f"written: {path}")
+
+
+def default_folder(config: Config) -> Path:
+    """Return where the files go that set-up makes for other machines, where no other folder is given."""
+    return Path(config.paths.state) / "setup"

@@ -9,6 +9,8 @@ from ecx_hyperv.config import Config, Node
 from ecx_hyperv.desired.quoting import check_iqn, check_text
 from ecx_hyperv.desired.windows import EC_VM_DELAY_S, QUARANTINE, RESILIENCY_S, TARGET
 from ecx_hyperv.errors import UsageError
+from ecx_hyperv.setup.files import Say, Writer
+from ecx_hyperv.setup.host_scripts import ScriptOptions, write_each
 from ecx_hyperv.setup.powershell import build
 
 
@@ -51,6 +53,46 @@ class HostPlan:
     cluster: NewCluster | None = None
     authentication: Authentication = Authentication.CREDSSP
     parallel: int = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostOptions(ScriptOptions):
+    """What setup host is asked for, as it was typed; an empty part is left to a person.
+
+    A switch is NAME=ADAPTER, a network its address with or without its length. A new cluster needs its name, address
+    and two nodes. `parallel` is how many live migrations may run at a time.
+    """
+
+    target: str | None = None
+    switches: tuple[str, ...] = ()
+    cluster_networks: tuple[str, ...] = ()
+    migration_networks: tuple[str, ...] = ()
+    witness: str = ""
+    cluster: str = ""
+    cluster_address: str = ""
+    cluster_nodes: tuple[str, ...] = ()
+    authentication: Authentication = Authentication.CREDSSP
+    parallel: int = 2
+
+    def plan(self) -> HostPlan:
+        """Read what was typed; raises UsageError."""
+        return HostPlan(
+            target=self.target or TARGET,
+            switches=tuple(parse_switch(one) for one in self.switches),
+            cluster_networks=tuple(parse_network(one) for one in self.cluster_networks),
+            migration_networks=tuple(parse_network(one) for one in self.migration_networks),
+            witness=self.witness,
+            cluster=parse_cluster(self.cluster, self.cluster_address, self.cluster_nodes),
+            authentication=self.authentication,
+            parallel=self.parallel,
+        )
+
+
+def write_scripts(config: Config, options: HostOptions, say: Say) -> None:
+    """Write or print the script of each host's steps; raises UsageError, LocalError."""
+    plan = options.plan()
+    writer = Writer(say, options.dry_run)
+    write_each(config, options, "host", lambda node: host_script(config, node, plan), writer, say)
 
 
 def parse_switch(text: str) -> Switch:

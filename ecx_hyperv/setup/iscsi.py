@@ -10,7 +10,7 @@ from ecx_hyperv.desired.quoting import check_device, check_iqn, check_object, sh
 from ecx_hyperv.desired.windows import MIRROR_DEVICE, TARGET
 from ecx_hyperv.ecx.commands import Runner
 from ecx_hyperv.errors import LocalError, UsageError
-from ecx_hyperv.setup.files import Say
+from ecx_hyperv.setup.files import Say, Writer
 
 RULE = Path("/etc/udev/rules.d/99-clusterpro-devices.rules")
 LINK = "cp-diska"
@@ -39,6 +39,39 @@ class Step:
     ask: tuple[str, ...]
     do: tuple[str, ...]
     done_if_zero: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IscsiOptions:
+    """What setup iscsi is asked for: the target if there are initiators, the udev rule if there is a disk or serial.
+
+    `device` is the mirror disk's own device, `disk` the one under it, `link` the lasting name of that one under /dev,
+    `rule` the file of the rule, None the usual one.
+    """
+
+    initiators: tuple[str, ...] = ()
+    device: str = "/dev/NMP1"
+    target: str = TARGET
+    backstore: str = "idisk1"
+    disk: str | None = None
+    serial: str | None = None
+    link: str = LINK
+    rule: Path | None = None
+    dry_run: bool = False
+
+
+def set_up(options: IscsiOptions, run: Runner, say: Say) -> None:
+    """Name the disk under the mirror for good, and serve the mirror disk; raises UsageError, LocalError."""
+    if not (options.initiators or options.disk or options.serial):
+        raise UsageError(
+            "nothing to set up", remedy="give --disk for the disk's names, --initiator (twice) for the target, or all"
+        )
+    asked = options.initiators
+    what = served(asked, options.device, options.target, options.backstore) if asked else None
+    if options.disk or options.serial:
+        _name_disk(options, run, say)
+    if what:
+        serve(what, run, say, dry=options.dry_run)
 
 
 def served(initiators: Sequence[str], device: str, target: str, backstore: str) -> Served:
@@ -149,6 +182,16 @@ def udev_rule(serial: str, link: str = LINK) -> str:
         'KERNEL=="sd*[0-9]", ENV{ID_SERIAL}=="", IMPORT{parent}="ID_*"\n'
         f'KERNEL=="sd*", ENV{{ID_SERIAL}}=="{serial}", SYMLINK+="{link}%n"\n'
     )
+
+
+def _name_disk(options: IscsiOptions, run: Runner, say: Say) -> None:
+    text = udev_rule(options.serial or disk_serial(options.disk or "", run), options.link)
+    writer = Writer(say, options.dry_run)
+    writer.write(options.rule or RULE, text.encode("ascii"), 0o644)
+    if options.dry_run:
+        say(text.removesuffix("\n"))
+    elif writer.changed:
+        reload_rules(run)
 
 
 def _there(path: str) -> tuple[str, ...]:

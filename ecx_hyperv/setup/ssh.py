@@ -2,7 +2,9 @@
 
 import base64
 import ipaddress
+import platform
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import paramiko
@@ -13,7 +15,8 @@ from paramiko.pkey import UnknownKeyType
 
 from ecx_hyperv.config import Config, Node
 from ecx_hyperv.errors import LocalError, UsageError
-from ecx_hyperv.setup.files import Writer
+from ecx_hyperv.setup.files import Say, Writer
+from ecx_hyperv.setup.host_scripts import ScriptOptions, write_each
 from ecx_hyperv.setup.powershell import build
 
 # What a stolen key could do else: no forwarding of ports and agents, no terminal, no start-up file.
@@ -31,6 +34,44 @@ SSHD_SETTINGS = (
     "MaxStartups 10:30:100",
     "LoginGraceTime 60",
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SshOptions(ScriptOptions):
+    """What setup ssh is asked for.
+
+    `more` are addresses and networks that are let in besides the EC-VMs, `others` the files of public keys that are let
+    in besides this EC-VM's. `yes` pins the hosts' keys without asking, `no_trust` does not fetch them.
+    """
+
+    more: tuple[str, ...] = ()
+    others: tuple[Path, ...] = ()
+    yes: bool = False
+    no_trust: bool = False
+
+
+def write_scripts(config: Config, options: SshOptions, say: Say, note: Say) -> bool:
+    """Have a key here, and write or print the script that lets it in on each host; `note` prints on stderr.
+
+    Returns False where there is nothing to write scripts with: in a dry run before there is a key. Raises UsageError,
+    LocalError.
+    """
+    # Whatever is wrong with what was given is told before anything is made.
+    known = [read_public(path) for path in options.others]
+    allowed = check_addresses(config, options.more)
+    dry = options.dry_run or options.to_stdout
+    key_writer = Writer(note if options.to_stdout else say, dry)
+    this_key = make_key(Path(config.ssh.key), f"ecx-hyperv@{platform.node()}", key_writer)
+    if this_key is None and options.to_stdout:
+        raise UsageError(
+            "the scripts need the key", seen=f"none at {config.ssh.key}", remedy="run ecx-hyperv setup ssh first"
+        )
+    if this_key is None:
+        note("the scripts for the hosts need the key: run this without --dry-run")
+        return False
+    keys = list(dict.fromkeys([this_key, *known]))
+    write_each(config, options, "ssh", lambda node: host_script(config, node, keys, allowed), Writer(say, dry), say)
+    return True
 
 
 def make_key(path: Path, comment: str, writer: Writer) -> str | None:

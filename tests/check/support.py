@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from ecx_hyperv.check.catalogue import CATALOGUE, Area, names_of
-from ecx_hyperv.check.linux_facts import System
+from ecx_hyperv.check.linux_facts import System, read
 from ecx_hyperv.check.outcome import Finding, Outcome, Remedy, Where
 from ecx_hyperv.check.probes import WireProbe
 from ecx_hyperv.check.run import CheckRun
 from ecx_hyperv.cli import common
+from ecx_hyperv.cli.command import Invocation, Options
 from ecx_hyperv.config import Config
 from ecx_hyperv.config_file import load
 from ecx_hyperv.deadline import Deadline, SystemClock
@@ -65,14 +66,15 @@ class SetUp:
 
     def check(self, wanted: frozenset[str] = QUICK, config: Config | None = None, **probe: float) -> list[Finding]:
         """Return what a check finds."""
-        return self.check_run(config, **probe).go(wanted)
+        check_run = self.check_run(config, **probe)
+        return check_run.go(wanted, read(check_run.system, check_run.config))
 
     def check_run(self, config: Config | None = None, **probe: float) -> CheckRun:
         """Return what makes the check, with real SSH to the lab's hosts."""
         chosen = config or self.config
         clock = SystemClock()
         pair = Pair(*chosen.node)
-        invocation = common.Invocation(common.Options(self.mine, "ec1", LogFormat.TEXT, False), clock, *_NO_LOG)
+        invocation = Invocation(Options(self.mine, "ec1", LogFormat.TEXT, False), clock, *_NO_LOG)
         deadline = Deadline.after(clock, 60)
 
         def probe_of(side: Side) -> WireProbe:

@@ -169,6 +169,20 @@ def test_the_report(lab: Scenario, tmp_path: Path) -> None:
     assert 0o600 == stat.S_IMODE(path.stat().st_mode)
 
 
+def test_a_report_asks_this_ec_vm_once(lab: Scenario, tmp_path: Path) -> None:
+    """What the checks have asked this EC-VM is not asked again for the report: rpm and its like take seconds."""
+    calls, command = tmp_path / "calls", lab.lab.folder.bin / "rpm"
+    kept = command.read_text(encoding="utf-8")
+    counting = f'#!/bin/sh\necho "$@" >>"{calls}"\necho 5.2.0-1\n'
+    command.write_text(counting, encoding="utf-8")
+    try:
+        check(lab, "ecx-installed", "--report", str(tmp_path / "report.txt"))
+    finally:
+        command.write_text(kept, encoding="utf-8")
+    assert 1 == len(calls.read_text(encoding="utf-8").splitlines())
+    assert "ECX 5.2.0-1" in (tmp_path / "report.txt").read_text(encoding="utf-8")
+
+
 def test_a_report_that_cannot_be_written(lab: Scenario) -> None:
     """A report that cannot be written is an error that names the file."""
     done = check(lab, "key-file", "--report", "/nowhere/report.txt")

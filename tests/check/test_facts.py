@@ -15,7 +15,7 @@ from ecx_hyperv.check.context import CheckContext
 from ecx_hyperv.check.host_facts import FactsRequest
 from ecx_hyperv.check.linux_facts import System
 from ecx_hyperv.check.logins import settings, silent
-from ecx_hyperv.check.outcome import Outcome, Unavailable
+from ecx_hyperv.check.outcome import Finding, Outcome, Unavailable
 from ecx_hyperv.check.report import redact
 from ecx_hyperv.check.run import CheckRun
 from ecx_hyperv.config import Config, Node, ProtectedVm
@@ -100,20 +100,22 @@ def nothing_there(command: Sequence[str], seconds: float) -> Completed:
     raise LocalError(f"the command {command[0]} is not there", seen=f"{seconds}")
 
 
-def check_run(hosts: VirtualHosts, config: Config, root: Path) -> CheckRun:
-    """Return a check of virtual hosts from a machine that has nothing."""
+def check(hosts: VirtualHosts, config: Config, root: Path) -> list[Finding]:
+    """Return what a check of virtual hosts finds from a machine that has nothing."""
     clock = SystemClock()
     deadline = Deadline.after(clock, 30)
-    return CheckRun(
+    system = System(nothing_there, root, deadline)
+    check_run = CheckRun(
         config=config,
         pair=Pair(*config.node),
         hosts=hosts,
-        system=System(nothing_there, root, deadline),
+        system=system,
         flags=list,
         probe=lambda _side: pytest.fail("nothing is to be tried"),
         wall=clock.wall,
         deadline=deadline,
     )
+    return check_run.go(QUICK, linux_facts.read(system, config))
 
 
 def virtual(kind: type[VirtualHosts]) -> tuple[VirtualHosts, Config]:
@@ -132,7 +134,7 @@ def virtual(kind: type[VirtualHosts]) -> tuple[VirtualHosts, Config]:
 def test_a_stand_in_that_knows_only_the_page(tmp_path: Path) -> None:
     """What an older agent refuses cannot be told, with that as the reason; it is never called wrong."""
     hosts, config = virtual(OnlyThePage)
-    findings = check_run(hosts, config, tmp_path).go(QUICK)
+    findings = check(hosts, config, tmp_path)
     refused = [one for one in findings if "the agent on the host does not know" in one.seen]
     assert {Outcome.CANNOT_TELL} == {one.outcome for one in refused}
     names = {one.name for one in refused}
@@ -150,7 +152,7 @@ def test_the_page_is_part_of_the_list() -> None:
 def test_a_machine_that_has_nothing(tmp_path: Path) -> None:
     """On a machine without ECX, targetcli and all the rest every check says something, and none is a traceback."""
     hosts, config = virtual(VirtualHosts)
-    findings = check_run(hosts, config, tmp_path).go(QUICK)
+    findings = check(hosts, config, tmp_path)
     by_name = {one.name: one for one in findings}
     assert Outcome.CANNOT_TELL is by_name["ecx-installed"].outcome
     assert Outcome.WRONG is by_name["ecx-conf"].outcome

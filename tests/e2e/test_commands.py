@@ -300,6 +300,7 @@ def test_status_shows_the_same_facts_twice(ready: Scenario) -> None:
     silent = json.loads(ready.run("ec1", "ecx-hyperv", "status", "vm1", "--json").stdout)
     assert set(data["hosts"][1]) == set(silent["hosts"][1])
     assert "does not answer" in silent["hosts"][1]["trouble"]
+    assert silent["hosts"][1]["address"] not in silent["hosts"][1]["trouble"]
 
 
 @pytest.mark.defect(49)

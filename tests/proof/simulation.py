@@ -107,9 +107,7 @@ class Process:
     def _run(self) -> None:
         self._word.acquire()
         try:
-            if self._killed:
-                raise _Killed
-            code = self._act(self._sleep)
+            code = -9 if self._killed else self._act(self._sleep)
         except _Killed:
             code = -9
         except BaseException as trouble:  # noqa: BLE001 - it is the story's, which raises it

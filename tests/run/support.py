@@ -11,9 +11,8 @@ from ecx_hyperv.decide.unregister import Factor, StopRequest
 from ecx_hyperv.lab.model.things import Sshd
 from ecx_hyperv.lab.model.timings import Timings
 from ecx_hyperv.lab.model.world import World
-from ecx_hyperv.run.loop import Loop
+from ecx_hyperv.run.start import start as start_vms
 from ecx_hyperv.run.stop import stop
-from ecx_hyperv.run.tasks import StartTask
 from tests.virtual.contexts import SimulatedNode
 
 ONE, TWO = "ws2019-host-1", "ws2019-host-2"
@@ -52,9 +51,7 @@ def isolated_but_alive(sshd: Sshd) -> World:
 
 def start(sim: SimulatedNode, *vms: str) -> dict[str, Done | Fail]:
     """Run vm-start, and return how it ended for each VM."""
-    timing = sim.context.config.timing
-    tasks = [StartTask(vm, timing) for vm in vms]
-    Loop(sim.context, tasks, Deadline.after(sim.clock, timing.start - 5), patience=timing.connect).go()
+    tasks = start_vms(sim.context, vms, Deadline.of_command(sim.clock, sim.context.config.timing.start))
     return {task.name: task.end for task in tasks if task.end is not None}
 
 
@@ -62,7 +59,7 @@ def unregister(
     sim: SimulatedNode, *vms: str, factor: Factor = Factor.GROUPSTOP, by_hand: bool = False
 ) -> dict[str, Done | Fail]:
     """Run vm-unregister, and return how it ended for each VM."""
-    deadline = Deadline.after(sim.clock, sim.context.config.timing.unregister - 5)
+    deadline = Deadline.of_command(sim.clock, sim.context.config.timing.unregister)
     tasks = stop(sim.context, vms, StopRequest(factor=factor, by_hand=by_hand), deadline)
     return {task.name: task.end for task in tasks if task.end is not None}
 

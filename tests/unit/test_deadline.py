@@ -44,13 +44,10 @@ def test_within_is_the_nearer_of_two() -> None:
     assert 20 == deadline.within(30).remaining()
 
 
-def test_sooner_keeps_a_reserve() -> None:
-    """A deadline that many seconds sooner must have passed while the reserve is still left."""
-    clock = FakeClock()
-    deadline = Deadline.after(clock, 100)
-    clock.sleep(80)
-    assert deadline.sooner(20).has_passed
-    assert 20 == deadline.remaining()
+@pytest.mark.parametrize(("limit", "own"), [(1500, 1495), (50, 45), (40, 36), (0, 0)])
+def test_a_command_ends_its_waits_before_its_limit(limit: float, own: float) -> None:
+    """A command must have 5 s left to say how it ended, and never more than a tenth of its limit."""
+    assert own == Deadline.of_command(FakeClock(), limit).remaining()
 
 
 def test_a_sleep_ends_at_the_deadline() -> None:
@@ -64,15 +61,14 @@ def test_a_sleep_ends_at_the_deadline() -> None:
 
 
 @always
-@given(total=st.integers(0, 5000), passed=st.integers(0, 5000), part=st.integers(0, 5000), early=st.integers(0, 5000))
-def test_no_derived_deadline_is_later(total: int, passed: int, part: int, early: int) -> None:
-    """Neither a part nor an earlier deadline must ever allow more than the one it comes from."""
+@given(total=st.integers(0, 5000), passed=st.integers(0, 5000), part=st.integers(0, 5000))
+def test_no_part_is_later_than_the_whole(total: int, passed: int, part: int) -> None:
+    """The limit of a part must never allow more than the deadline it comes from."""
     clock = FakeClock()
     deadline = Deadline.after(clock, total)
     clock.seconds += passed
     assert max(0, total - passed) == deadline.remaining()
     assert deadline.within(part).remaining() <= min(part, deadline.remaining())
-    assert deadline.sooner(early).remaining() <= deadline.remaining()
 
 
 def test_the_machines_own_time() -> None:

@@ -91,6 +91,21 @@ def test_trouble_with_a_host_names_the_host(kind: type[HostError]) -> None:
     assert isinstance(error, HostError)
     assert "192.168.137.196" == error.host
     assert "192.168.137.196: does not answer; seen: timed out; do: see sshd" == str(error)
+    assert "192.168.137.196: does not answer" == error.summary
+
+
+@pytest.mark.parametrize("kind", HOST_ERRORS)
+def test_a_line_that_names_the_host_itself_names_it_once(kind: type[HostError]) -> None:
+    """What is wrong must be had without the host, so that a table or a list of hosts does not name it twice."""
+    error = kind("192.168.137.196", "does not answer", seen="timed out", remedy="see sshd")
+    assert "does not answer" == error.what
+    assert "does not answer; seen: timed out; do: see sshd" == error.details
+
+
+def test_what_is_about_no_host_is_told_as_it_is() -> None:
+    """An error that is about no host must say the same in all three ways."""
+    error = LocalError("it broke", seen="smoke")
+    assert ("it broke", "it broke; seen: smoke", "it broke; seen: smoke") == (error.summary, error.details, str(error))
 
 
 @pytest.mark.parametrize("kind", HOST_ERRORS)

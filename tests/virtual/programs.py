@@ -8,15 +8,12 @@ from ecx_hyperv.decide.unregister import Factor, StopRequest
 from ecx_hyperv.ecx.maintenance import Kind
 from ecx_hyperv.errors import EcxHypervError
 from ecx_hyperv.exits import Exit, worst
-from ecx_hyperv.run.loop import Loop
 from ecx_hyperv.run.peer import PeerWatcher
+from ecx_hyperv.run.start import start
 from ecx_hyperv.run.stop import stop
-from ecx_hyperv.run.tasks import StartTask
 from ecx_hyperv.run.watch import Watcher
 from tests.virtual.contexts import SimulatedNode
 from tests.virtual.invariants import InvariantChecker, ProgramKind
-
-# As the commands themselves keep some seconds to say how they ended.
 
 _End = tuple[Exit, str, bool, bool]
 
@@ -48,28 +45,28 @@ def run_program(sim: SimulatedNode, job: ProgramKind, *vms: str, factor: Factor 
 
 
 def _start(sim: SimulatedNode, vms: tuple[str, ...], _factor: Factor) -> _End:
-    timing = sim.context.config.timing
-    tasks = [StartTask(vm, timing) for vm in vms]
-    Loop(sim.context, tasks, _deadline(sim, timing.start), patience=timing.connect).go()
+    tasks = start(sim.context, vms, Deadline.of_command(sim.clock, sim.context.config.timing.start))
     return _ends([task.end for task in tasks])
 
 
 def _stop(sim: SimulatedNode, vms: tuple[str, ...], factor: Factor) -> _End:
     if factor is Factor.GROUPMOVE:
         return Exit.DONE, "left as it is", False, True
-    asked = StopRequest(factor=factor)
-    tasks = stop(sim.context, vms, asked, _deadline(sim, sim.context.config.timing.unregister))
+    deadline = Deadline.of_command(sim.clock, sim.context.config.timing.unregister)
+    tasks = stop(sim.context, vms, StopRequest(factor=factor), deadline)
     return _ends([task.end for task in tasks])
 
 
 def _watch(sim: SimulatedNode, vms: tuple[str, ...], _factor: Factor) -> _End:
-    watch = Watcher(sim.context, vms, sim.states, _deadline(sim, sim.context.config.timing.monitor)).go()
+    deadline = Deadline.of_command(sim.clock, sim.context.config.timing.monitor)
+    watch = Watcher(sim.context, vms, sim.states, deadline).go()
     return watch.exit, "; ".join(verdict.why for verdict in watch.verdicts.values()), False, False
 
 
 def _peer(sim: SimulatedNode, _vms: tuple[str, ...], _factor: Factor) -> _End:
+    deadline = Deadline.of_command(sim.clock, sim.context.config.timing.monitor)
     try:
-        end = PeerWatcher(sim.context, sim.states, _deadline(sim, sim.context.config.timing.monitor)).go()
+        end = PeerWatcher(sim.context, sim.states, deadline).go()
     except EcxHypervError as error:
         return error.exit, str(error), False, False
     return end.exit, end.why, False, False
@@ -83,10 +80,6 @@ def _ends(ends: list[Done | Fail | None]) -> _End:
     said = "; ".join(end.what if isinstance(end, Fail) else end.how for end in ends if end is not None)
     done = [end for end in ends if isinstance(end, Done)]
     return worst(end.exit for end in fails), said, any(end.warn for end in done), any(end.stays for end in done)
-
-
-def _deadline(sim: SimulatedNode, seconds: float) -> Deadline:
-    return Deadline.of_command(sim.clock, seconds)
 
 
 def _limit(sim: SimulatedNode, job: ProgramKind) -> float:

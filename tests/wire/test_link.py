@@ -357,7 +357,7 @@ def test_error_stays_what_it_is_for_the_pause(kind: type[HostError]) -> None:
     hosts = hosts_of(open_next, {Side.LOCAL: "h"}, clock)
     for _ in range(3):
         error = trouble_of(ask(hosts))
-        assert (kind, "h: trouble", "this") == (type(error), error.what, error.seen)
+        assert (kind, "h: trouble", "this") == (type(error), error.summary, error.seen)
     clock.now += 1
     assert "x" == answer_of(ask(hosts))
 
@@ -387,7 +387,7 @@ def test_answer_that_never_comes_is_not_waited_for_longer_than_it_may_take() -> 
     with at_most(2.0):
         error = trouble_of(ask(hosts, seconds=0.2))
     over.set()
-    assert (SessionLost, "h: no answer in time") == (type(error), error.what)
+    assert (SessionLost, "h: no answer in time") == (type(error), error.summary)
 
 
 def test_closing_ends_every_session(pair: tuple[Site, Site]) -> None:

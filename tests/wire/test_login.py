@@ -74,7 +74,7 @@ def test_nobody_listens(no_host: Site) -> None:
         error = refusal(no_host, Unreachable)
     address, port = no_host.place
     assert address == error.host
-    assert f"{address}: port {port} does not answer" == error.what
+    assert f"{address}: port {port} does not answer" == error.summary
     assert "Connection refused" == error.seen
 
 
@@ -238,7 +238,7 @@ def test_login_with_a_key_that_the_host_does_not_know(site: Site, tmp_path: Path
     """A host that does not know the key must have refused the login, and the error must say where keys belong."""
     make_key(tmp_path / "id-1")
     error = refusal(site, LoginRefused)
-    assert f"{site.place[0]}: it does not let {USER} in" == error.what
+    assert f"{site.place[0]}: it does not let {USER} in" == error.summary
     assert "administrators_authorized_keys" in error.remedy
 
 
@@ -252,7 +252,7 @@ def test_login_that_needs_more_than_a_key(site: Site, monkeypatch: pytest.Monkey
     """A host that accepts the key but wants a password too must have refused the login, and the error must say so."""
     partly = paramiko.common.AUTH_PARTIALLY_SUCCESSFUL
     monkeypatch.setattr("ecx_hyperv.lab.service.sshd._Server.check_auth_publickey", lambda *_: partly)
-    assert f"{site.place[0]}: it wants more than a key from {USER}" == refusal(site, LoginRefused).what
+    assert f"{site.place[0]}: it wants more than a key from {USER}" == refusal(site, LoginRefused).summary
 
 
 def as_pem(private: X25519PrivateKey) -> bytes:

@@ -1,0 +1,143 @@
+"""A command from its call to its exit: the options that every command has, and the exit code that its body returns."""
+
+import os
+import secrets
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any, Concatenate, NoReturn, ParamSpec
+
+import click
+
+from ecx_hyperv import __version__
+from ecx_hyperv.config_file import DEFAULT
+from ecx_hyperv.deadline import Clock, SystemClock
+from ecx_hyperv.ecx.environment import EcxCall, read_call
+from ecx_hyperv.errors import EcxHypervError
+from ecx_hyperv.exits import Exit
+from ecx_hyperv.log import Log, LogFormat, open_log
+
+P = ParamSpec("P")
+
+# As a shell counts Ctrl-C.
+_INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options that every command has."""
+
+    config: Path
+    node: str
+    form: LogFormat
+    verbose: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """Where a command runs: its clock, its log, how ECX called it."""
+
+    options: Options
+    clock: Clock
+    log: Log
+    call: EcxCall
+
+
+def run_to_exit(
+    *, blind: Exit | None = None
+) -> Callable[[Callable[Concatenate[Invocation, P], Exit]], Callable[..., NoReturn]]:
+    """Make a function the body of a command: it is handed an Invocation, and what it returns is the exit code.
+
+    The command also has the options that every command has. The process ends with the body: no traceback ever reaches
+    a user. `blind` is the exit code of a command that must not pass its own troubles off as its answer.
+    """
+
+    def decorate(body: Callable[Concatenate[Invocation, P], Exit]) -> Callable[..., NoReturn]:
+        @wraps(body)
+        def command(*args: Any, config: str, node: str, log_format: str, verbose: bool, **kwargs: Any) -> NoReturn:
+            invocation = open_invocation(Options(Path(config), node, LogFormat(log_format), verbose))
+            leave(_exit_code(invocation, lambda: body(invocation, *args, **kwargs), blind))
+
+        return _with_options(command)
+
+    return decorate
+
+
+def open_invocation(options: Options) -> Invocation:
+    """Set up what a command needs before its configuration is read."""
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the locale's encoding cannot write must not end the command.
+        with suppress(AttributeError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    clock = SystemClock()
+    log = open_log(clock, secrets.token_hex(2), form=options.form, verbose=options.verbose)
+    threading.excepthook = lambda failed: log.debug("a thread failed", error=repr(failed.exc_value))
+    return Invocation(options, clock, log, read_call(os.environ, _folder()))
+
+
+def leave(code: int) -> NoReturn:
+    """End the process at once, whatever its threads do: one whose connection hangs must not keep ECX waiting."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
+
+
+def _with_options(command: Callable[..., NoReturn]) -> Callable[..., NoReturn]:
+    for option in (
+        click.version_option(__version__, message="%(prog)s %(version)s"),
+        click.option("-v", "--verbose", is_flag=True, help="Log more: connections, healthy looks."),
+        click.option(
+            "--log-format",
+            type=click.Choice([form.value for form in LogFormat]),
+            default=LogFormat.TEXT.value,
+            show_default=True,
+            help="How a line of the log, on stderr, looks.",
+        ),
+        click.option("--node", envvar="ECX_HYPERV_NODE", default="", help="Which [[node]] this is, by name."),
+        click.option(
+            "--config",
+            envvar="ECX_HYPERV_CONFIG",
+            default=str(DEFAULT),
+            show_default=True,
+            type=click.Path(dir_okay=False),
+            help="The configuration file.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _exit_code(invocation: Invocation, body: Callable[[], Exit], blind: Exit | None) -> int:
+    """Run a body, and return how the process ends; log whatever it raises."""
+    try:
+        return int(body())
+    except EcxHypervError as error:
+        code = error.exit if blind is None else blind
+        invocation.log.error(error.summary, seen=error.seen, do=error.remedy, exit=int(code))
+    except KeyboardInterrupt:
+        invocation.log.error("interrupted", do="run it again: it goes on from what it finds", exit=_INTERRUPTED)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        code = Exit.DONE
+    except Exception as error:
+        code = Exit.CANNOT_TELL if blind is None else blind
+        invocation.log.debug("traceback", exc_info=True)
+        invocation.log.error(
+            f"an error in the program itself: {type(error).__name__}",
+            seen=" ".join(str(error).split()),
+            do="run it again with -v and report what it says",
+            exit=int(code),
+        )
+    return int(code)
+
+
+def _folder() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path("/")
