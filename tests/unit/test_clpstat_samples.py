@@ -47,7 +47,8 @@ def test_both_widths_say_the_same(name: str) -> None:
     assert () == page.unknown
     local, peer = page.find("ec-vm-of-the-first-site"), page.find("ec-vm-of-the-other-site")
     assert (True, False) == (local and local.is_local, peer and peer.is_local)
-    assert local and local.may_be_cut is (name == "plain.txt")
+    assert local
+    assert local.may_be_cut is (name == "plain.txt")
     first, second = page.servers
     assert [("lankhb1", "Normal"), ("lankhb2", "Error"), ("witnesshb1", "Normal"), ("httpnp1", "Normal")] == [
         (one.name, one.status) for one in first.heartbeats
