@@ -13,7 +13,7 @@ from ecx_hyperv.check import host_facts, linux_facts, target
 from ecx_hyperv.check.catalogue import CATALOGUE, Area
 from ecx_hyperv.check.context import CheckContext
 from ecx_hyperv.check.linux_facts import System
-from ecx_hyperv.check.logins import settings, silent
+from ecx_hyperv.check.logins import silent
 from ecx_hyperv.check.outcome import Outcome, Unavailable
 from ecx_hyperv.check.report import redact
 from ecx_hyperv.check.run import CheckRun
@@ -183,21 +183,6 @@ def test_whatever_a_host_answers(results: list[Result], some: int) -> None:
 def test_whatever_targetcli_saved(content: bytes) -> None:
     """Any bytes are a target's settings or a reason why they are none."""
     assert isinstance(target.parse(content, "saveconfig.json"), target.Saved | Unavailable)
-
-
-@pytest.mark.parametrize(
-    ("text", "key", "value"),
-    [
-        ("PasswordAuthentication no", "passwordauthentication", "no"),
-        ("  passwordauthentication = YES ", "passwordauthentication", "yes"),
-        ("#PasswordAuthentication no", "passwordauthentication", None),
-        ("MaxSessions 3\nMaxSessions 9", "maxsessions", "3"),
-        ("Match Group administrators\nPasswordAuthentication no", "passwordauthentication", None),
-    ],
-)
-def test_sshd_config(text: str, key: str, value: str | None) -> None:
-    """The first line for a keyword holds, whatever its case; comments and Match blocks do not."""
-    assert value == settings(tuple(text.splitlines())).get(key)
 
 
 @pytest.mark.parametrize(
