@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 
-from ecx_hyperv.check.linux_facts import SAVED, FileFacts, LinuxFacts
+from ecx_hyperv.check.linux_facts import FileFacts, LinuxFacts
 from ecx_hyperv.check.outcome import (
     Finding,
     Outcome,
@@ -21,7 +21,7 @@ from ecx_hyperv.check.outcome import (
     words,
     wrong,
 )
-from ecx_hyperv.check.target import Saved
+from ecx_hyperv.check.target_path import judge_target
 from ecx_hyperv.config import Config, advice
 from ecx_hyperv.ecx import clpstat
 from ecx_hyperv.ecx.environment import Pair
@@ -56,7 +56,8 @@ def judge_ec_vm(
     yield _known_hosts(place, facts.known_hosts)
     yield from _protections(place, facts)
     yield from _disk(place, facts)
-    yield from _target(place, facts, serve(initiators))
+    address = config.cluster.iscsi_target
+    yield from judge_target(place, facts.saved, facts.disk.served, address, initiators, serve(initiators))
 
 
 def _installed(place: str, version: str, facts: LinuxFacts) -> Finding:
@@ -259,52 +260,3 @@ def serve(initiators: Sequence[str]) -> Remedy:
     """Return what has the target serve the mirror disk to the hosts."""
     names = [*initiators, "IQN_OF_HOST_1", "IQN_OF_HOST_2"][: max(2, len(initiators))]
     return here(" ".join(["ecx-hyperv setup iscsi", *(f"--initiator {name}" for name in names)]))
-
-
-def _target(place: str, facts: LinuxFacts, remedy: Remedy) -> Iterator[Finding]:
-    served = facts.disk.served
-    if isinstance(facts.saved, Unavailable):
-        yield wrong("target-backstore", place, facts.saved.why, served, remedy)
-        for name in ("target-lun", "target-acl"):
-            yield cannot_tell(name, place, Unavailable(why="see target-backstore"))
-        return
-    yield judged("target-backstore", place, facts.saved, lambda saved: _backstore(place, saved, served, remedy))
-    yield judged("target-lun", place, facts.saved, lambda saved: _lun(place, saved, remedy))
-    yield judged("target-acl", place, facts.saved, lambda saved: _acl(place, saved, remedy))
-
-
-def _backstore(place: str, saved: Saved, served: str, remedy: Remedy) -> Finding:
-    devices = [one.dev or one.name for one in saved.storage_objects]
-    return is_so(
-        "target-backstore",
-        place,
-        ", ".join(devices) or f"none in /{SAVED}",
-        so=saved.backstore(served) is not None,
-        expected=served,
-        remedy=remedy,
-    )
-
-
-def _lun(place: str, saved: Saved, remedy: Remedy) -> Finding:
-    backstores = {one.path for one in saved.storage_objects}
-    luns = [lun.storage_object for tpg in saved.tpgs() for lun in tpg.luns]
-    return is_so(
-        "target-lun",
-        place,
-        ", ".join(luns) or "no LUN in an enabled target",
-        so=any(one in backstores for one in luns),
-        expected="a LUN of the backstore",
-        remedy=remedy,
-    )
-
-
-def _acl(place: str, saved: Saved, remedy: Remedy) -> Finding:
-    acls = saved.acls()
-    return is_so(
-        "target-acl",
-        place,
-        ", ".join(acls) or "nobody is let in",
-        so=len(acls) >= 2,
-        expected="the initiators of both hosts",
-        remedy=remedy,
-    )
