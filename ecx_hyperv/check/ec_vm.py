@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 
+from ecx_hyperv.check.disks import judge_disk
 from ecx_hyperv.check.linux_facts import FileFacts, LinuxFacts
 from ecx_hyperv.check.outcome import (
     Finding,
@@ -27,11 +28,7 @@ from ecx_hyperv.ecx import clpstat
 from ecx_hyperv.ecx.environment import Pair
 from ecx_hyperv.ecx.maintenance import Flag
 
-# Names that the kernel gives out anew at each boot.
-_UNSTABLE = re.compile(r"/dev/(sd|vd|xvd|hd)[a-z]+\d*|/dev/nvme\d+n\d+(p\d+)?")
-_STABLE = ("/dev/disk/", "/dev/mapper/")
 _ISCSI_OPEN = re.compile(r"\biscsi-target\b|\b3260/tcp\b|^\s*target: ACCEPT|^trusted\b", re.MULTILINE)
-_RULE = here("ecx-hyperv setup iscsi --disk DEVICE")
 
 
 def judge_ec_vm(
@@ -55,9 +52,12 @@ def judge_ec_vm(
     yield _key(place, facts.key)
     yield _known_hosts(place, facts.known_hosts)
     yield from _protections(place, facts)
-    yield from _disk(place, facts)
-    address = config.cluster.iscsi_target
-    yield from judge_target(place, facts.saved, facts.disk.served, address, initiators, serve(initiators))
+    yield from judge_disk(place, facts)
+    if isinstance(facts.disk, Unavailable):
+        yield from (cannot_tell(name, place, facts.disk) for name in ("target-backstore", "target-lun", "target-acl"))
+        return
+    served, address = facts.disk.served, config.cluster.iscsi_target
+    yield from judge_target(place, facts.saved, served, address, initiators, serve(initiators, served))
 
 
 def _installed(place: str, version: str, facts: LinuxFacts) -> Finding:
@@ -208,55 +208,9 @@ def _service(place: str, state: str) -> Finding:
     return is_so("target-service", place, seen, so=not last.startswith("enabled"), expected="disabled", remedy=remedy)
 
 
-def _disk(place: str, facts: LinuxFacts) -> Iterator[Finding]:
-    parts = (facts.disk.data, facts.disk.cluster)
-    unstable = [one for one in parts if _UNSTABLE.fullmatch(one)]
-    made = {f"/dev/{name}" for name in facts.symlinks}
-    unmade = [one for one in parts if not one.startswith(_STABLE) and not _is_made(one, made)]
-    if unstable:
-        yield warning("udev-rule", place, ", ".join(unstable), "names that stay the same", _RULE)
-    else:
-        yield is_so(
-            "udev-rule",
-            place,
-            f"no rule makes {', '.join(unmade)}" if unmade else ", ".join(parts),
-            so=not unmade,
-            expected=f"a rule for {', '.join(parts)}",
-            remedy=_RULE,
-        )
-    gone = [one for one in parts if not facts.devices.get(one)]
-    yield is_so(
-        "udev-links",
-        place,
-        f"not there: {', '.join(gone)}" if gone else "there",
-        so=not gone,
-        expected=", ".join(parts),
-        remedy=words("see that the disk is attached; then: udevadm control --reload && udevadm trigger"),
-    )
-    served, is_there = facts.disk.served, facts.devices.get(facts.disk.served, False)
-    if not is_there and not _is_active(place, facts):
-        yield ok("mirror-device", place, f"{served} is not there, and the group does not run here")
-        return
-    yield is_so(
-        "mirror-device",
-        place,
-        f"{served} is {'there' if is_there else 'not there'}",
-        so=is_there,
-        expected=f"{served}, made by ECX's mirror driver",
-        remedy=words("see that ECX runs, that its version knows this kernel, and the mirror disk's settings"),
-    )
-
-
-def _is_active(place: str, facts: LinuxFacts) -> bool:
-    return not isinstance(facts.servers, Unavailable) and any(one.current == place for one in facts.servers.groups)
-
-
-def _is_made(device: str, made: set[str]) -> bool:
-    # A rule's %n is the number of the partition.
-    return device in made or f"{device.rstrip('0123456789')}%n" in made
-
-
-def serve(initiators: Sequence[str]) -> Remedy:
-    """Return what has the target serve the mirror disk to the hosts."""
-    names = [*initiators, "IQN_OF_HOST_1", "IQN_OF_HOST_2"][: max(2, len(initiators))]
-    return here(" ".join(["ecx-hyperv setup iscsi", *(f"--initiator {name}" for name in names)]))
+def serve(initiators: Sequence[str], device: str = "/dev/NMP1") -> Remedy:
+    """Return what has the target serve the mirror disk to the hosts; names from elsewhere are quoted."""
+    names = [*map(shlex.quote, initiators), "IQN_OF_HOST_1", "IQN_OF_HOST_2"][: max(2, len(initiators))]
+    # Another mirror disk than the first may be another's.
+    served = [] if device == "/dev/NMP1" else [f"--device {shlex.quote(device)}"]
+    return here(" ".join(["ecx-hyperv setup iscsi", *served, *(f"--initiator {name}" for name in names)]))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecx_hyperv.check import host_facts, linux_facts, target
+from ecx_hyperv.check import host_facts, target
 from ecx_hyperv.check.catalogue import CATALOGUE, Area
 from ecx_hyperv.check.context import CheckContext
 from ecx_hyperv.check.linux_facts import System
@@ -222,11 +222,3 @@ def test_a_host_that_was_not_called() -> None:
     outcomes = {one.name: one.outcome for one in silent("H1", error, tried=False)}
     assert [Outcome.CANNOT_TELL] * 2 == [outcomes[name] for name in ("reachable", "host-key")]
     assert Outcome.WRONG is outcomes["login"]
-
-
-def test_a_rule_that_is_commented_out(tmp_path: Path) -> None:
-    """A udev rule that is commented out makes no link."""
-    rules = tmp_path / "rules"
-    rules.mkdir()
-    (rules / "1.rules").write_text('#SYMLINK+="cp-diska%n"\nX, SYMLINK+="cp-diskb%n other"\n', encoding="utf-8")
-    assert ("cp-diskb%n", "other") == linux_facts._symlinks(rules)
