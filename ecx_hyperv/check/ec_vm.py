@@ -6,7 +6,8 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 
-from ecx_hyperv.check.linux_facts import SAVED, FileFacts, LinuxFacts
+from ecx_hyperv.check.disks import judge_disk
+from ecx_hyperv.check.linux_facts import FileFacts, LinuxFacts
 from ecx_hyperv.check.outcome import (
     Finding,
     Outcome,
@@ -21,17 +22,13 @@ from ecx_hyperv.check.outcome import (
     words,
     wrong,
 )
-from ecx_hyperv.check.target import Saved
+from ecx_hyperv.check.target_path import judge_target
 from ecx_hyperv.config import Config, advice
 from ecx_hyperv.ecx import clpstat
 from ecx_hyperv.ecx.environment import Pair
 from ecx_hyperv.ecx.maintenance import Flag
 
-# Names that the kernel gives out anew at each boot.
-_UNSTABLE = re.compile(r"/dev/(sd|vd|xvd|hd)[a-z]+\d*|/dev/nvme\d+n\d+(p\d+)?")
-_STABLE = ("/dev/disk/", "/dev/mapper/")
 _ISCSI_OPEN = re.compile(r"\biscsi-target\b|\b3260/tcp\b|^\s*target: ACCEPT|^trusted\b", re.MULTILINE)
-_RULE = here("ecx-hyperv setup iscsi --disk DEVICE")
 
 
 def judge_ec_vm(
@@ -55,8 +52,12 @@ def judge_ec_vm(
     yield _key(place, facts.key)
     yield _known_hosts(place, facts.known_hosts)
     yield from _protections(place, facts)
-    yield from _disk(place, facts)
-    yield from _target(place, facts, serve(initiators))
+    yield from judge_disk(place, facts)
+    if isinstance(facts.disk, Unavailable):
+        yield from (cannot_tell(name, place, facts.disk) for name in ("target-backstore", "target-lun", "target-acl"))
+        return
+    served, address = facts.disk.served, config.cluster.iscsi_target
+    yield from judge_target(place, facts.saved, served, address, initiators, serve(initiators, served))
 
 
 def _installed(place: str, version: str, facts: LinuxFacts) -> Finding:
@@ -207,104 +208,9 @@ def _service(place: str, state: str) -> Finding:
     return is_so("target-service", place, seen, so=not last.startswith("enabled"), expected="disabled", remedy=remedy)
 
 
-def _disk(place: str, facts: LinuxFacts) -> Iterator[Finding]:
-    parts = (facts.disk.data, facts.disk.cluster)
-    unstable = [one for one in parts if _UNSTABLE.fullmatch(one)]
-    made = {f"/dev/{name}" for name in facts.symlinks}
-    unmade = [one for one in parts if not one.startswith(_STABLE) and not _is_made(one, made)]
-    if unstable:
-        yield warning("udev-rule", place, ", ".join(unstable), "names that stay the same", _RULE)
-    else:
-        yield is_so(
-            "udev-rule",
-            place,
-            f"no rule makes {', '.join(unmade)}" if unmade else ", ".join(parts),
-            so=not unmade,
-            expected=f"a rule for {', '.join(parts)}",
-            remedy=_RULE,
-        )
-    gone = [one for one in parts if not facts.devices.get(one)]
-    yield is_so(
-        "udev-links",
-        place,
-        f"not there: {', '.join(gone)}" if gone else "there",
-        so=not gone,
-        expected=", ".join(parts),
-        remedy=words("see that the disk is attached; then: udevadm control --reload && udevadm trigger"),
-    )
-    served, is_there = facts.disk.served, facts.devices.get(facts.disk.served, False)
-    if not is_there and not _is_active(place, facts):
-        yield ok("mirror-device", place, f"{served} is not there, and the group does not run here")
-        return
-    yield is_so(
-        "mirror-device",
-        place,
-        f"{served} is {'there' if is_there else 'not there'}",
-        so=is_there,
-        expected=f"{served}, made by ECX's mirror driver",
-        remedy=words("see that ECX runs, that its version knows this kernel, and the mirror disk's settings"),
-    )
-
-
-def _is_active(place: str, facts: LinuxFacts) -> bool:
-    return not isinstance(facts.servers, Unavailable) and any(one.current == place for one in facts.servers.groups)
-
-
-def _is_made(device: str, made: set[str]) -> bool:
-    # A rule's %n is the number of the partition.
-    return device in made or f"{device.rstrip('0123456789')}%n" in made
-
-
-def serve(initiators: Sequence[str]) -> Remedy:
-    """Return what has the target serve the mirror disk to the hosts."""
-    names = [*initiators, "IQN_OF_HOST_1", "IQN_OF_HOST_2"][: max(2, len(initiators))]
-    return here(" ".join(["ecx-hyperv setup iscsi", *(f"--initiator {name}" for name in names)]))
-
-
-def _target(place: str, facts: LinuxFacts, remedy: Remedy) -> Iterator[Finding]:
-    served = facts.disk.served
-    if isinstance(facts.saved, Unavailable):
-        yield wrong("target-backstore", place, facts.saved.why, served, remedy)
-        for name in ("target-lun", "target-acl"):
-            yield cannot_tell(name, place, Unavailable(why="see target-backstore"))
-        return
-    yield judged("target-backstore", place, facts.saved, lambda saved: _backstore(place, saved, served, remedy))
-    yield judged("target-lun", place, facts.saved, lambda saved: _lun(place, saved, remedy))
-    yield judged("target-acl", place, facts.saved, lambda saved: _acl(place, saved, remedy))
-
-
-def _backstore(place: str, saved: Saved, served: str, remedy: Remedy) -> Finding:
-    devices = [one.dev or one.name for one in saved.storage_objects]
-    return is_so(
-        "target-backstore",
-        place,
-        ", ".join(devices) or f"none in /{SAVED}",
-        so=saved.backstore(served) is not None,
-        expected=served,
-        remedy=remedy,
-    )
-
-
-def _lun(place: str, saved: Saved, remedy: Remedy) -> Finding:
-    backstores = {one.path for one in saved.storage_objects}
-    luns = [lun.storage_object for tpg in saved.tpgs() for lun in tpg.luns]
-    return is_so(
-        "target-lun",
-        place,
-        ", ".join(luns) or "no LUN in an enabled target",
-        so=any(one in backstores for one in luns),
-        expected="a LUN of the backstore",
-        remedy=remedy,
-    )
-
-
-def _acl(place: str, saved: Saved, remedy: Remedy) -> Finding:
-    acls = saved.acls()
-    return is_so(
-        "target-acl",
-        place,
-        ", ".join(acls) or "nobody is let in",
-        so=len(acls) >= 2,
-        expected="the initiators of both hosts",
-        remedy=remedy,
-    )
+def serve(initiators: Sequence[str], device: str = "/dev/NMP1") -> Remedy:
+    """Return what has the target serve the mirror disk to the hosts; names from elsewhere are quoted."""
+    names = [*map(shlex.quote, initiators), "IQN_OF_HOST_1", "IQN_OF_HOST_2"][: max(2, len(initiators))]
+    # Another mirror disk than the first may be another's.
+    served = [] if device == "/dev/NMP1" else [f"--device {shlex.quote(device)}"]
+    return here(" ".join(["ecx-hyperv setup iscsi", *served, *(f"--initiator {name}" for name in names)]))

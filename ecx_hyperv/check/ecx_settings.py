@@ -7,7 +7,9 @@ from pathlib import Path
 from ecx_hyperv.check.outcome import Finding, Remedy, Unavailable, cannot_tell, here, is_so, ok, words, wrong
 from ecx_hyperv.config import Config
 from ecx_hyperv.desired.clpconf import ClpConf, ConfiguredMonitor, ConfiguredResource
-from ecx_hyperv.desired.ecx import ConfSection, Deviation, Expected, compare, expected, find, names_in
+from ecx_hyperv.desired.compare import compare, find
+from ecx_hyperv.desired.ecx import ConfSection, Deviation, EcxNames, Expected, expected
+from ecx_hyperv.desired.names import names_in
 from ecx_hyperv.desired.scripts import are_elsewhere
 from ecx_hyperv.ecx.environment import Pair
 from ecx_hyperv.errors import UsageError
@@ -58,7 +60,8 @@ def judge_ecx(
         )
         return
     try:
-        wanted = expected(config, names_in(conf, config))
+        names = names_in(conf, config)
+        wanted = expected(config, names)
     except UsageError as error:
         yield wrong("ecx-conf", pair.local.name, error.what, error.seen, words(error.remedy))
         return
@@ -66,8 +69,18 @@ def judge_ecx(
         "ecx-conf", pair.local.name, f"cluster {conf.cluster}, {conf.encoding}, of ECX {conf.version or 'unknown'}"
     )
     yield _server(conf, pair)
+    if not names.md:
+        yield _which_mirror(names)
     for one in wanted:
         yield from _object(conf, one, scripts)
+
+
+def _which_mirror(names: EcxNames) -> Finding:
+    why = (
+        f"nobody can tell which of {', '.join(names.mirrors)} holds the VMs: {names.iscsi} depends on none, or several"
+    )
+    how = words(f"let {names.iscsi} depend on the VMs' mirror disk, in ECX or with: ecx-hyperv setup ecx --md NAME")
+    return cannot_tell("ecx-mirror", names.iscsi, Unavailable(why=why, remedy=how))
 
 
 def _server(conf: ClpConf, pair: Pair) -> Finding:

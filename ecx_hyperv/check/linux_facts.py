@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from ecx_hyperv.check import target
+from ecx_hyperv.check import target, udev_rules
 from ecx_hyperv.check.outcome import Unavailable, here, words
 from ecx_hyperv.config import Config
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.desired import clpconf
 from ecx_hyperv.desired.clpconf import ClpConf
-from ecx_hyperv.desired.ecx import Disk, names_in
+from ecx_hyperv.desired.ecx import Disk
+from ecx_hyperv.desired.names import names_in
 from ecx_hyperv.ecx import clpstat
 from ecx_hyperv.ecx.commands import Runner, find
 from ecx_hyperv.ecx.environment import local_addresses
@@ -22,10 +23,8 @@ from ecx_hyperv.errors import EcxHypervError, LocalError
 _T = TypeVar("_T")
 
 SAVED = "etc/target/saveconfig.json"
-RULES = "etc/udev/rules.d"
 PROGRAMS = ("vm-start", "vm-unregister", "genw-vm", "genw-remote-node", "ecx-hyperv", "clpstat", "clpcl", "ping")
 _COMMAND_S = 15.0
-_SYMLINK = re.compile(r'SYMLINK\+?="([^"]+)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ class FileFacts:
 class LinuxFacts:
     """Everything that this EC-VM said; an Unavailable stands in place of what it would not say.
 
-    `devices` tells for each device that ECX names whether it is there, `symlinks` what udev's rules make.
+    `devices` tells for each device that ECX names whether it is there, `rules` are udev's.
     """
 
     firewalld: str | Unavailable
@@ -75,8 +74,8 @@ class LinuxFacts:
     ecx_version: str | Unavailable
     servers: clpstat.Clpstat | Unavailable
     addresses: frozenset[str] | Unavailable
-    symlinks: tuple[str, ...]
-    disk: Disk
+    rules: tuple[udev_rules.UdevRule, ...]
+    disk: Disk | Unavailable
     devices: dict[str, bool]
     saved: target.Saved | Unavailable
     key: FileFacts
@@ -100,9 +99,9 @@ def read(system: System, config: Config) -> LinuxFacts:
         ecx_version=_version(system),
         servers=_told(lambda: clpstat.ask(system.run, system.deadline)),
         addresses=_told(lambda: local_addresses(system.run)),
-        symlinks=_symlinks(system.file(RULES)),
+        rules=udev_rules.read(system.root),
         disk=disk,
-        devices={one: os.path.lexists(system.file(one)) for one in (disk.data, disk.cluster, disk.served)},
+        devices=_devices(system, disk),
         saved=_saved(system),
         key=_file(config.ssh.key),
         known_hosts=_file(config.ssh.known_hosts),
@@ -113,10 +112,13 @@ def read(system: System, config: Config) -> LinuxFacts:
     )
 
 
-def disk_of(conf: ClpConf | Unavailable, config: Config) -> Disk:
+def disk_of(conf: ClpConf | Unavailable, config: Config) -> Disk | Unavailable:
     """Return the mirror disk's devices, as ECX has them; the usual ones where it says nothing."""
     usual = Disk()
-    md = None if isinstance(conf, Unavailable) else conf.find_resource(names_in(conf, config).md)
+    names = None if isinstance(conf, Unavailable) else names_in(conf, config)
+    if names is not None and not names.md:
+        return Unavailable(why=f"nobody can tell which of {', '.join(names.mirrors)} holds the VMs: see ecx-mirror")
+    md = None if isinstance(conf, Unavailable) or names is None else conf.find_resource(names.md)
     if md is None:
         return usual
     said = md.parameters.get
@@ -125,6 +127,11 @@ def disk_of(conf: ClpConf | Unavailable, config: Config) -> Disk:
         cluster=said("parameters/diskdev/cppath") or usual.cluster,
         served=said("parameters/nmppath") or usual.served,
     )
+
+
+def _devices(system: System, disk: Disk | Unavailable) -> dict[str, bool]:
+    parts = () if isinstance(disk, Unavailable) else (disk.data, disk.cluster, disk.served)
+    return {one: os.path.lexists(system.file(one)) for one in parts}
 
 
 def _told(read_it: Callable[[], _T]) -> _T | Unavailable:
@@ -146,18 +153,6 @@ def _version(system: System) -> str | Unavailable:
     if versions:
         return versions[0]
     return "" if told else Unavailable(why="neither rpm nor dpkg-query is there")
-
-
-def _symlinks(rules: Path) -> tuple[str, ...]:
-    found = []
-    try:
-        for file in sorted(rules.glob("*.rules")):
-            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-            live = [line for line in lines if not line.lstrip().startswith("#")]
-            found += [name for line in live for names in _SYMLINK.findall(line) for name in names.split()]
-    except OSError:
-        return tuple(found)
-    return tuple(found)
 
 
 def _saved(system: System) -> target.Saved | Unavailable:

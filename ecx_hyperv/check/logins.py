@@ -1,7 +1,8 @@
 """The way to a host: from its port to a PowerShell with the agent, and how its sshd is set up."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ecx_hyperv.check.catalogue import Area, names_of
@@ -20,6 +21,7 @@ from ecx_hyperv.check.outcome import (
     words,
     wrong,
 )
+from ecx_hyperv.check.sshd_config import Criterion, SshdConfig, SshdValue, is_yes, number, parse, seconds
 from ecx_hyperv.errors import HostError, HostKeyRefused, LoginRefused, NoAgent, SessionLost, Unreachable
 from ecx_hyperv.host.rows import WindowsService
 from ecx_hyperv.host.setting_queries import AUTHORIZED_KEYS
@@ -34,6 +36,7 @@ _REACHED: dict[type[HostError], str] = {
 }
 _MENDED_BY = {"host-key": here("ecx-hyperv trust"), "login": here("ecx-hyperv setup ssh")}
 _SSH = here("ecx-hyperv setup ssh")
+_INCLUDE = words("on the host: sshd.exe -T shows what sshd makes of all its files")
 # Beyond this Kerberos refuses; below it only logs suffer.
 _KERBEROS_S, _LOGS_S = 300, 5
 _ACE = re.compile(r"\(([^;()]*);[^;()]*;([^;()]*);[^;()]*;[^;()]*;([^;()]+)[^()]*\)")
@@ -101,25 +104,62 @@ def _clock(place: str, facts: HostFacts, asked: tuple[datetime, datetime]) -> Fi
     return make("clock", place, seen, f"at most {_LOGS_S} s", remedy)
 
 
-def settings(lines: tuple[str, ...]) -> dict[str, str]:
-    """Return what sshd_config says for everybody, by lower-case keyword; the first line for a keyword holds."""
-    found: dict[str, str] = {}
-    for line in lines:
-        key, _, value = line.strip().replace("=", " ", 1).partition(" ")
-        if key.casefold() == "match":
-            break
-        if key and not key.startswith("#"):
-            found.setdefault(key.casefold(), value.strip().strip('"').casefold())
-    return found
+def _fits(one: Criterion) -> bool | None:
+    """Tell whether a condition is met by this program's login, which is one of an administrator."""
+    if one.attribute == "all" or one.patterns == "*":
+        return True
+    return True if (one.attribute, one.patterns.casefold()) == ("group", "administrators") else None
+
+
+def _fits_anybody(one: Criterion) -> bool | None:
+    return True if one.attribute == "all" or one.patterns == "*" else None
+
+
+def _incomplete(config: SshdConfig) -> Unavailable:
+    lines = ", ".join(f"line {line.number}" for line in config.includes)
+    return Unavailable(why=f"sshd_config includes another file, which is not read: {lines}", remedy=_INCLUDE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A keyword of sshd_config, its default, and what is right for it."""
+
+    keyword: str
+    default: str
+    is_right: Callable[[str], bool | None]
+
+    def accepts(self, one: SshdValue) -> bool:
+        return not one.fault and bool(self.is_right(self.default if one.value is None else one.value))
+
+    def said(self, one: SshdValue) -> str:
+        value = self.default if one.value is None else one.value
+        notes = ", ".join(part for part in (one.where, one.fault) if part)
+        return f"{self.keyword} {value}".rstrip() + (f" ({notes})" if notes else "")
+
+
+_KEYS_ONLY = (
+    _Wanted("PasswordAuthentication", "yes", lambda value: is_yes(value) is False),
+    _Wanted("PermitEmptyPasswords", "no", lambda value: is_yes(value) is False),
+)
+_KEPT_ALIVE = (
+    _Wanted("ClientAliveInterval", "0", lambda value: bool(seconds(value))),
+    # A count of 0 keeps sshd from ever giving up.
+    _Wanted("ClientAliveCountMax", "3", lambda value: bool(number(value))),
+)
+_ENOUGH = (_Wanted("MaxSessions", "10", lambda value: (number(value) or 0) >= 2),)
 
 
 def _passwords(place: str, lines: tuple[str, ...]) -> Finding:
-    said = settings(lines)
-    open_ways = []
-    if said.get("passwordauthentication", "yes") != "no":
-        open_ways.append("PasswordAuthentication yes")
-    if said.get("permitemptypasswords", "no") != "no":
-        open_ways.append("PermitEmptyPasswords yes")
+    """Nobody may be let in by a password, whoever a Match block is about."""
+    config = parse(lines)
+    open_ways = [
+        wanted.said(one)
+        for wanted in _KEYS_ONLY
+        for one in config.values(wanted.keyword, _fits_anybody)
+        if not wanted.accepts(one)
+    ]
+    if not open_ways and config.includes:
+        return cannot_tell("sshd-passwords", place, _incomplete(config))
     return is_so(
         "sshd-passwords",
         place,
@@ -131,28 +171,32 @@ def _passwords(place: str, lines: tuple[str, ...]) -> Finding:
 
 
 def _keepalive(place: str, lines: tuple[str, ...]) -> Finding:
-    interval = settings(lines).get("clientaliveinterval", "0")
-    return is_so(
-        "sshd-keepalive",
-        place,
-        f"ClientAliveInterval {interval}",
-        so=interval not in ("0", "0s"),
-        expected="ClientAliveInterval 15",
-        remedy=_SSH,
-        outcome=Outcome.WARNING,
-    )
+    return _for_this_login("sshd-keepalive", place, lines, _KEPT_ALIVE, "ClientAliveInterval 15", Outcome.WARNING)
 
 
 def _sessions(place: str, lines: tuple[str, ...]) -> Finding:
-    most = settings(lines).get("maxsessions", "10")
-    return is_so(
-        "sshd-sessions",
-        place,
-        f"MaxSessions {most}",
-        so=most.isdecimal() and int(most) >= 2,
-        expected="MaxSessions 10, sshd's default",
-        remedy=_SSH,
-    )
+    expected = "MaxSessions 10, sshd's default"
+    return _for_this_login("sshd-sessions", place, lines, _ENOUGH, expected, Outcome.WRONG)
+
+
+def _for_this_login(
+    name: str, place: str, lines: tuple[str, ...], settings: tuple[_Wanted, ...], expected: str, outcome: Outcome
+) -> Finding:
+    """Judge settings of which several values may hold for this program's login, as Match lines have it."""
+    config = parse(lines)
+    if config.includes:
+        return cannot_tell(name, place, _incomplete(config))
+    right, bad, is_certain = [], [], False
+    for wanted in settings:
+        values = config.values(wanted.keyword, _fits)
+        wrong_ones = [wanted.said(one) for one in values if not wanted.accepts(one)]
+        right += [wanted.said(one) for one in values if wanted.accepts(one)]
+        bad += wrong_ones
+        is_certain = is_certain or len(wrong_ones) == len(values)
+    if bad and not is_certain:
+        why = f"it depends on whom a Match line is about: {', '.join([*bad, *right])}"
+        return cannot_tell(name, place, Unavailable(why=why, remedy=_INCLUDE))
+    return is_so(name, place, ", ".join(bad or right), so=not bad, expected=expected, remedy=_SSH, outcome=outcome)
 
 
 def _keys(place: str, sddl: str) -> Finding:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from ecx_hyperv.desired import clpelements
 from ecx_hyperv.desired.clpxml import Document, decode, encode
 from ecx_hyperv.errors import LocalError, UsageError
 
@@ -123,7 +124,7 @@ class ClpConf:
         return tuple(
             ConfiguredGroup(
                 element.get("name", ""),
-                tuple(Member(*_split(one.get("name", ""))) for one in element.findall("resource")),
+                tuple(Member(*clpelements.split_reference(one.get("name", ""))) for one in element.findall("resource")),
             )
             for element in self._root.findall("group")
         )
@@ -133,7 +134,9 @@ class ClpConf:
         """Return the resources of all groups."""
         owner = {(member.type, member.name): group.name for group in self.groups for member in group.members}
         return tuple(
-            ConfiguredResource(kind, name, owner.get((kind, name)), _parameters(element), _depends(element))
+            ConfiguredResource(
+                kind, name, owner.get((kind, name)), clpelements.parameters(element), clpelements.depends(element)
+            )
             for kind, name, element in self._objects("resource")
         )
 
@@ -141,7 +144,8 @@ class ClpConf:
     def monitors(self) -> tuple[ConfiguredMonitor, ...]:
         """Return the monitors."""
         return tuple(
-            ConfiguredMonitor(kind, name, _parameters(element)) for kind, name, element in self._objects("monitor")
+            ConfiguredMonitor(kind, name, clpelements.parameters(element))
+            for kind, name, element in self._objects("monitor")
         )
 
     def find_group(self, name: str) -> ConfiguredGroup | None:
@@ -160,8 +164,11 @@ class ClpConf:
         """Add an empty failover group; raises UsageError for a name that cannot be one."""
         if self.find_group(name):
             return False
-        texts = [(gid.text or "").strip() for gid in self._root.findall("group/gid")]
-        ids = [int(text) for text in texts if text.isdecimal()]
+        ids = [
+            number
+            for gid in self._root.findall("group/gid")
+            if (number := clpelements.whole_number(gid.text)) is not None
+        ]
         group = ET.Element("group", {"name": check_name(name)})
         ET.SubElement(group, "comment")
         ET.SubElement(group, "gid").text = str(max(ids, default=-1) + 1)
@@ -208,7 +215,9 @@ class ClpConf:
     def set_depends(self, name: str, depends: Sequence[str]) -> bool:
         """Set what a resource depends on, and nothing else; raises LocalError."""
         element = self._element("resource", name)
-        if set(_depends(element) or ()) == set(depends) and (depends or _depends(element) is not None):
+        if set(clpelements.depends(element) or ()) == set(depends) and (
+            depends or clpelements.depends(element) is not None
+        ):
             return False
         for old in element.findall("depend"):
             element.remove(old)
@@ -251,7 +260,7 @@ class ClpConf:
     def _set(self, section: str, name: str, path: str, value: str) -> bool:
         element = self._element(section, name)
         for step in path.split("/"):
-            element = _child(element, step)
+            element = clpelements.child(element, step)
         if (element.text or "").strip() == value and len(element) == 0:
             return False
         element.text = value
@@ -261,8 +270,9 @@ class ClpConf:
     def _count(self) -> bool:
         # ECX's own editor keeps a count of all objects.
         number = self._root.find("webmgr/client/objectnumber")
-        if number is not None and (number.text or "").strip().isdecimal():
-            number.text = str(int(number.text or "0") + 1)
+        count = None if number is None else clpelements.whole_number(number.text)
+        if number is not None and count is not None:
+            number.text = str(count + 1)
         self._changed = True
         return True
 
@@ -317,45 +327,11 @@ def overrides(parameters: Mapping[str, str], path: str) -> Iterator[tuple[str, s
 
 
 def _server(element: ET.Element) -> ConfiguredServer:
-    priority = element.findtext("priority", "").strip()
     return ConfiguredServer(
         element.get("name", ""),
-        int(priority) if priority.isdecimal() else None,
+        clpelements.whole_number(element.findtext("priority")),
         tuple(
             Device(one.get("id", ""), one.findtext("type", "").strip(), one.findtext("info", "").strip())
             for one in element.findall("device")
         ),
     )
-
-
-def _split(reference: str) -> tuple[str, str]:
-    kind, _, name = reference.partition("@")
-    return (kind, name) if name else ("", kind)
-
-
-def _depends(element: ET.Element) -> tuple[str, ...] | None:
-    found = element.findall("depend")
-    return tuple(name for one in found if (name := one.get("name", ""))) if found else None
-
-
-def _parameters(element: ET.Element) -> Mapping[str, str]:
-    return dict(_flat(element, ""))
-
-
-def _flat(element: ET.Element, before: str) -> Iterator[tuple[str, str]]:
-    for child in element:
-        if not isinstance(child.tag, str) or child.tag == "depend":
-            continue
-        key = child.get("id", child.get("name"))
-        path = f"{before}{child.tag}" + (f"@{key}" if key is not None else "")
-        if len(child):
-            yield from _flat(child, f"{path}/")
-        else:
-            yield path, (child.text or "").strip()
-
-
-def _child(element: ET.Element, step: str) -> ET.Element:
-    tag, _, key = step.partition("@")
-    attribute = "id" if key.isdecimal() else "name"
-    found = next((one for one in element.findall(tag) if not key or one.get(attribute) == key), None)
-    return ET.SubElement(element, tag, {attribute: key} if key else {}) if found is None else found

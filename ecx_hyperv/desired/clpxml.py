@@ -15,6 +15,8 @@ from ecx_hyperv.errors import LocalError
 _DECLARATION = re.compile(rb"""\A(<\?xml\b[^>]*?\bencoding\s*=\s*["'])([A-Za-z0-9._-]+)(["'][^>]*\?>)""")
 # EUC-JP as machines write it has characters that the strict codec does not know: circled digits, for one.
 _ALSO = {"euc_jp": ("euc_jis_2004",), "gb2312": ("gbk", "gb18030"), "shift_jis": ("cp932",)}
+# ECX nests less than ten; what is deeper would end in Python's own limit.
+_DEEPEST = 100
 _EMPTY_OR_COMMENT = re.compile(r"(<!--.*?-->|<\?.*?\?>)| />", re.DOTALL)
 
 
@@ -90,12 +92,19 @@ def _bounds(body: str, lines: int, file: str) -> tuple[int, int]:
     content = body.encode()
     starts: list[int] = []
     ends: list[int] = []
+    depth = [0]
 
     def start(_tag: str, _attributes: dict[str, str]) -> None:
         starts[:] = starts or [parser.CurrentByteIndex]
+        depth[0] += 1
+        if depth[0] > _DEEPEST:
+            raise _refused(
+                file, f"line {parser.CurrentLineNumber + lines}: more than {_DEEPEST} elements in one another"
+            )
 
     def end(_tag: str) -> None:
         ends[:] = [parser.CurrentByteIndex]
+        depth[0] -= 1
 
     def doctype(*_parts: object) -> None:
         raise _refused(file, f"line {parser.CurrentLineNumber + lines} declares a document type; ECX writes none")

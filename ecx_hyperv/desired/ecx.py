@@ -5,12 +5,10 @@ Where nobody could confirm what ECX takes for a parameter that is not there, the
 """
 
 import math
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
 from ecx_hyperv.config import Config, ProtectedVm
-from ecx_hyperv.desired.clpconf import ClpConf, ConfiguredMonitor, ConfiguredResource, overrides
 from ecx_hyperv.errors import UsageError
 
 LOGS = "/opt/nec/clusterpro/log"
@@ -101,13 +99,17 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class EcxNames:
-    """How the parts that the configuration file does not name are called in ECX."""
+    """How the parts that the configuration file does not name are called in ECX.
+
+    `md` is empty where nobody can tell which of `mirrors` is the VMs' mirror disk: then nothing is expected of any.
+    """
 
     group: str = "failover1"
     fip: str = "fip1"
     md: str = "md1"
     iscsi: str = ISCSI
     remote_node: str = REMOTE_NODE
+    mirrors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,18 +150,6 @@ def monitor_name(vm: ProtectedVm) -> str:
     return f"genw-{resource_name(vm).removeprefix('exec-')}"
 
 
-def names_in(conf: ClpConf, config: Config) -> EcxNames:
-    """Say how the parts are called in a clp.conf that has them already; the defaults for what it does not have."""
-    default = EcxNames()
-    resources = conf.resources
-    vms = {resource_name(vm) for vm in config.vm}
-    fip = _first(resources, "fip", lambda one: one.parameters.get("parameters/ip") == config.cluster.iscsi_target)
-    owner = next((one.group for one in resources if one.name in vms or one.name == default.iscsi), None)
-    group = owner or (fip.group if fip else None) or next((group.name for group in conf.groups), default.group)
-    md = _first(resources, "md", lambda one: one.group == group)
-    return EcxNames(group, fip.name if fip else default.fip, md.name if md else default.md)
-
-
 def expected(config: Config, names: EcxNames, disk: Disk | None = None) -> tuple[Expected, ...]:
     """Return all that must be in clp.conf for a configuration, in the order in which ECX wants it added.
 
@@ -169,8 +159,8 @@ def expected(config: Config, names: EcxNames, disk: Disk | None = None) -> tuple
     start, stop = _script_timeout(timing.start, "start"), _script_timeout(timing.unregister, "unregister")
     return (
         _fip(config, names),
-        _md(names, disk or Disk()),
-        _exec(names.iscsi, (names.fip, names.md), Scripts.ISCSI, (_SCRIPT_S, 60), (_SCRIPT_S, 60)),
+        *([_md(names, disk or Disk())] if names.md else []),
+        _exec(names.iscsi, (names.fip, *_md_of(names)), Scripts.ISCSI, (_SCRIPT_S, 60), (_SCRIPT_S, 60)),
         *(_exec(resource_name(vm), (names.iscsi,), Scripts.VM, start, stop, vm=vm.name) for vm in config.vm),
         *(_genw_vm(config, names, vm) for vm in config.vm),
         _genw_remote_node(config, names),
@@ -178,55 +168,8 @@ def expected(config: Config, names: EcxNames, disk: Disk | None = None) -> tuple
     )
 
 
-def compare(conf: ClpConf, wanted: Expected) -> tuple[Deviation, ...]:
-    """Return everything in which clp.conf differs from one expectation; empty where it is right."""
-    found = find(conf, wanted)
-    if found is None or found.type != wanted.type:
-        seen = f"of type {found.type}" if found else "not there"
-        return (Deviation(wanted, "", f"a {wanted.section.value} of type {wanted.type}", seen, _MISSING),)
-    return (*_other_parameters(found, wanted), *_other_depends(found, wanted))
-
-
-def find(conf: ClpConf, wanted: Expected) -> ConfiguredResource | ConfiguredMonitor | None:
-    """Return the object that an expectation is about, be it right or wrong; None where there is none."""
-    if wanted.section is ConfSection.RESOURCE:
-        return conf.find_resource(wanted.name)
-    named = conf.find_monitor(wanted.name)
-    if named is not None or wanted.must:
-        return named
-    key = wanted.parameters[0]
-    known = (one for one in conf.monitors if one.type == wanted.type)
-    return next((one for one in known if key.accepts(one.parameters.get(key.path))), None)
-
-
-_MISSING = "this program needs it"
-
-
-def _first(
-    resources: tuple[ConfiguredResource, ...], kind: str, holds: Callable[[ConfiguredResource], bool]
-) -> ConfiguredResource | None:
-    return next((one for one in resources if one.type == kind and holds(one)), None)
-
-
-def _other_parameters(found: ConfiguredResource | ConfiguredMonitor, wanted: Expected) -> Iterator[Deviation]:
-    for one in wanted.parameters:
-        seen = found.parameters.get(one.path)
-        if not one.accepts(seen):
-            yield Deviation(wanted, one.path, one.wanted, "not set" if seen is None else seen, one.why)
-        for place, value in overrides(found.parameters, one.path):
-            if not one.accepts(value):
-                seen = f"{value} for {place.partition('/')[0]}"
-                yield Deviation(wanted, one.path, one.wanted, seen, one.why, place)
-
-
-def _other_depends(found: ConfiguredResource | ConfiguredMonitor, wanted: Expected) -> Iterator[Deviation]:
-    if not isinstance(found, ConfiguredResource):
-        return
-    for name in wanted.depends:
-        # Without a mention ECX's defaults hold, and those know types only: no EXEC resource depends on another.
-        if name not in (found.depends or ()):
-            seen = "ECX's default dependencies" if found.depends is None else ", ".join(found.depends) or "none"
-            yield Deviation(wanted, "depend", name, seen, "what it uses must be up before it, and go down after it")
+def _md_of(names: EcxNames) -> tuple[str, ...]:
+    return (names.md,) if names.md else ()
 
 
 def _script_timeout(seconds: float, key: str) -> tuple[int, int]:
@@ -322,7 +265,7 @@ def _genw(config: Config, name: str, target: str) -> tuple[Parameter, ...]:
         ),
         Parameter("polling/timeout", str(max(_MONITOR_S, timeout + 20)), by_itself, MatchRule.AT_LEAST, timeout),
         Parameter("polling/timing", "1", "only where the group is active", absent="0"),
-        Parameter("target", target, "only where the group is active"),
+        *([Parameter("target", target, "only where the group is active")] if target else []),
         Parameter("emergency/timeout/notreconfirmation/use", "1", blind),
         Parameter("emergency/timeout/notrecovery/use", "1", blind),
         *_log(name),
@@ -368,9 +311,12 @@ def _usual_monitors(names: EcxNames) -> tuple[Expected, ...]:
         Parameter("relation/type", "rsc", "as ECX sets it", MatchRule.SOMETHING),
         Parameter("relation/name", names.fip, "as ECX sets it", MatchRule.SOMETHING),
     )
+    watched = Expected(ConfSection.MONITOR, "fipw", f"fipw-{names.fip}", fip, must=False)
+    if not names.md:
+        return (watched,)
     md = Parameter("parameters/object", names.md, "the mirror must be watched")
     return (
-        Expected(ConfSection.MONITOR, "fipw", f"fipw-{names.fip}", fip, must=False),
+        watched,
         Expected(ConfSection.MONITOR, "mdw", f"mdw-{names.md}", (md, *here), must=False),
         Expected(ConfSection.MONITOR, "mdnw", f"mdnw-{names.md}", (md, *here), must=False),
     )

@@ -8,19 +8,18 @@ from pathlib import Path
 
 from ecx_hyperv.config import Config
 from ecx_hyperv.desired.clpconf import LIVE, ClpConf, ConfiguredMonitor, ConfiguredResource, check_name, read
+from ecx_hyperv.desired.compare import compare, find
 from ecx_hyperv.desired.ecx import (
     ConfSection,
     Disk,
     EcxNames,
     Expected,
     Scripts,
-    compare,
     expected,
-    find,
     monitor_name,
-    names_in,
     resource_name,
 )
+from ecx_hyperv.desired.names import ask_for_mirror, names_in
 from ecx_hyperv.desired.quoting import check_device, shell_line
 from ecx_hyperv.desired.scripts import are_elsewhere, find_scripts
 from ecx_hyperv.ecx.commands import Runner
@@ -171,10 +170,20 @@ def push(folder: Path, run: Runner, say: Say, *, dry: bool) -> None:
 
 
 def choose_names(conf: ClpConf | None, config: Config, group: str, fip: str, md: str) -> EcxNames:
-    """Say how the parts are called: as asked for, else as in a clp.conf, else as ECX's editor would call them."""
+    """Say how the parts are called: as asked for, else as in a clp.conf, else as ECX's editor would call them.
+
+    Raises UsageError where a clp.conf has several mirror disks and nobody can tell which one is the VMs'.
+    """
     found = names_in(conf, config) if conf else EcxNames()
-    chosen = {key: check_name(value) for key, value in (("group", group), ("fip", fip), ("md", md)) if value}
-    return replace(found, **chosen)
+    found = replace(
+        found,
+        group=check_name(group) if group else found.group,
+        fip=check_name(fip) if fip else found.fip,
+        md=check_name(md) if md else found.md,
+        mirrors=() if md else found.mirrors,
+    )
+    ask_for_mirror(found)
+    return found
 
 
 def choose_disk(conf: ClpConf | None, disk: Disk) -> Disk:

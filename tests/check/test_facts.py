@@ -14,7 +14,7 @@ from ecx_hyperv.check.catalogue import CATALOGUE, Area
 from ecx_hyperv.check.context import CheckContext
 from ecx_hyperv.check.host_facts import FactsRequest
 from ecx_hyperv.check.linux_facts import System
-from ecx_hyperv.check.logins import settings, silent
+from ecx_hyperv.check.logins import silent
 from ecx_hyperv.check.outcome import Finding, Outcome, Unavailable
 from ecx_hyperv.check.report import redact
 from ecx_hyperv.check.run import CheckRun
@@ -191,21 +191,6 @@ def test_whatever_targetcli_saved(content: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "key", "value"),
-    [
-        ("PasswordAuthentication no", "passwordauthentication", "no"),
-        ("  passwordauthentication = YES ", "passwordauthentication", "yes"),
-        ("#PasswordAuthentication no", "passwordauthentication", None),
-        ("MaxSessions 3\nMaxSessions 9", "maxsessions", "3"),
-        ("Match Group administrators\nPasswordAuthentication no", "passwordauthentication", None),
-    ],
-)
-def test_sshd_config(text: str, key: str, value: str | None) -> None:
-    """The first line for a keyword holds, whatever its case; comments and Match blocks do not."""
-    assert value == settings(tuple(text.splitlines())).get(key)
-
-
-@pytest.mark.parametrize(
     ("text", "kept"),
     [
         ("password = hunter2", "password = "),
@@ -242,11 +227,3 @@ def test_a_host_that_was_not_called() -> None:
     outcomes = {one.name: one.outcome for one in silent("H1", error, tried=False)}
     assert [Outcome.CANNOT_TELL] * 2 == [outcomes[name] for name in ("reachable", "host-key")]
     assert Outcome.WRONG is outcomes["login"]
-
-
-def test_a_rule_that_is_commented_out(tmp_path: Path) -> None:
-    """A udev rule that is commented out makes no link."""
-    rules = tmp_path / "rules"
-    rules.mkdir()
-    (rules / "1.rules").write_text('#SYMLINK+="cp-diska%n"\nX, SYMLINK+="cp-diskb%n other"\n', encoding="utf-8")
-    assert ("cp-diskb%n", "other") == linux_facts._symlinks(rules)

@@ -2,19 +2,19 @@
 
 import re
 from importlib.resources import files
-from pathlib import Path
 
 import pytest
 
-from ecx_hyperv.check import linux_facts, logins
+from ecx_hyperv.check import logins, udev_rules
 from ecx_hyperv.check.outcome import Finding, Outcome
 from ecx_hyperv.setup import iscsi, ssh
 
 
-def test_the_udev_rule_makes_the_names(tmp_path: Path) -> None:
+@pytest.mark.parametrize("device", ["/dev/cp-diska1", "/dev/cp-diska2"])
+def test_the_udev_rule_makes_the_names(device: str) -> None:
     """The rule of `setup iscsi` makes the names under which ECX is told to find the disk."""
-    (tmp_path / "99.rules").write_text(iscsi.udev_rule("3600224804fb4d824c64c0f4156f86fc9"), encoding="utf-8")
-    assert "cp-diska%n" in linux_facts._symlinks(tmp_path)
+    rules = udev_rules.parse(iscsi.udev_rule("3600224804fb4d824c64c0f4156f86fc9"), "99.rules")
+    assert udev_rules.LinkMade.YES is udev_rules.made_by(rules, device)
 
 
 def test_sshd_is_set_as_wanted() -> None:

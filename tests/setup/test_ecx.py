@@ -9,7 +9,9 @@ import pytest
 
 from ecx_hyperv.config import Config, ProtectedVm, Timing
 from ecx_hyperv.desired.clpconf import ClpConf, parse, read
-from ecx_hyperv.desired.ecx import Disk, EcxNames, compare, expected, names_in
+from ecx_hyperv.desired.compare import compare
+from ecx_hyperv.desired.ecx import Disk, EcxNames, expected
+from ecx_hyperv.desired.names import names_in
 from ecx_hyperv.desired.scripts import find_scripts
 from ecx_hyperv.errors import LocalError, UsageError
 from ecx_hyperv.setup import ecx

@@ -206,3 +206,16 @@ def test_any_value_comes_back(value: str) -> None:
     found = parse(conf.to_bytes(), "clp.conf").find_monitor("genw-x")
     assert found is not None
     assert value.strip() == found.parameters["parameters/userlog"]
+
+
+def test_odd_files_are_refused_or_read() -> None:
+    """A file of a thousand elements in one another must be refused with its line, and a huge number be no number."""
+    deep = "<root>" + "<a>" * 1000 + "</a>" * 1000 + "</root>"
+    with pytest.raises(LocalError, match=r"clp\.conf") as caught:
+        parse(deep.encode(), "clp.conf")
+    assert "more than 100 elements" in caught.value.seen
+    digits = "9" * 5000
+    server = f'<server name="ec1"><priority>{digits}</priority></server>'
+    conf = parse(f'<root>{server}<group name="g"><gid>{digits}</gid></group></root>'.encode(), "clp.conf")
+    assert conf.servers[0].priority is None
+    assert conf.add_group("h")

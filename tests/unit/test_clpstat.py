@@ -1,5 +1,7 @@
 """clpstat: its rows as ECX prints them, its being busy, and what is made of it."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,6 +36,13 @@ def page(servers: list[str], groups: list[str], monitors: list[str]) -> str:
     """Return what clpstat prints around its rows."""
     parts = ["  <server>", *servers, "  <group>", *groups, "  <monitor>", *monitors]
     return "\n".join([_BANNER, "  Cluster : cluster-x", *parts, _RULE]) + "\n"
+
+
+def states(status: Clpstat) -> Clpstat:
+    """Return servers and groups with their states alone."""
+    servers = (replace(one, may_be_cut=False, comment="", heartbeats=()) for one in status.servers)
+    groups = (replace(one, may_be_cut=False, comment="", resources=()) for one in status.groups)
+    return Clpstat(tuple(servers), tuple(groups))
 
 
 _KERNEL = "Kernel Mode LAN Heartbeat"
@@ -121,7 +130,7 @@ def test_a_page_is_read(name: str, ends: str) -> None:
         text = "\n".join(line.rstrip() for line in text.splitlines())
     elif ends == "crlf":
         text = text.replace("\n", "\r\n")
-    assert expected == parse(text)
+    assert expected == states(parse(text))
 
 
 def test_the_samples_have_their_columns() -> None:
@@ -174,7 +183,7 @@ def test_a_group_that_moves_has_no_place_of_an_earlier_one() -> None:
 @pytest.mark.parametrize("text", ["", "\n\n", "Error: cluster is not running\n", "    ec1 ....: Online\n", "\x00"])
 def test_a_page_that_is_none_has_no_rows(text: str) -> None:
     """What is not clpstat's page must give no rows rather than wrong ones."""
-    assert Clpstat((), ()) == parse(text)
+    assert Clpstat((), ()) == replace(parse(text), unknown=())
 
 
 _LINES = [line for text, _ in SAMPLES.values() for line in text.splitlines()]
@@ -194,7 +203,7 @@ def test_clpstat_is_asked_for_whole_names() -> None:
     """The long form must be asked for, once, with a limit of half a minute."""
     runner = FakeRunner(printed(RUNNING))
     clock = FakeClock()
-    assert SAMPLES["running"][1] == ask(runner, Deadline.after(clock, 90))
+    assert SAMPLES["running"][1] == states(ask(runner, Deadline.after(clock, 90)))
     assert [(["clpstat", "--long"], 30)] == runner.calls
     assert [] == clock.slept
 
@@ -209,7 +218,7 @@ def test_clpstat_gets_no_more_time_than_there_is() -> None:
 def test_a_busy_clpstat_is_asked_again() -> None:
     """Exit code 9 must lead to another try three seconds later, and what that says must count."""
     runner, clock = FakeRunner(printed("busy", BUSY), printed("busy", BUSY), printed(RUNNING)), FakeClock()
-    assert SAMPLES["running"][1] == ask(runner, Deadline.after(clock, 90))
+    assert SAMPLES["running"][1] == states(ask(runner, Deadline.after(clock, 90)))
     assert [3, 3] == clock.slept
     assert 3 == len(runner.calls)
 
@@ -337,3 +346,63 @@ def test_a_whole_name_comes_before_a_cut_one() -> None:
     rows = [row("x" * 33, "Online", LONG), row("x" * 20, "Offline", LONG)]
     found = parse(page(rows, [], [])).find("x" * 20)
     assert found == ClpstatServer("x" * 20, "Offline", is_local=False)
+
+
+_COMMENTS = [
+    "Main machine",
+    "a : b",
+    "Offline",
+    "Online",
+    "two  blanks",
+    "予備機",
+    "x" * 60,
+    ": ",
+    "*",
+    "....: Offline",
+]
+
+
+@pytest.mark.parametrize("comment", _COMMENTS)
+@pytest.mark.parametrize("status", ["Online", "Offline", "Online Pending", "Suspend", "Unknown"])
+@pytest.mark.parametrize("colon", [SHORT, LONG])
+def test_f01_a_comment_is_no_status(comment: str, status: str, colon: int) -> None:
+    """Whatever comment a server or a group has, its status must be read without it."""
+    rows = [row("ec1", "Online", colon, local=True) + comment, row("ec2", status, colon) + comment]
+    read = parse(page(rows, [row("failover1", status, colon) + comment], []))
+    assert ["Online", status] == [one.status for one in read.servers]
+    assert [comment.strip()] * 2 == [one.comment for one in read.servers]
+    assert [(status, comment.strip())] == [(one.status, one.comment) for one in read.groups]
+    assert seen_as("Online", status) is judge(read, "ec1", "ec2")
+
+
+@pytest.mark.parametrize("status", ["", "Online"])
+def test_f01_a_comment_without_a_status_is_none(status: str) -> None:
+    """A server whose status is missing must not be what its comment says."""
+    read = parse(page([row("ec1", "Online", local=True), row("ec2", "") + "Offline"], [], []))
+    assert PeerEcx.SENSELESS is judge(read, "ec1", "ec2")
+    assert 1 == len(read.unknown)
+
+
+def test_f01_a_status_that_leaves_no_gap_means_nothing() -> None:
+    """Where one blank alone stands between two words nobody knows whether the second is a comment."""
+    rows = [row("ec1", "Online", local=True), "    ec2 .............: Online Spare"]
+    assert PeerEcx.SENSELESS is judge(parse(page(rows, [], [])), "ec1", "ec2")
+
+
+@always
+@given(
+    comment=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n"), max_size=80)
+    | st.just("x\x85    ec2 .............: Offline          "),
+    status=st.sampled_from(["Online", "Offline", "Caution", "Online Pending", "Suspend", "Unknown"]),
+    colon=st.sampled_from([SHORT, LONG]),
+)
+def test_f01_no_comment_makes_a_peer_better_or_worse(comment: str, status: str, colon: int) -> None:
+    """What is made of the peer must be the same with any comment as without one."""
+    rows = [row("ec1", "Online", colon, local=True), row("ec2", status, colon) + comment]
+    assert seen_as("Online", status) is judge(parse(page(rows, [], [])), "ec1", "ec2")
+
+
+def test_two_servers_of_one_name_mean_nothing() -> None:
+    """Where two rows have the name that is asked for, neither must be believed."""
+    rows = [row("ec1", "Online", local=True), row("ec2", "Offline"), row("ec2", "Online")]
+    assert PeerEcx.SENSELESS is judge(parse(page(rows, [], [])), "ec1", "ec2")

@@ -8,19 +8,18 @@ import pytest
 from ecx_hyperv.config import Config, ProtectedVm, Timing
 from ecx_hyperv.config_file import load
 from ecx_hyperv.desired.clpconf import ClpConf
+from ecx_hyperv.desired.compare import compare, find
 from ecx_hyperv.desired.ecx import (
     ConfSection,
     EcxNames,
     Expected,
     MatchRule,
     Parameter,
-    compare,
     expected,
-    find,
     monitor_name,
-    names_in,
     resource_name,
 )
+from ecx_hyperv.desired.names import names_in
 from ecx_hyperv.errors import UsageError
 from tests.unit.test_clpconf import sample
 
