@@ -6,8 +6,11 @@ import threading
 from pathlib import Path
 from typing import Any, cast
 
+from tests.powershell import setup_behaviours
 from tests.powershell.behaviours import BEHAVIOURS
 from tests.powershell.world import Asks, Fails, World
+
+assert setup_behaviours  # its behaviours stand among the others once it is imported
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -39,8 +42,7 @@ def answer(world: World, request: dict[str, Any]) -> dict[str, Any]:
         return _registry(world, request["host"], request["registry"])
     if "set" in request:
         world.sets.append((f"{request['set'].rpartition('.')[2]} {request['key']}", request["name"], request["value"]))
-        _set(world, request)
-        return {}
+        return _set(world, request)
     host, cmdlet, given = request["host"], request["cmdlet"], request["args"]
     world.calls.append((host, cmdlet, given))
     world.before.get(cmdlet, lambda: None)()
@@ -65,14 +67,20 @@ def answer(world: World, request: dict[str, Any]) -> dict[str, Any]:
         world.after.get(cmdlet, lambda: None)()
 
 
-def _set(world: World, request: dict[str, Any]) -> None:
-    """Keep a property of a group, a network or the cluster that was set."""
-    kind = request["set"].rpartition(".")[2]
+def _set(world: World, request: dict[str, Any]) -> dict[str, Any]:
+    """Keep a property that was set of a group, a network, a resource or the cluster."""
+    kind, key = request["set"].rpartition(".")[2], request["key"]
     if kind == "ClusterNetwork":
-        next(one for one in world.networks if one["Id"] == request["key"])[request["name"]] = request["value"]
+        others = [one["Role"] for one in world.networks if one["Id"] != key]
+        if request["value"] == "None" and "ClusterAndClient" not in others:
+            return {"refused": "The cluster must have a network for its own communication."}
+        next(one for one in world.networks if one["Id"] == key)[request["name"]] = request["value"]
+    elif kind == "ClusterResource":
+        next(one for one in world.resources if one.id == key).name = request["value"]
     else:
-        key = f"group {request['key']}" if kind == "ClusterGroup" else kind
-        world.settings.setdefault(key, {})[request["name"]] = request["value"]
+        place = f"group {key}" if kind == "ClusterGroup" else kind
+        world.settings.setdefault(place, {})[request["name"]] = request["value"]
+    return {}
 
 
 def _registry(world: World, host: str, path: str) -> dict[str, Any]:
