@@ -15,9 +15,11 @@ function Step([string]$StepName, [scriptblock]$StepHolds, [scriptblock]$StepMend
         Write-Output "NOT YET  $StepName"
     }
     catch {
+        # The cluster's messages hold line ends, and a step is one line.
+        $reason = $_.Exception.Message.Trim() -replace '\s+', ' '
         # What cannot be looked at before an earlier step is done is no failure of a run that does nothing.
-        if (-not $Apply) { Write-Output "to do    $StepName (not to be seen yet: $($_.Exception.Message))"; return }
-        Write-Output "FAILED   ${StepName}: $($_.Exception.Message)"
+        if (-not $Apply) { Write-Output "to do    $StepName (not to be seen yet: $reason)"; return }
+        Write-Output "FAILED   ${StepName}: $reason"
     }
     $script:Failed = $true
 }

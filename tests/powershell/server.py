@@ -23,7 +23,7 @@ class _Handler(socketserver.StreamRequestHandler):
         world = cast("_Server", self.server).world
         try:
             for line in self.rfile:
-                self.wfile.write(json.dumps(answer(world, json.loads(line))).encode() + b"\n")
+                self.wfile.write(json.dumps(_answer(world, json.loads(line))).encode() + b"\n")
         except (BrokenPipeError, ConnectionResetError):
             return
 
@@ -34,6 +34,16 @@ def serve(world: World, path: Path) -> _Server:
     server.world = world
     threading.Thread(target=lambda: server.serve_forever(poll_interval=0.02), daemon=True).start()
     return server
+
+
+def _answer(world: World, request: dict[str, Any]) -> dict[str, Any]:
+    """Return the answer; a behaviour that breaks is an error of its cmdlet, and breaks nothing that comes after."""
+    try:
+        return answer(world, request)
+    except Exception as error:  # noqa: BLE001
+        words = f"the stand-in is broken: {error!r}"
+        told = {"message": words, "id": "BrokenStandIn", "category": "NotSpecified", "code": None, "terminating": True}
+        return {"objects": [], "errors": [told], "refused": words}
 
 
 def answer(world: World, request: dict[str, Any]) -> dict[str, Any]:

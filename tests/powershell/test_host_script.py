@@ -115,6 +115,16 @@ def test_step_that_fails_tells_why(host: Host, world: World, by_file: bool) -> N
     assert [] == [one for one in done.of("NOT YET") if "portal" in one]
 
 
+@pytest.mark.proven("P13")
+def test_step_that_fails_is_one_line(host: Host, world: World) -> None:
+    """The cluster's messages hold line ends; what failed must be told in one line all the same."""
+    world.faults["Set-ClusterQuorum"] = Fails(
+        "An error occurred.\r\n    The resource is not available\r\n", "X", code=5006
+    )
+    done = host.run(script(), "-Apply", "-FormatDisk")
+    assert ["disk witness Cluster Disk 2: An error occurred. The resource is not available"] == done.of("FAILED")
+
+
 def test_missing_feature_ends_the_script(host: Host, world: World) -> None:
     """A host without the features must be told so, and nothing else may be done before its restart."""
     world.hosts[HOSTS[0]].settings["features"]["Hyper-V"] = "Available"

@@ -86,9 +86,9 @@ def test_terminating_error_is_told_like_any_other(agent: Agent, world: World) ->
 
 def test_stand_in_without_behaviour_binds_and_fails_by_name(agent: Agent) -> None:
     """What no stand-in does must bind its parameters and fail by its name, so that no test passes by chance."""
-    result = agent.result(call("Get-ClusterQuorum"))
+    result = agent.result(call("Get-ClusterSharedVolumeState"))
     assert "NotImplemented" == error_of(result)[1]
-    assert "Get-ClusterQuorum" in result["error"]["message"]
+    assert "Get-ClusterSharedVolumeState" in result["error"]["message"]
 
 
 def test_failure_ends_the_list_unless_told_otherwise(agent: Agent) -> None:
