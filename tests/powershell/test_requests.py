@@ -195,8 +195,8 @@ def test_file_is_read(agent: Agent, tmp_path: Path) -> None:
     """Get-Content must read a file by lines, each a plain text."""
     path = tmp_path / "a"
     path.write_text("one\ntwo\n", encoding="utf-8")
-    rows = agent.rows(call("Get-Content", ("Length",), args={"LiteralPath": str(path)}))
-    assert [{"Length": 3}, {"Length": 3}] == rows
+    rows = agent.rows(call("Get-Content", ("PSObject.BaseObject",), args={"LiteralPath": str(path)}))
+    assert [{"PSObject.BaseObject": "one"}, {"PSObject.BaseObject": "two"}] == rows
 
 
 def test_missing_modules_are_told_one_by_one(launch: Launch, tmp_path: Path) -> None:

@@ -138,12 +138,9 @@ def test_missing_tool_is_told(host: Host, world: World) -> None:
     [
         "O:S-1-5-21-1-2-3-1001D:P(A;;FA;;;BA)(A;;FA;;;SY)",
         "O:BAD:P(D;;FW;;;SY)(A;;FA;;;BA)(A;;FA;;;SY)",
-        "O:BAD:P(D;;FA;;;BA)(A;;FA;;;SY)",
-        "O:BAD:P(A;;FA;;;BA)(A;;FA;;;BA)",
         "O:BAD:P(A;;FA;;;BA)(A;;FA;;;SY)(A;;FR;;;AU)",
         "O:BAD:AI(A;ID;FA;;;BA)(A;ID;FA;;;SY)",
         "O:BAD:P(A;;FA;;;BA)",
-        "O:BAD:PNO_ACCESS_CONTROL",
     ],
 )
 def test_rights_that_sshd_may_ignore_are_not_called_fine(host: Host, world: World, rights: str) -> None:
