@@ -1,5 +1,8 @@
 $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
+# Cmdlets that are functions of a module (iSCSI, disks, firewall) do not see this script's preference where it is run
+# from a prompt: without this, a step that failed would say NOT YET, and its reason would stand elsewhere.
+$PSDefaultParameterValues = @{ '*:ErrorAction' = 'Stop' }
 $script:Failed = $false
 
 # One step: what must hold, and what brings it about. Whatever holds already is left alone.
@@ -12,10 +15,18 @@ function Step([string]$StepName, [scriptblock]$StepHolds, [scriptblock]$StepMend
         Write-Output "NOT YET  $StepName"
     }
     catch {
+        # The cluster's messages hold line ends, and a step is one line.
+        $reason = $_.Exception.Message.Trim() -replace '\s+', ' '
         # What cannot be looked at before an earlier step is done is no failure of a run that does nothing.
-        if (-not $Apply) { Write-Output "to do    $StepName (not to be seen yet: $($_.Exception.Message))"; return }
-        Write-Output "FAILED   ${StepName}: $($_.Exception.Message)"
+        if (-not $Apply) { Write-Output "to do    $StepName (not to be seen yet: $reason)"; return }
+        Write-Output "FAILED   ${StepName}: $reason"
     }
+    $script:Failed = $true
+}
+
+# What was given to this script cannot be right; nothing is changed by it.
+function Wrong([string]$WrongText) {
+    Write-Output "FAILED   $WrongText"
     $script:Failed = $true
 }
 

@@ -106,10 +106,20 @@ Step "QuarantineThreshold $Quarantine" {
     (Get-Cluster).QuarantineThreshold = $Quarantine
 }
 
-# 8. Networks, told apart by their addresses. Role 0 keeps the cluster off a network, 3 is cluster and client.
+# 8. Networks, told apart by their addresses. Role 0 keeps the cluster off a network, 3 is cluster and client. One
+# mistyped address would take a network from the cluster that it needs, so all must be known before any is changed.
+$Networks = @(Get-ClusterNetwork)
+# Not $Networks.Address, which is a method of every array.
+$Known = @($Networks | ForEach-Object { $_.Address })
+function Unknown([string[]]$Given) {
+    $unknown = @($Given | Where-Object { $Known -notcontains $_ })
+    if ($unknown.Count) { "the cluster has no network $($unknown -join ', '), only $($Known -join ', ')" }
+}
 if ($ClusterNetworks.Count -eq 0) { Note 'cluster networks: only management and mirroring (--cluster-network ADDRESS)' }
+elseif (Unknown $ClusterNetworks) { Wrong "cluster networks: $(Unknown $ClusterNetworks)" }
 else {
-    foreach ($one in @(Get-ClusterNetwork)) {
+    # Roles are given before others are taken: the cluster refuses to be left without a network.
+    foreach ($one in @($Networks | Sort-Object { $ClusterNetworks -notcontains $_.Address })) {
         $wanted = if ($ClusterNetworks -contains $one.Address) { 3 } else { 0 }
         Step "cluster network $($one.Name) ($($one.Address)) has role $wanted" {
             [int](Get-ClusterNetwork -Name $one.Name).Role -eq $wanted -or ($wanted -and [int]$one.Role -eq 1)
@@ -119,13 +129,9 @@ else {
     }
 }
 if ($MigrationNetworks.Count -eq 0) { Note 'live migration settings: only the VM network (--migration-network ADDRESS)' }
-elseif (@(Get-ClusterNetwork | Where-Object { $MigrationNetworks -contains $_.Address }).Count -eq 0) {
-    # To exclude every network would leave none to migrate over.
-    Write-Output "FAILED   live migration networks: the cluster has no network $($MigrationNetworks -join ', ')"
-    $script:Failed = $true
-}
+elseif (Unknown $MigrationNetworks) { Wrong "live migration networks: $(Unknown $MigrationNetworks)" }
 else {
-    $excluded = @(Get-ClusterNetwork | Where-Object { $MigrationNetworks -notcontains $_.Address } |
+    $excluded = @($Networks | Where-Object { $MigrationNetworks -notcontains $_.Address } |
         ForEach-Object { "$($_.Id)" } | Sort-Object)
     Step "live migration over $($MigrationNetworks -join ', ') only" {
         $now = (Get-ClusterResourceType -Name 'Virtual Machine' |
@@ -151,7 +157,7 @@ Step "Shared Volume $Csv" {
             if ($disk.IsOffline) { Set-Disk -Number $disk.Number -IsOffline $false }
             if ($disk.IsReadOnly) { Set-Disk -Number $disk.Number -IsReadOnly $false }
             Initialize-Disk -Number $disk.Number -PartitionStyle GPT
-            New-Partition -DiskNumber $disk.Number -UseMaximumSize | Format-Volume -FileSystem NTFS
+            New-Partition -DiskNumber $disk.Number -UseMaximumSize | Format-Volume -FileSystem NTFS -Confirm:$false
         }
         $resource = Get-ClusterAvailableDisk -Disk (Get-Disk -Number $disk.Number) | Add-ClusterDisk
         if ($null -eq $resource) { throw 'the cluster does not offer the disk: see that both hosts are connected to it' }

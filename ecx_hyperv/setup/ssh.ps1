@@ -26,10 +26,16 @@ $KeyFile = Join-Path $Folder 'administrators_authorized_keys'
 $ConfigFile = Join-Path $Folder 'sshd_config'
 $Latin1 = [Text.Encoding]::GetEncoding(28591)
 
+# Latin 1 keeps every byte of lines that are not ours. .NET's own reading of lines would honour a byte order mark
+# whatever encoding it is told, and what it read could then not be written any more.
 function ReadLines([string]$Path) {
     if (-not (Test-Path -LiteralPath $Path)) { return }
-    # Latin 1 keeps every byte of lines that are not ours.
-    [IO.File]::ReadAllLines($Path, $Latin1)
+    $text = $Latin1.GetString([IO.File]::ReadAllBytes($Path))
+    if ($text -cmatch '\A(\xFF\xFE|\xFE\xFF)') { throw "$Path is UTF-16, which sshd does not read: save it as UTF-8" }
+    # The mark of UTF-8 means something at the head of a file only, where it does not stay.
+    $text = $text -creplace '\A\xEF\xBB\xBF', ''
+    if ($text -eq '') { return }
+    ($text -creplace '\r?\n\z', '') -split '\r?\n'
 }
 
 # A key stands there once, with the options that are given here: its own part, without options and comment, tells it.
@@ -46,29 +52,34 @@ Step 'the keys of the EC-VMs, each restricted' {
 } {
     [IO.File]::WriteAllLines($KeyFile, [string[]]@(MergedKeys), $Latin1)
 }
-# Owner and full control: Administrators and SYSTEM, by their SIDs, since their names are in Windows' own language.
-# sshd silently ignores the file if anyone else may write it, and up to 8.1 if anyone else may read it.
-$Administrators = New-Object Security.Principal.SecurityIdentifier 'S-1-5-32-544'
-$System = New-Object Security.Principal.SecurityIdentifier 'S-1-5-18'
+# Full control for Administrators and SYSTEM, one of which owns it; in Windows' own notation, since their names are in
+# Windows' own language. sshd silently ignores the file if anyone else owns it or may write it, up to 8.1 also if anyone
+# else may read it, and newer ones if a rule denies something.
+$Fine = '\AO:(BA|SY)D:P(AI|AR)*(\(A;;FA;;;BA\)\(A;;FA;;;SY\)|\(A;;FA;;;SY\)\(A;;FA;;;BA\))\z'
 Step 'that file for Administrators and SYSTEM only' {
     if (-not (Test-Path -LiteralPath $KeyFile)) { return $false }
-    $acl = Get-Acl -LiteralPath $KeyFile
-    $rules = @($acl.GetAccessRules($true, $true, [Security.Principal.SecurityIdentifier]))
-    $others = @($rules | Where-Object { $_.IdentityReference -ne $Administrators -and $_.IdentityReference -ne $System })
-    $acl.AreAccessRulesProtected -and $rules.Count -eq 2 -and $others.Count -eq 0
+    (Get-Acl -LiteralPath $KeyFile).GetSecurityDescriptorSddlForm('Owner, Access') -cmatch $Fine
 } {
     $acl = New-Object Security.AccessControl.FileSecurity
     $acl.SetSecurityDescriptorSddlForm('O:BAG:SYD:P(A;;FA;;;BA)(A;;FA;;;SY)')
     Set-Acl -LiteralPath $KeyFile -AclObject $acl
 }
 
+# A program installed by hand is not on PATH; its folder is where the service's program lies.
+function ServiceProgram {
+    $path = (Get-CimInstance -ClassName Win32_Service -Filter "Name = 'sshd'").PathName
+    if ($path -match '\A"([^"]+)"' -or $path -match '\A(.+?\.exe)(\s|\z)') { return $Matches[1] }
+    return $path
+}
+
 # sshd takes the first value that it meets, so ours stand first; the rest of the file stays as it is. Our part ends at
 # its mark, or at the first line that is none of ours: a mark that somebody deleted must not take the rest with it.
+# A port is ours only where nobody else has said it, since sshd would bind it twice; without any it is 22.
 function MergedConfig {
     $inside = $false
     $kept = @(foreach ($line in @(ReadLines $ConfigFile)) {
         if ($line -ceq $Settings[0]) { $inside = $true }
-        if ($Settings -cnotcontains $line) { $inside = $false }
+        if ($Settings -cnotcontains $line -and $line -cnotmatch '\APort \d+\z') { $inside = $false }
         $isEnd = $line -ceq $Settings[-1]
         if (-not $inside -and -not $isEnd) { $line }
         if ($isEnd) { $inside = $false }
@@ -77,12 +88,15 @@ function MergedConfig {
     if (@($kept | Where-Object { $_ -match '^\s*Match\s+Group\s+"?administrators"?\s*$' }).Count -eq 0) {
         $tail = 'Match Group administrators', '    AuthorizedKeysFile __PROGRAMDATA__/ssh/administrators_authorized_keys'
     }
-    $Settings + $kept + $tail
+    $ports = @($kept | ForEach-Object { if ($_ -match '^\s*Port[\s=]+"?(\d+)') { [int]$Matches[1] } })
+    if ($ports.Count -eq 0) { $ports = @(22) }
+    $own = @(if ($ports -notcontains $Port) { "Port $Port" })
+    @($Settings[0]) + $own + $Settings[1..($Settings.Count - 1)] + $kept + $tail
 }
 Step 'sshd_config: keys only, no empty passwords, dead clients noticed' {
     (@(ReadLines $ConfigFile) -join "`n") -ceq (@(MergedConfig) -join "`n")
 } {
-    $sshd = (Get-CimInstance -ClassName Win32_Service -Filter "Name = 'sshd'").PathName.Trim('"')
+    $sshd = ServiceProgram
     $new = "$ConfigFile.ecx-hyperv"
     [IO.File]::WriteAllLines($new, [string[]]@(MergedConfig), $Latin1)
     & $sshd -t -f $new
@@ -114,8 +128,12 @@ Step 'firewall: sshd for nobody else' {
     Set-NetFirewallRule -Name 'OpenSSH-Server-In-TCP' -Enabled False
 }
 
-Write-Output 'the fingerprints that "ecx-hyperv trust" must show on the EC-VMs:'
-foreach ($key in @(Get-ChildItem -Path (Join-Path $Folder 'ssh_host_*_key.pub'))) {
-    & ssh-keygen.exe -lf $key.FullName
+$Keygen = Join-Path ([IO.Path]::GetDirectoryName((ServiceProgram))) 'ssh-keygen.exe'
+if (Test-Path -LiteralPath $Keygen) {
+    Write-Output 'the fingerprints that "ecx-hyperv trust" must show on the EC-VMs:'
+    foreach ($key in @(Get-ChildItem -Path (Join-Path $Folder 'ssh_host_*_key.pub'))) {
+        & $Keygen -lf $key.FullName
+    }
 }
+else { Note "show the fingerprints of $Folder\ssh_host_*_key.pub by ssh-keygen -lf: there is no $Keygen" }
 if ($script:Failed) { exit 1 }

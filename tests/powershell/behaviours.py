@@ -104,6 +104,8 @@ def restart_vm(world: World, host: str, given: Arguments) -> Rows:
 @behaves("Get-CimInstance")
 def get_cim_instance(world: World, host: str, given: Arguments) -> Rows:
     """Return the instances of Hyper-V's own classes that a filter names."""
+    if given["ClassName"] == "Win32_Service":
+        return [{"$type": "CimInstance", "PathName": world.hosts[host].settings["sshd"]}]
     if given.get("Namespace", "").casefold() != r"root\virtualization\v2":
         raise Fails("Invalid namespace", "HRESULT 0x8004100e", "ObjectNotFound")
     key, _, name = given["Filter"].partition(" = ")
@@ -209,4 +211,4 @@ def get_service(world: World, host: str, given: Arguments) -> Rows:
     if missing:
         words = f"Cannot find any service with service name '{missing[0]}'."
         raise Fails(words, "NoServiceFoundForGivenName", "ObjectNotFound")
-    return [{"$type": "System.ServiceProcess.ServiceController", "Name": one, **known[one]} for one in given["Name"]]
+    return [{"$type": "ServiceController", "Name": one, **known[one]} for one in given["Name"]]

@@ -37,6 +37,9 @@ def environment(standins: Path, socket: Path, host: str, home: Path) -> dict[str
         # What a module's analysis leaves is the same for all, and takes long to make.
         "XDG_CACHE_HOME": str(standins),
         "PSModulePath": str(standins),
+        # These processes live for a second: what pays off later only costs.
+        "DOTNET_TieredPGO": "0",
+        "DOTNET_gcConcurrent": "0",
         "ECX_STANDINS": str(standins),
         "ECX_WORLD": str(socket),
         "ECX_WORLD_HOST": host,

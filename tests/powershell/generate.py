@@ -26,8 +26,8 @@ _NAMESPACES = {
 }
 _USING = "using System; using System.Collections; using System.Management.Automation;"
 _COMMON = frozenset({"WhatIf", "Confirm"})
-# Documented as asking by default, which the data does not say.
-_HIGH_IMPACT = frozenset({"Format-Volume", "Initialize-Disk"})
+# Asks by default, which the data does not say.
+_HIGH_IMPACT = frozenset({"Format-Volume"})
 _TYPES = {
     **{name: name for name in ("string", "bool", "int", "long", "char", "byte")},
     "uint16": "ushort",
@@ -134,8 +134,9 @@ def _cmdlet(name: str, known: Mapping[str, Any]) -> Cmdlet:
     piped = _data("bindings.json")["documented"].get(name, {"params": {}})["params"]
     parameters = []
     described: Mapping[str, Mapping[str, Any]] = known["params"]
+    aliases = {alias for one in described.values() for alias in one.get("al", ())}
     for parameter, one in described.items():
-        if parameter in _COMMON:
+        if parameter in _COMMON | aliases:
             continue
         seen = dumped and dumped["params"].get(parameter)
         if seen:
@@ -284,6 +285,7 @@ def _function(one: Cmdlet) -> str:
                 *(_attribute(name, binds, "'").replace("= true", "= $true") for name, binds in parameter.sets),
                 *_alias(parameter, "'"),
                 *(f"[{rule}]".replace('"', "'") for rule in parameter.validate),
+                *_class_of(one, parameter),
                 f"[{_in_script(parameter.type)}] ${parameter.name}",
             )
         )
@@ -296,7 +298,16 @@ def _function(one: Cmdlet) -> str:
     )
 
 
+def _class_of(one: Cmdlet, parameter: Parameter) -> tuple[str, ...]:
+    """Return what tells apart the objects that a CDXML cmdlet takes from the pipeline: their class."""
+    takes = any("ValueFromPipeline = true" in binds for _, binds in parameter.sets)
+    if not takes or parameter.type not in {"object", "object[]"}:
+        return ()
+    itself = "Disk" if one.name == "New-Partition" else one.name.partition("-")[2]
+    return (f"[PSTypeName('MSFT_{itself if parameter.name == 'InputObject' else parameter.name}')]",)
+
+
 def _in_script(kind: str) -> str:
     names = {"ushort": "uint16", "uint": "uint32", "ulong": "uint64", "short": "int16", "SwitchParameter": "switch"}
-    inner = kind.removesuffix("[]").removesuffix("?")
+    inner = kind.removesuffix("[]").removesuffix("?").replace("object", "psobject")
     return names.get(inner, inner) + ("[]" if kind.endswith("[]") else "")

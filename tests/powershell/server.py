@@ -6,8 +6,11 @@ import threading
 from pathlib import Path
 from typing import Any, cast
 
+from tests.powershell import setup_behaviours
 from tests.powershell.behaviours import BEHAVIOURS
 from tests.powershell.world import Asks, Fails, World
+
+assert setup_behaviours  # its behaviours stand among the others once it is imported
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -20,7 +23,7 @@ class _Handler(socketserver.StreamRequestHandler):
         world = cast("_Server", self.server).world
         try:
             for line in self.rfile:
-                self.wfile.write(json.dumps(answer(world, json.loads(line))).encode() + b"\n")
+                self.wfile.write(json.dumps(_answer(world, json.loads(line))).encode() + b"\n")
         except (BrokenPipeError, ConnectionResetError):
             return
 
@@ -33,14 +36,23 @@ def serve(world: World, path: Path) -> _Server:
     return server
 
 
+def _answer(world: World, request: dict[str, Any]) -> dict[str, Any]:
+    """Return the answer; a behaviour that breaks is an error of its cmdlet, and breaks nothing that comes after."""
+    try:
+        return answer(world, request)
+    except Exception as error:  # noqa: BLE001
+        words = f"the stand-in is broken: {error!r}"
+        told = {"message": words, "id": "BrokenStandIn", "category": "NotSpecified", "code": None, "terminating": True}
+        return {"objects": [], "errors": [told], "refused": words}
+
+
 def answer(world: World, request: dict[str, Any]) -> dict[str, Any]:
     """Return what comes of a call of a stand-in, of a look into the registry, or of a property that is set."""
     if "registry" in request:
         return _registry(world, request["host"], request["registry"])
     if "set" in request:
         world.sets.append((f"{request['set'].rpartition('.')[2]} {request['key']}", request["name"], request["value"]))
-        _set(world, request)
-        return {}
+        return _set(world, request)
     host, cmdlet, given = request["host"], request["cmdlet"], request["args"]
     world.calls.append((host, cmdlet, given))
     world.before.get(cmdlet, lambda: None)()
@@ -65,14 +77,20 @@ def answer(world: World, request: dict[str, Any]) -> dict[str, Any]:
         world.after.get(cmdlet, lambda: None)()
 
 
-def _set(world: World, request: dict[str, Any]) -> None:
-    """Keep a property of a group, a network or the cluster that was set."""
-    kind = request["set"].rpartition(".")[2]
+def _set(world: World, request: dict[str, Any]) -> dict[str, Any]:
+    """Keep a property that was set of a group, a network, a resource or the cluster."""
+    kind, key = request["set"].rpartition(".")[2], request["key"]
     if kind == "ClusterNetwork":
-        next(one for one in world.networks if one["Id"] == request["key"])[request["name"]] = request["value"]
+        others = [one["Role"] for one in world.networks if one["Id"] != key]
+        if request["value"] == "None" and "ClusterAndClient" not in others:
+            return {"refused": "The cluster must have a network for its own communication."}
+        next(one for one in world.networks if one["Id"] == key)[request["name"]] = request["value"]
+    elif kind == "ClusterResource":
+        next(one for one in world.resources if one.id == key).name = request["value"]
     else:
-        key = f"group {request['key']}" if kind == "ClusterGroup" else kind
-        world.settings.setdefault(key, {})[request["name"]] = request["value"]
+        place = f"group {key}" if kind == "ClusterGroup" else kind
+        world.settings.setdefault(place, {})[request["name"]] = request["value"]
+    return {}
 
 
 def _registry(world: World, host: str, path: str) -> dict[str, Any]:

@@ -39,10 +39,25 @@ namespace EcxStandIn
 
         public void Set(string name, object value)
         {
-            World.Exchange(new Dictionary<string, object> {
+            var reply = World.Exchange(new Dictionary<string, object> {
                 { "set", GetType().FullName }, { "key", Key }, { "name", name }, { "value", World.Plain(value) }
             });
+            JsonElement refusal;
+            if (reply.TryGetProperty("refused", out refusal)) { throw new ClusterCmdletException(refusal.GetString(), null); }
             Values[name] = value;
+        }
+    }
+
+    // A file's rights, which .NET has on Windows only: owner and rules in Windows' own notation.
+    public class FileSecurity : Thing
+    {
+        public string sddl { get { return (string)Get("sddl"); } }
+
+        public string GetSecurityDescriptorSddlForm(string sections) { return sddl; }
+
+        public void SetSecurityDescriptorSddlForm(string text)
+        {
+            Values["sddl"] = System.Text.RegularExpressions.Regex.Replace(text, "G:[A-Z]+(?=D:)", "");
         }
     }
 
@@ -135,7 +150,12 @@ namespace EcxStandIn
             if (wrapped != null && !(wrapped.BaseObject is PSCustomObject)) { value = wrapped.BaseObject; }
             if (value == null || value is string || value is bool) { return value; }
             if (value is SwitchParameter) { return ((SwitchParameter)value).ToBool(); }
-            if (value is Thing) { return new Dictionary<string, object> { { "key", ((Thing)value).Key } }; }
+            if (value is Thing)
+            {
+                var known = new Dictionary<string, object> { { "key", ((Thing)value).Key } };
+                if (value is FileSecurity) { known["sddl"] = ((FileSecurity)value).sddl; }
+                return known;
+            }
             if (value is IDictionary)
             {
                 var map = new Dictionary<string, object>();

@@ -107,7 +107,7 @@ def test_agent_leaves_when_its_input_ends(launch: Launch) -> None:
         agent.frame(5)
 
 
-@pytest.mark.parametrize("words", [b"1 2\n", b"x 1000 e30=\n", b"1 1000 %%%\n", b"1 1000 e30\n", b"1 1000 ew==\n"])
+@pytest.mark.parametrize("words", [b"1 2\n", b"1 1000 %%%\n", b"1 1000 ew==\n"])
 def test_line_that_makes_no_sense_ends_the_agent(launch: Launch, words: bytes) -> None:
     """A line that cannot be parsed must be answered by the fatal frame, and nothing after it may be carried out."""
     agent = launch(way="input")

@@ -86,9 +86,9 @@ def test_terminating_error_is_told_like_any_other(agent: Agent, world: World) ->
 
 def test_stand_in_without_behaviour_binds_and_fails_by_name(agent: Agent) -> None:
     """What no stand-in does must bind its parameters and fail by its name, so that no test passes by chance."""
-    result = agent.result(call("Get-ClusterQuorum"))
+    result = agent.result(call("Get-ClusterSharedVolumeState"))
     assert "NotImplemented" == error_of(result)[1]
-    assert "Get-ClusterQuorum" in result["error"]["message"]
+    assert "Get-ClusterSharedVolumeState" in result["error"]["message"]
 
 
 def test_failure_ends_the_list_unless_told_otherwise(agent: Agent) -> None:
@@ -195,8 +195,8 @@ def test_file_is_read(agent: Agent, tmp_path: Path) -> None:
     """Get-Content must read a file by lines, each a plain text."""
     path = tmp_path / "a"
     path.write_text("one\ntwo\n", encoding="utf-8")
-    rows = agent.rows(call("Get-Content", ("Length",), args={"LiteralPath": str(path)}))
-    assert [{"Length": 3}, {"Length": 3}] == rows
+    rows = agent.rows(call("Get-Content", ("PSObject.BaseObject",), args={"LiteralPath": str(path)}))
+    assert [{"PSObject.BaseObject": "one"}, {"PSObject.BaseObject": "two"}] == rows
 
 
 def test_missing_modules_are_told_one_by_one(launch: Launch, tmp_path: Path) -> None:
