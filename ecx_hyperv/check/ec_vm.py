@@ -24,6 +24,7 @@ from ecx_hyperv.check.outcome import (
 )
 from ecx_hyperv.check.target_path import judge_target
 from ecx_hyperv.config import Config, advice
+from ecx_hyperv.desired.windows import MIRROR_DEVICE
 from ecx_hyperv.ecx import clpstat
 from ecx_hyperv.ecx.environment import Pair
 from ecx_hyperv.ecx.maintenance import Flag
@@ -57,7 +58,7 @@ def judge_ec_vm(
         yield from (cannot_tell(name, place, facts.disk) for name in ("target-backstore", "target-lun", "target-acl"))
         return
     served, address = facts.disk.served, config.cluster.iscsi_target
-    yield from judge_target(place, facts.saved, served, address, initiators, serve(initiators, served))
+    yield from judge_target(place, facts.saved, served, address, initiators, iscsi_setup_remedy(initiators, served))
 
 
 def _installed(place: str, version: str, facts: LinuxFacts) -> Finding:
@@ -208,9 +209,9 @@ def _service(place: str, state: str) -> Finding:
     return is_so("target-service", place, seen, so=not last.startswith("enabled"), expected="disabled", remedy=remedy)
 
 
-def serve(initiators: Sequence[str], device: str = "/dev/NMP1") -> Remedy:
+def iscsi_setup_remedy(initiators: Sequence[str], device: str = MIRROR_DEVICE) -> Remedy:
     """Return what has the target serve the mirror disk to the hosts; names from elsewhere are quoted."""
     names = [*map(shlex.quote, initiators), "IQN_OF_HOST_1", "IQN_OF_HOST_2"][: max(2, len(initiators))]
     # Another mirror disk than the first may be another's.
-    served = [] if device == "/dev/NMP1" else [f"--device {shlex.quote(device)}"]
+    served = [] if device == MIRROR_DEVICE else [f"--device {shlex.quote(device)}"]
     return here(" ".join(["ecx-hyperv setup iscsi", *served, *(f"--initiator {name}" for name in names)]))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ecx_hyperv.check.context import CheckContext
-from ecx_hyperv.check.ec_vm import serve
+from ecx_hyperv.check.ec_vm import iscsi_setup_remedy
 from ecx_hyperv.check.host_facts import MODULES, HostFacts
 from ecx_hyperv.check.outcome import (
     Finding,
@@ -186,5 +186,5 @@ def _initiator(context: CheckContext, place: str, sessions: tuple[IscsiSession, 
         ", ".join(sorted(names)),
         so=any(one.casefold() in allowed for one in names),
         expected=f"one of {', '.join(context.acls) or 'none'}",
-        remedy=serve([*context.acls, *sorted(names)]),
+        remedy=iscsi_setup_remedy([*context.acls, *sorted(names)]),
     )

@@ -42,7 +42,7 @@ _PEER_S = 180.0
 _PEER_AREAS = (Area.LOGIN, Area.EC_VM, Area.ECX)
 
 
-class Answers(Struct, frozen=True, kw_only=True):
+class CheckReport(Struct, frozen=True, kw_only=True):
     """All findings; the shape of `--json`, of which no key ever goes missing."""
 
     version: int = 1
@@ -189,7 +189,7 @@ def ask_peer(system: System, pair: Pair, config: Config, wanted: frozenset[str])
         return []
     try:
         done = system.run(["ssh", *options, f"root@{pair.peer.address}", command], _PEER_S)
-        said = msgspec.json.decode(done.stdout, type=Answers)
+        said = msgspec.json.decode(done.stdout, type=CheckReport)
     except (LocalError, msgspec.DecodeError, UnicodeDecodeError) as error:
         why = error.what if isinstance(error, LocalError) else done.stderr.decode("utf-8", "replace").strip()[-200:]
         return [cannot_tell("peer", pair.peer.name, Unavailable(why=why or "it answers nothing", remedy=remedy))]
@@ -197,7 +197,7 @@ def ask_peer(system: System, pair: Pair, config: Config, wanted: frozenset[str])
     return [_same(pair, config, said), *found]
 
 
-def _same(pair: Pair, config: Config, said: Answers) -> Finding:
+def _same(pair: Pair, config: Config, said: CheckReport) -> Finding:
     """Both EC-VMs must run the same program with the same configuration."""
     other = [
         what

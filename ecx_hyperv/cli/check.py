@@ -130,9 +130,9 @@ def _check_run(invocation: Invocation, config: "Config", deadline: "Deadline", i
 def _print_json(findings: "list[Finding]", check_run: "CheckRun", code: Exit) -> None:
     import msgspec
 
-    from ecx_hyperv.check.run import Answers, digest
+    from ecx_hyperv.check.run import CheckReport, digest
 
-    answers = Answers(
+    answers = CheckReport(
         node=check_run.pair.local.name,
         program=__version__,
         config=digest(check_run.config),

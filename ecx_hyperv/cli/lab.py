@@ -238,11 +238,11 @@ def _ask(folder: str, do: str, *arguments: str) -> Exit:
 
 
 def _demo(*, fast: bool) -> Exit:
-    from ecx_hyperv.lab.service.demo import Failed, play
+    from ecx_hyperv.lab.service.demo import DemoFailed, play
 
     try:
         play(fast=fast)
-    except Failed as failed:
+    except DemoFailed as failed:
         raise LocalError("the demo failed", seen=str(failed)) from None
     return Exit.DONE
 

@@ -7,6 +7,7 @@ import click
 
 from ecx_hyperv.cli import common
 from ecx_hyperv.cli.command import Invocation, run_to_exit
+from ecx_hyperv.desired.windows import MIRROR_DEVICE, TARGET
 from ecx_hyperv.exits import Exit
 
 dry_run = click.option("--dry-run", is_flag=True, help="Tell what would be done, change nothing.")
@@ -56,7 +57,7 @@ def setup_ssh(invocation: Invocation, /, **options: Any) -> Exit:
 
 
 @setup.command("host", epilog='Example: ecx-hyperv setup host --switch "iSCSI_switch=Ethernet 3"')
-@click.option("--target", help="The iSCSI target's name [default: iqn.1996-10.com.ecx].")
+@click.option("--target", help="The iSCSI target's name [default: " + TARGET + "].")
 @click.option("--switch", "switches", multiple=True, metavar="NAME=ADAPTER", help="A virtual switch and its adapter.")
 @click.option(
     "--cluster-network", "cluster_networks", multiple=True, metavar="ADDRESS", help="A network for the cluster."
@@ -86,8 +87,8 @@ def setup_host(invocation: Invocation, /, authentication: str, **options: Any) -
 
 @setup.command("iscsi", epilog="Example: ecx-hyperv setup iscsi --initiator iqn.1991-05.com.microsoft:host1 --dry-run")
 @click.option("--initiator", "initiators", multiple=True, metavar="IQN", help="A host's initiator; give both.")
-@click.option("--device", default="/dev/NMP1", show_default=True, help="The mirror disk's own device.")
-@click.option("--target", default="iqn.1996-10.com.ecx", show_default=True, help="The target's name.")
+@click.option("--device", default=MIRROR_DEVICE, show_default=True, help="The mirror disk's own device.")
+@click.option("--target", default=TARGET, show_default=True, help="The target's name.")
 @click.option("--backstore", default="idisk1", show_default=True, help="targetcli's name for the disk.")
 @click.option("--disk", help="The disk under the mirror, such as /dev/sdb: make the udev rule for it.")
 @click.option("--serial", help="Its serial, where it is known already.")

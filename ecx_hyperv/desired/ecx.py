@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ecx_hyperv.config import Config, ProtectedVm
+from ecx_hyperv.desired.windows import MIRROR_DEVICE
 from ecx_hyperv.errors import UsageError
 
 LOGS = "/opt/nec/clusterpro/log"
@@ -121,7 +122,7 @@ class Disk:
 
     data: str = "/dev/cp-diska2"
     cluster: str = "/dev/cp-diska1"
-    served: str = "/dev/NMP1"
+    served: str = MIRROR_DEVICE
     connection: str = "400"
 
 
@@ -140,16 +141,6 @@ class Deviation:
     place: str = ""
 
 
-def resource_name(vm: ProtectedVm) -> str:
-    """Return the name of a VM's EXEC resource."""
-    return vm.resource or f"exec-{vm.name}"
-
-
-def monitor_name(vm: ProtectedVm) -> str:
-    """Return the name of a VM's monitor: that of the resource exec-web is genw-web."""
-    return f"genw-{resource_name(vm).removeprefix('exec-')}"
-
-
 def expected(config: Config, names: EcxNames, disk: Disk | None = None) -> tuple[Expected, ...]:
     """Return all that must be in clp.conf for a configuration, in the order in which ECX wants it added.
 
@@ -161,7 +152,7 @@ def expected(config: Config, names: EcxNames, disk: Disk | None = None) -> tuple
         _fip(config, names),
         *([_md(names, disk or Disk())] if names.md else []),
         _exec(names.iscsi, (names.fip, *_md_of(names)), Scripts.ISCSI, (_SCRIPT_S, 60), (_SCRIPT_S, 60)),
-        *(_exec(resource_name(vm), (names.iscsi,), Scripts.VM, start, stop, vm=vm.name) for vm in config.vm),
+        *(_exec(vm.resource_name, (names.iscsi,), Scripts.VM, start, stop, vm=vm.name) for vm in config.vm),
         *(_genw_vm(config, names, vm) for vm in config.vm),
         _genw_remote_node(config, names),
         *_usual_monitors(names),
@@ -273,10 +264,10 @@ def _genw(config: Config, name: str, target: str) -> tuple[Parameter, ...]:
 
 
 def _genw_vm(config: Config, names: EcxNames, vm: ProtectedVm) -> Expected:
-    name = monitor_name(vm)
+    name = vm.monitor_name
     over = "a VM that failed here is started on the other host"
     parameters = (
-        *_genw(config, name, resource_name(vm)),
+        *_genw(config, name, vm.resource_name),
         Parameter("polling/reconfirmation", "1", "one failure alone moves no VM", MatchRule.AT_LEAST, 1),
         Parameter("relation/type", "grp", over),
         Parameter("relation/name", names.group, over),

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from ecx_hyperv.config import Config
 from ecx_hyperv.desired.clpconf import ClpConf, ConfiguredResource
-from ecx_hyperv.desired.ecx import EcxNames, resource_name
+from ecx_hyperv.desired.ecx import EcxNames
 from ecx_hyperv.errors import UsageError
 
 _NO_FILE_SYSTEM = "none"
@@ -23,7 +23,7 @@ def names_in(conf: ClpConf, config: Config) -> EcxNames:
     """
     default = EcxNames()
     resources = conf.resources
-    vms = {resource_name(vm) for vm in config.vm}
+    vms = {vm.resource_name for vm in config.vm}
     served = _resources(conf, _needed_by(conf, default.iscsi))
     address = config.cluster.iscsi_target
     ours = (one for one in resources if one.type == "fip" and one.parameters.get("parameters/ip") == address)

@@ -92,7 +92,7 @@ class EcxStatus(Struct, frozen=True, kw_only=True):
 class PairStatus(Struct, frozen=True, kw_only=True):
     """Everything; the shape of `--json`, of which no key ever goes missing."""
 
-    version: int = 1
+    version: int = 2
     node: str
     hosts: list[HostStatus]
     vms: list[VmStatus]

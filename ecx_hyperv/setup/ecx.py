@@ -16,8 +16,6 @@ from ecx_hyperv.desired.ecx import (
     Expected,
     Scripts,
     expected,
-    monitor_name,
-    resource_name,
 )
 from ecx_hyperv.desired.names import ask_for_mirror, names_in
 from ecx_hyperv.desired.quoting import check_device, shell_line
@@ -147,7 +145,7 @@ _HOW = "mkdir copy; clpcfctrl --pull -l -x copy; ecx-hyperv setup ecx --conf cop
 
 def doubts(config: Config) -> list[str]:
     """Return what ECX may not take, one sentence each; nobody could ask an ECX."""
-    names = [name for vm in config.vm for name in (resource_name(vm), monitor_name(vm))]
+    names = [name for vm in config.vm for name in (vm.resource_name, vm.monitor_name)]
     odd = [name for name in names if not _SURE.fullmatch(name)]
     return [f'ECX may refuse the name {name}; if so, set resource = "exec-web1" in its [[vm]]' for name in odd]
 

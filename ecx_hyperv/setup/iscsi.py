@@ -50,7 +50,7 @@ class IscsiOptions:
     """
 
     initiators: tuple[str, ...] = ()
-    device: str = "/dev/NMP1"
+    device: str = MIRROR_DEVICE
     target: str = TARGET
     backstore: str = "idisk1"
     disk: str | None = None

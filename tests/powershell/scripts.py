@@ -6,10 +6,13 @@ from pathlib import Path
 
 import msgspec
 
-from ecx_hyperv.config import Vm, load
+from ecx_hyperv.config import ProtectedVm
+from ecx_hyperv.config_file import load
 from ecx_hyperv.setup.powershell import to_file
 
-CONFIG = msgspec.structs.replace(load(Path(__file__).parents[2] / "config" / "config.toml"), vm=(Vm(name="A"),))
+CONFIG = msgspec.structs.replace(
+    load(Path(__file__).parents[2] / "config" / "config.toml"), vm=(ProtectedVm(name="A"),)
+)
 NODE = CONFIG.node[0]
 
 

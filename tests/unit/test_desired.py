@@ -16,8 +16,6 @@ from ecx_hyperv.desired.ecx import (
     MatchRule,
     Parameter,
     expected,
-    monitor_name,
-    resource_name,
 )
 from ecx_hyperv.desired.names import names_in
 from ecx_hyperv.errors import UsageError
@@ -157,7 +155,7 @@ def test_numbers_are_numbers(seen: str) -> None:
 def test_monitor_and_resource_names() -> None:
     """Resource and monitor of a VM are called as the commands that ECX runs expect it."""
     names = [
-        (resource_name(vm), monitor_name(vm))
+        (vm.resource_name, vm.monitor_name)
         for vm in (
             ProtectedVm(name="a b"),
             ProtectedVm(name="c", resource="exec-d"),

@@ -12,7 +12,7 @@ import msgspec
 
 from ecx_hyperv.host.wire import Hello, Reply, Request
 from ecx_hyperv.lab.service import control
-from ecx_hyperv.lab.windows.agent import Refused, SimulatedAgent, read_command
+from ecx_hyperv.lab.windows.agent import LaunchRefused, SimulatedAgent, read_command
 
 
 class _Answered(msgspec.Struct, frozen=True):
@@ -48,7 +48,7 @@ def main() -> int:
     socket, name = sys.argv[1:]
     try:
         nonce, gathers = read_command(os.environ.get("SSH_ORIGINAL_COMMAND", ""))
-    except Refused as refused:
+    except LaunchRefused as refused:
         sys.stderr.write(f"{refused}\r\n")
         return refused.status
 

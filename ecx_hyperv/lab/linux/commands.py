@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ecx_hyperv.desired.windows import MIRROR_DEVICE, TARGET
 from ecx_hyperv.lab.model.facts import LinuxSetup
 
-IQN = "iqn.1996-10.com.ecx"
 _SERIAL = "3600224804fb4d824c64c0f4156f86fc9"
 _UDEV = f"""\
 KERNEL=="sd*[^0-9]",ENV{{ID_SERIAL}}=="",IMPORT{{program}}="/lib/udev/scsi_id --whitelisted --device=/dev/%k"
@@ -40,7 +40,7 @@ def put(root: Path, name: str, text: str) -> Path:
     return path
 
 
-def target_config(initiators: Sequence[str], device: str = "/dev/NMP1") -> dict[str, object]:
+def target_config(initiators: Sequence[str], device: str = MIRROR_DEVICE) -> dict[str, object]:
     """Return what targetcli saves once the target is set up."""
     acls = [{"node_wwn": one, "mapped_luns": [{"index": 0, "tpg_lun": 0}]} for one in initiators]
     luns = [{"index": 0, "storage_object": "/backstores/block/idisk1"}]
@@ -48,7 +48,7 @@ def target_config(initiators: Sequence[str], device: str = "/dev/NMP1") -> dict[
     return {
         "storage_objects": [{"plugin": "block", "name": "idisk1", "dev": device}],
         "targets": [
-            {"fabric": "iscsi", "wwn": IQN, "tpgs": [{**tpg, "portals": [{"ip_address": "0.0.0.0", "port": 3260}]}]}  # noqa: S104
+            {"fabric": "iscsi", "wwn": TARGET, "tpgs": [{**tpg, "portals": [{"ip_address": "0.0.0.0", "port": 3260}]}]}  # noqa: S104
         ],
     }
 

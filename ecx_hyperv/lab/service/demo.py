@@ -16,7 +16,7 @@ _VM = "vm1"
 _LIMIT_S = 60.0
 
 
-class Failed(Exception):
+class DemoFailed(Exception):
     """The demo did not come to what it should show."""
 
 
@@ -47,7 +47,7 @@ class _Demo:
         with self._lab.world_now() as world:
             broken = list(world.violations)
         if broken:
-            raise Failed("; ".join(broken))
+            raise DemoFailed("; ".join(broken))
         self._say(f"Done in {time.monotonic() - self._began:.0f} s.")
 
     def _start(self) -> None:
@@ -62,7 +62,9 @@ class _Demo:
         self._wait(lambda world: _running_on(world, 1) and self._online("ec2"))
         after = self._uptime()
         if after < before:
-            raise Failed(f"the VM was restarted during its migration: up {before:.1f} s before, {after:.1f} s after")
+            raise DemoFailed(
+                f"the VM was restarted during its migration: up {before:.1f} s before, {after:.1f} s after"
+            )
         self._say(f"   the VM has been up for {after:.1f} s ({before:.1f} s before the move)")
 
     def _fail(self) -> None:
@@ -99,7 +101,7 @@ class _Demo:
         for line in shown.stdout.rstrip().splitlines():
             click.echo(f"   | {line.rstrip()}")
         if shown.returncode != 0:
-            raise Failed(f"ecx-hyperv status ended with {shown.returncode}: {shown.stderr.strip()}")
+            raise DemoFailed(f"ecx-hyperv status ended with {shown.returncode}: {shown.stderr.strip()}")
 
     def _wait(self, until: Callable[[World], bool]) -> None:
         limit = time.monotonic() + _LIMIT_S
@@ -108,7 +110,7 @@ class _Demo:
                 if until(world):
                     return
             time.sleep(0.05)
-        raise Failed("what should happen did not, within a minute")
+        raise DemoFailed("what should happen did not, within a minute")
 
     def _online(self, node: str) -> bool:
         return self._lab.ecx.servers[node].group == "Online"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import paramiko
 
 from ecx_hyperv.lab.model.things import Sshd
-from ecx_hyperv.lab.windows.agent import InjectedFaults, Refused, SimulatedAgent, SimulatedHost, read_command
+from ecx_hyperv.lab.windows.agent import InjectedFaults, LaunchRefused, SimulatedAgent, SimulatedHost, read_command
 
 _BACKLOG = 16
 _GRANTED_S = 0.01
@@ -151,7 +151,7 @@ class SshEndpoint:
                     grace=self._grace,
                 )
                 status = agent.run()
-            except Refused as refused:
+            except LaunchRefused as refused:
                 channel.sendall_stderr(f"{refused}\r\n".encode())
                 status = refused.status
             channel.send_exit_status(status)

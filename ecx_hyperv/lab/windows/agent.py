@@ -56,7 +56,7 @@ class InjectedFaults(msgspec.Struct, frozen=True, kw_only=True):
     obeys: bool = False
 
 
-class Refused(Exception):
+class LaunchRefused(Exception):
     """A command line that is no launch of the agent; carries the exit status."""
 
     def __init__(self, status: int, why: str) -> None:
@@ -67,17 +67,17 @@ class Refused(Exception):
 def read_command(command: str) -> tuple[str, bool]:
     """Return the nonce of a launch, and whether its input is gathered first; raises Refused."""
     if len(command) > _LONGEST_COMMAND:
-        raise Refused(1, "The command line is too long.")
+        raise LaunchRefused(1, "The command line is too long.")
     match = _COMMAND.fullmatch(command)
     if match is None:
-        raise Refused(_NOT_UNDERSTOOD, f"'{command[:40]}' is not recognized as an internal or external command")
+        raise LaunchRefused(_NOT_UNDERSTOOD, f"'{command[:40]}' is not recognized as an internal or external command")
     try:
         bootstrap = base64.b64decode(match["bootstrap"], validate=True).decode("utf-16-le")
     except (binascii.Error, UnicodeDecodeError) as error:
-        raise Refused(1, f"cannot process the command: {error}") from None
+        raise LaunchRefused(1, f"cannot process the command: {error}") from None
     nonces = _NONCE.findall(bootstrap)
     if len(nonces) != 1:
-        raise Refused(1, f"{len(nonces)} nonces in the bootstrap")
+        raise LaunchRefused(1, f"{len(nonces)} nonces in the bootstrap")
     return nonces[0], "$input" in bootstrap
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ecx_hyperv.host.setting_queries import HEARTBEAT_SERVICE
 from ecx_hyperv.lab.model.facts import VmSetup
 from ecx_hyperv.lab.model.world import World
 from ecx_hyperv.lab.windows.allowed import documented
@@ -51,7 +52,7 @@ def _run_one(world: World, host: str, line: str) -> None:
     if found := _PROPERTY.fullmatch(line):
         _set_property(world, found)
     elif found := _SERVICE.fullmatch(line):
-        name = "heartbeat" if found["id"].startswith("84EAAE65") else "shutdown"
+        name = "heartbeat" if HEARTBEAT_SERVICE.startswith(found["id"][:8]) else "shutdown"
         setattr(_vm(world, _plain(found["vm"])), name, True)
     elif found := _NETWORKS.fullmatch(line):
         names = [name for name in world.facts.roles if network_id(name) in found["value"].split(";")]

@@ -3,15 +3,14 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ecx_hyperv.desired.windows import TARGET
+from ecx_hyperv.host.setting_queries import HEARTBEAT_SERVICE, SHUTDOWN_SERVICE
 from ecx_hyperv.lab.model.facts import initiator
 from ecx_hyperv.lab.model.world import World
 from ecx_hyperv.lab.windows.rows import network_id
 
-_HEARTBEAT = "84EAAE65-2F2E-45F5-9BB5-0E857DC8EB47"
-_SHUTDOWN = "9F8233AC-BE49-4C79-8EE3-E7E1985B2077"
 # What Hyper-V calls the two, in the host's language; nobody should read it.
 _SERVICES = {"en": ("Heartbeat", "Shutdown"), "ja": ("ハートビート", "シャットダウン")}
-_TARGET_IQN = "iqn.1996-10.com.ecx"
 _CONFIG = r"C:\ProgramData\ssh\sshd_config"
 _KEYS = r"C:\ProgramData\ssh\administrators_authorized_keys"
 
@@ -47,7 +46,7 @@ class SettingRows:
         if name not in here:
             raise LookupError(args["VMName"])
         heartbeat, shutdown = _SERVICES[self._world.timings.language]
-        rows = ((heartbeat, _HEARTBEAT, here[name].heartbeat), (shutdown, _SHUTDOWN, here[name].shutdown))
+        rows = ((heartbeat, HEARTBEAT_SERVICE, here[name].heartbeat), (shutdown, SHUTDOWN_SERVICE, here[name].shutdown))
         return [{"Name": name, "Id": rf"Microsoft:{name}\{id_}", "Enabled": on} for name, id_, on in rows]
 
     def sessions(self, _args: Mapping[str, Any]) -> Rows:
@@ -57,7 +56,7 @@ class SettingRows:
             return []
         return [
             {
-                "TargetNodeAddress": _TARGET_IQN,
+                "TargetNodeAddress": TARGET,
                 "InitiatorNodeAddress": host.facts.initiator or initiator(self._host),
                 "IsConnected": True,
                 "IsPersistent": host.facts.persistent,
