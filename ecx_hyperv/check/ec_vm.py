@@ -2,11 +2,11 @@
 
 import ipaddress
 import os
-import re
 import shlex
 from collections.abc import Iterator, Sequence
 
 from ecx_hyperv.check.disks import judge_disk
+from ecx_hyperv.check.firewall_path import Packet, Way, passage
 from ecx_hyperv.check.linux_facts import FileFacts, LinuxFacts
 from ecx_hyperv.check.outcome import (
     Finding,
@@ -22,14 +22,17 @@ from ecx_hyperv.check.outcome import (
     words,
     wrong,
 )
+from ecx_hyperv.check.target import PORT
 from ecx_hyperv.check.target_path import judge_target
 from ecx_hyperv.config import Config, advice
 from ecx_hyperv.desired.windows import MIRROR_DEVICE
 from ecx_hyperv.ecx import clpstat
 from ecx_hyperv.ecx.environment import Pair
+from ecx_hyperv.ecx.ip_addresses import InterfaceAddress
 from ecx_hyperv.ecx.maintenance import Flag
 
-_ISCSI_OPEN = re.compile(r"\biscsi-target\b|\b3260/tcp\b|^\s*target: ACCEPT|^trusted\b", re.MULTILINE)
+# States of firewalld in which it lets everything through.
+_OFF = frozenset({"inactive", "failed", "unknown", "deactivating"})
 
 
 def judge_ec_vm(
@@ -52,7 +55,7 @@ def judge_ec_vm(
     yield judged("maintenance", place, flags, lambda found: _maintenance(place, found))
     yield _key(place, facts.key)
     yield _known_hosts(place, facts.known_hosts)
-    yield from _protections(place, facts)
+    yield from _protections(place, facts, config.cluster.iscsi_target)
     yield from judge_disk(place, facts)
     if isinstance(facts.disk, Unavailable):
         yield from (cannot_tell(name, place, facts.disk) for name in ("target-backstore", "target-lun", "target-acl"))
@@ -83,8 +86,8 @@ def _node_name(pair: Pair, servers: clpstat.Clpstat) -> Finding:
     )
 
 
-def _address(pair: Pair, found: frozenset[str]) -> Finding:
-    local = {ipaddress.ip_address(one) for one in found}
+def _address(pair: Pair, found: Sequence[InterfaceAddress]) -> Finding:
+    local = {ipaddress.ip_address(one.address) for one in found}
     seen = ", ".join(str(one) for one in sorted(local, key=str) if not one.is_loopback or len(local) == 1)
     return is_so(
         "node-address",
@@ -154,28 +157,50 @@ def _guarded(name: str, place: str, file: FileFacts, not_these: int, mode: str) 
     )
 
 
-def _protections(place: str, facts: LinuxFacts) -> Iterator[Finding]:
+def _protections(place: str, facts: LinuxFacts, address: str) -> Iterator[Finding]:
     """NEC's guide switches some of these off; this program needs none of them off, only what is said here."""
-    yield judged("firewalld", place, facts.firewalld, lambda state: _firewall(place, state, facts.firewall))
+    yield judged("firewalld", place, facts.firewalld, lambda state: _firewall(place, state, facts, address))
     yield judged("selinux", place, facts.selinux, lambda mode: _selinux(place, mode))
     yield judged("dnf-makecache", place, facts.dnf_makecache, lambda state: _timer(place, state))
     yield judged("target-service", place, facts.target_service, lambda state: _service(place, state))
 
 
-def _firewall(place: str, state: str, rules: str | Unavailable) -> Finding:
-    if state.splitlines()[-1:] != ["active"]:
+def _firewall(place: str, state: str, facts: LinuxFacts, address: str) -> Finding:
+    if state in _OFF:
         return ok("firewalld", place, "off, as in NEC's guide; the program does not need it off")
-    if isinstance(rules, Unavailable):
-        return cannot_tell("firewalld", place, rules)
-    line = "firewall-cmd --permanent --add-service=iscsi-target && clpfwctrl.sh --add && firewall-cmd --reload"
+    if isinstance(facts.firewall, Unavailable):
+        return cannot_tell("firewalld", place, facts.firewall)
+    found = passage(facts.firewall, _packet(facts, address))
+    zones = " and ".join(found.zones)
+    if found.way is Way.UNKNOWN:
+        why = f"on, {PORT}/tcp may be open or closed in {zones}: that depends on each host's address, or on a rule"
+        return cannot_tell("firewalld", place, Unavailable(why=why, remedy=words("firewall-cmd --list-all-zones")))
+    # The default zone needs no name, and a name from elsewhere must be quoted.
+    named = "" if found.zones in ((), (facts.firewall.default,)) else f"--zone={shlex.quote(found.zones[0])} "
+    line = f"firewall-cmd --permanent {named}--add-service=iscsi-target && clpfwctrl.sh --add && firewall-cmd --reload"
     return is_so(
         "firewalld",
         place,
-        "on, the iSCSI target open" if _ISCSI_OPEN.search(rules) else "on, 3260/tcp closed",
-        so=_ISCSI_OPEN.search(rules) is not None,
-        expected="3260/tcp open for the hosts, ECX's ports for the other EC-VM",
+        f"on, the iSCSI target open in {zones}" if found.way is Way.OPEN else f"on, {PORT}/tcp closed in {zones}",
+        so=found.way is Way.OPEN,
+        expected=f"{PORT}/tcp open for the hosts, ECX's ports for the other EC-VM",
         remedy=here(line),
     )
+
+
+def _packet(facts: LinuxFacts, address: str) -> Packet:
+    """Return what a host sends to the target: it comes from the floating address's network, by its interface."""
+    destination = ipaddress.ip_address(address)
+    anywhere = ipaddress.ip_network("0.0.0.0/0" if destination.version == 4 else "::/0")
+    found = [] if isinstance(facts.addresses, Unavailable) else facts.addresses
+    fits = [
+        (network.prefixlen, one.interface, network)
+        for one in found
+        if (network := one.network) is not None and network.version == destination.version and destination in network
+    ]
+    # The floating address itself may be there as a network of its own.
+    near = max((one for one in fits if one[0] < destination.max_prefixlen), key=lambda one: one[0], default=None)
+    return Packet(near[1] if near else None, near[2] if near else anywhere, destination, PORT)
 
 
 def _selinux(place: str, mode: str) -> Finding:
@@ -187,12 +212,12 @@ def _selinux(place: str, mode: str) -> Finding:
 
 
 def _timer(place: str, state: str) -> Finding:
-    is_on = state.splitlines()[-1:] in (["enabled"], ["enabled-runtime"])
+    is_on = state.startswith("enabled")
     remedy = here("systemctl disable --now dnf-makecache.timer")
     return is_so(
         "dnf-makecache",
         place,
-        state or "not there",
+        "not there" if state == "not-found" else state,
         so=not is_on,
         expected="disabled",
         remedy=remedy,
@@ -201,12 +226,11 @@ def _timer(place: str, state: str) -> Finding:
 
 
 def _service(place: str, state: str) -> Finding:
-    last = (state.splitlines() or ["not-found"])[-1]
-    if last == "not-found" or "No such file" in last:
+    if state == "not-found":
         return wrong("target-service", place, "not there", "installed", here("dnf -y install targetcli"))
     remedy = here("systemctl disable target")
-    seen = f"{last}; ECX starts it"
-    return is_so("target-service", place, seen, so=not last.startswith("enabled"), expected="disabled", remedy=remedy)
+    seen = f"{state}; ECX starts it"
+    return is_so("target-service", place, seen, so=not state.startswith("enabled"), expected="disabled", remedy=remedy)
 
 
 def iscsi_setup_remedy(initiators: Sequence[str], device: str = MIRROR_DEVICE) -> Remedy:

@@ -1,13 +1,13 @@
 """What this EC-VM says of itself: its files and what its commands print, as typed facts."""
 
 import os
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from ecx_hyperv.check import target, udev_rules
+from ecx_hyperv.check import answers, target, udev_rules
+from ecx_hyperv.check.firewalld import SERVICES, Firewall, FirewallZone, ServicePorts, parse_service, parse_zones
 from ecx_hyperv.check.outcome import Unavailable, here, words
 from ecx_hyperv.config import Config
 from ecx_hyperv.deadline import Deadline
@@ -16,15 +16,18 @@ from ecx_hyperv.desired.clpconf import ClpConf
 from ecx_hyperv.desired.ecx import Disk
 from ecx_hyperv.desired.names import names_in
 from ecx_hyperv.ecx import clpstat
-from ecx_hyperv.ecx.commands import Runner, find
-from ecx_hyperv.ecx.environment import local_addresses
+from ecx_hyperv.ecx.commands import Completed, Runner, find
+from ecx_hyperv.ecx.environment import interface_addresses
+from ecx_hyperv.ecx.ip_addresses import InterfaceAddress
 from ecx_hyperv.errors import EcxHypervError, LocalError
 
 _T = TypeVar("_T")
 
 SAVED = "etc/target/saveconfig.json"
 PROGRAMS = ("vm-start", "vm-unregister", "genw-vm", "genw-remote-node", "ecx-hyperv", "clpstat", "clpcl", "ping")
+PACKAGE = "expresscls"
 _COMMAND_S = 15.0
+_MOST_SERVICES = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +42,18 @@ class System:
         """Return the path of a file of this EC-VM, with or without its leading slash."""
         return self.root / name.lstrip("/")
 
-    def says(self, *command: str) -> str | Unavailable:
-        """Return what a command prints, whatever its exit code."""
+    def answer(self, *command: str) -> Completed | Unavailable:
+        """Return how a command ended, whatever its exit code."""
         try:
             done = self.run(command, min(_COMMAND_S, self.deadline.remaining()))
         except LocalError as error:
             return Unavailable(why=error.what)
-        if done.code is None:
-            return Unavailable(why=f"{command[0]} took too long")
-        return done.text.strip()
+        return Unavailable(why=f"{command[0]} took too long") if done.code is None else done
+
+    def read(self, read_it: Callable[[Completed], _T | Unavailable], *command: str) -> _T | Unavailable:
+        """Return what a command's answer says."""
+        done = self.answer(*command)
+        return done if isinstance(done, Unavailable) else read_it(done)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +73,13 @@ class LinuxFacts:
     """
 
     firewalld: str | Unavailable
-    firewall: str | Unavailable
+    firewall: Firewall | Unavailable
     selinux: str | Unavailable
     dnf_makecache: str | Unavailable
     target_service: str | Unavailable
     ecx_version: str | Unavailable
     servers: clpstat.Clpstat | Unavailable
-    addresses: frozenset[str] | Unavailable
+    addresses: tuple[InterfaceAddress, ...] | Unavailable
     rules: tuple[udev_rules.UdevRule, ...]
     disk: Disk | Unavailable
     devices: dict[str, bool]
@@ -91,14 +97,14 @@ def read(system: System, config: Config) -> LinuxFacts:
     conf = _told(lambda: clpconf.read(system.file(str(clpconf.LIVE))))
     disk = disk_of(conf, config)
     return LinuxFacts(
-        firewalld=system.says("systemctl", "is-active", "firewalld"),
-        firewall=system.says("firewall-cmd", "--list-all"),
-        selinux=system.says("getenforce"),
-        dnf_makecache=system.says("systemctl", "is-enabled", "dnf-makecache.timer"),
-        target_service=system.says("systemctl", "is-enabled", "target.service"),
+        firewalld=system.read(answers.active_state, "systemctl", "is-active", "firewalld"),
+        firewall=_firewall(system),
+        selinux=system.read(answers.selinux_mode, "getenforce"),
+        dnf_makecache=system.read(answers.enabled_state, "systemctl", "is-enabled", "dnf-makecache.timer"),
+        target_service=system.read(answers.enabled_state, "systemctl", "is-enabled", "target.service"),
         ecx_version=_version(system),
         servers=_told(lambda: clpstat.ask(system.run, system.deadline)),
-        addresses=_told(lambda: local_addresses(system.run)),
+        addresses=_told(lambda: interface_addresses(system.run)),
         rules=udev_rules.read(system.root),
         disk=disk,
         devices=_devices(system, disk),
@@ -144,15 +150,52 @@ def _told(read_it: Callable[[], _T]) -> _T | Unavailable:
 
 def _version(system: System) -> str | Unavailable:
     """Return the version of the package that NEC ships; empty where it is not installed."""
-    asked: Sequence[tuple[str, ...]] = (
-        ("rpm", "-q", "--qf", "%{VERSION}-%{RELEASE}", "expresscls"),
-        ("dpkg-query", "-W", "-f", "${Version}", "expresscls"),
-    )
-    told = [said for command in asked if not isinstance(said := system.says(*command), Unavailable)]
-    versions = [said for said in told if re.match(r"\d+\.\d", said)]
-    if versions:
-        return versions[0]
+    asked = [
+        system.read(answers.rpm_version, "rpm", "-q", "--qf", "%{VERSION}-%{RELEASE}\n", PACKAGE),
+        system.read(answers.dpkg_version, "dpkg-query", "-W", "-f", "${db:Status-Status} ${Version}\n", PACKAGE),
+    ]
+    told = [one for one in asked if isinstance(one, str)]
+    if any(told):
+        return next(filter(None, told))
+    # A database that cannot be read says nothing; a program that is not there leaves it to the other one.
+    unread = [one for one in asked if isinstance(one, Unavailable) and not one.why.endswith("is not there")]
+    if unread:
+        return unread[0]
     return "" if told else Unavailable(why="neither rpm nor dpkg-query is there")
+
+
+def _firewall(system: System) -> Firewall | Unavailable:
+    """Ask firewalld for all its zones, its policies, and the services whose ports are not known beforehand."""
+    zones: tuple[FirewallZone, ...] = ()
+    done = system.answer("firewall-cmd", "--list-all-zones")
+    if not isinstance(done, Unavailable):
+        zones = parse_zones(done.text)
+    if not zones:
+        done = system.answer("firewall-cmd", "--list-all")
+        zones = () if isinstance(done, Unavailable) else parse_zones(done.text)
+    if not zones:
+        why = done.why if isinstance(done, Unavailable) else f"firewall-cmd: {done.text.strip() or 'nothing printed'}"
+        return Unavailable(why=why)
+    default = system.read(lambda answer: answer.text.strip(), "firewall-cmd", "--get-default-zone")
+    policies = system.read(lambda answer: parse_zones(answer.text), "firewall-cmd", "--list-all-policies")
+    firewall = Firewall(
+        zones,
+        default if isinstance(default, str) and default in {one.name for one in zones} else zones[0].name,
+        () if isinstance(policies, Unavailable) else policies,
+    )
+    return replace(firewall, services={**SERVICES, **_services(system, firewall.named_services())})
+
+
+def _services(system: System, names: tuple[str, ...]) -> dict[str, ServicePorts]:
+    found: dict[str, ServicePorts] = {}
+    wanted = [name for name in names if name not in SERVICES]
+    while wanted and len(found) < _MOST_SERVICES:
+        name = wanted.pop(0)
+        known = system.read(lambda answer: parse_service(answer.text), "firewall-cmd", f"--info-service={name}")
+        if isinstance(known, ServicePorts):
+            found[name] = known
+            wanted += [one for one in known.includes if one not in (*SERVICES, *found, *wanted)]
+    return found
 
 
 def _saved(system: System) -> target.Saved | Unavailable:

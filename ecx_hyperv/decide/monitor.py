@@ -116,7 +116,7 @@ def _in_transition(watched: Watched) -> Verdict:
 
 def _on_local(watched: Watched) -> Verdict:
     seen = watched.seen
-    where = f"{seen.names.vm} is {seen.on_local.word} on {seen.names.local}"
+    where = f"{seen.names.vm} is {seen.on_local.word or 'in a state without a name'} on {seen.names.local}"
     match seen.on_local.kind:
         case VmKind.DOWN | VmKind.PAUSED:
             return Verdict(Health.FAILED, where)
@@ -126,7 +126,7 @@ def _on_local(watched: Watched) -> Verdict:
             return Verdict(Health.HEALTHY, f"{where}: waiting for its storage")
         case VmKind.ABSENT:
             return _absent(seen)
-    return Verdict(Health.UNKNOWN, f"{where or 'unreadable'}: nobody knows what that means")
+    return Verdict(Health.UNKNOWN, f"{where}: nobody knows what that means")
 
 
 def _absent(seen: Observation) -> Verdict:

@@ -5,13 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-from msgspec import Struct
-
-from ecx_hyperv.config import Config, Node, is_address
+from ecx_hyperv.config import Config, Node
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.decide.unregister import Factor
+from ecx_hyperv.ecx import ip_addresses
 from ecx_hyperv.ecx.commands import Runner
+from ecx_hyperv.ecx.ip_addresses import InterfaceAddress
 from ecx_hyperv.errors import ConfigError, LocalError, Mistake, UsageError
 
 _PREFIXES = ("exec-", "genw-")
@@ -123,24 +122,20 @@ def identify(config: Config, node: str, addresses: Callable[[], frozenset[str]],
     return Pair(local[0], peer)
 
 
-class _Address(Struct):
-    local: str = ""
-
-
-class _Interface(Struct):
-    addr_info: list[_Address] = []
-
-
 def local_addresses(run: Runner) -> frozenset[str]:
     """Return this machine's addresses, as `ip` lists them; raises LocalError if it does not."""
+    return frozenset(one.address for one in interface_addresses(run))
+
+
+def interface_addresses(run: Runner) -> tuple[InterfaceAddress, ...]:
+    """Return this machine's addresses with their interfaces, as `ip` lists them; raises LocalError if it does not."""
     done = run(["ip", "-json", "address", "show"], 10)
-    try:
-        interfaces = msgspec.json.decode(done.stdout, type=list[_Interface])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    found = ip_addresses.parse(done.stdout)
+    if found is None:
+        said = (done.stderr.decode("utf-8", "replace").strip() or "no list of interfaces").splitlines()[-1]
         raise LocalError(
             "this machine's addresses cannot be read",
-            seen=f"ip -json address show: exit {done.code}, {error}",
+            seen=f"ip -json address show: exit {done.code}, {said}",
             remedy="say which node this is with --node or ECX_HYPERV_NODE",
-        ) from None
-    found = {address.local for interface in interfaces for address in interface.addr_info}
-    return frozenset(address for address in found if is_address(address))
+        )
+    return found
