@@ -18,7 +18,7 @@ def rebuilds() -> None:
     built = run("/usr/bin/rpmbuild", "--rebuild", "--nodeps", "--define", "_topdir /rebuilt", "/old.src.rpm", PATH=PATH)
     must(0, built)
     query = "[%{NAME} %{FILENAMES} %{FILEDIGESTS} %{FILEMODES:perms} %{FILEUSERNAME}\n]"
-    again = [f"/rebuilt/RPMS/x86_64/{path.name}" for path in sorted((TREE / "rebuilt/RPMS/x86_64").glob("*.rpm"))]
+    again = [f"/{path.relative_to(TREE)}" for path in (TREE / "rebuilt/RPMS").glob("*/*.rpm")]
     one, two = (
         sorted(rpm("--query", "--queryformat", query, "--package", *paths).splitlines())
         for paths in ((OLD, OLD_LAB), again)
