@@ -4,7 +4,7 @@ import fnmatch
 import re
 
 import wheels
-from tree import BUILD_LIMIT_S, PYTHON, TREE, Failed, must, ok, rpm, run
+from tree import PYTHON, TREE, Failed, must, ok, rpm, run, run_build
 
 # The RPM of the EC-VM, and that of the lab: the files in the tree, and the packages' names.
 OLD, OLD_LAB = "/old.rpm", "/old-lab.rpm"
@@ -16,7 +16,7 @@ COMMANDS = ("vm-start", "vm-unregister", "genw-vm", "genw-remote-node", "ecx-hyp
 def rebuilds() -> None:
     """The source RPM alone, without network, gives the same files."""
     command = ("/usr/bin/rpmbuild", "--rebuild", "--nodeps", "--define", "_topdir /rebuilt", "/old.src.rpm")
-    must(0, run(*command, limit_s=BUILD_LIMIT_S, PATH=PATH))
+    must(0, run_build(*command, PATH=PATH))
     query = "[%{NAME} %{FILENAMES} %{FILEDIGESTS} %{FILEMODES:perms} %{FILEUSERNAME}\n]"
     again = [f"/{path.relative_to(TREE)}" for path in (TREE / "rebuilt/RPMS").glob("*/*.rpm")]
     one, two = (

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,19 @@ def ok(text: str) -> None:
     print(f"ok: {text}", flush=True)
 
 
-def run(
-    *command: str, stdin: str = "", limit_s: float = LIMIT_S, **environment: str
-) -> subprocess.CompletedProcess[str]:
+def run(*command: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command in the tree, with this environment and no other."""
+    return _run(command, stdin, environment, LIMIT_S)
+
+
+def run_build(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command that builds in the tree, with this environment and no other."""
+    return _run(command, "", environment, BUILD_LIMIT_S)
+
+
+def _run(
+    command: Sequence[str], stdin: str, environment: Mapping[str, str], limit_s: float
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["/usr/sbin/chroot", str(TREE), *command],
         input=stdin,
