@@ -27,7 +27,7 @@ from contents import (
     release,
     rpm_verify,
 )
-from tree import LAB, LIMIT_S, PYTHON, TREE, Failed, lab, must, ok, rpm, run, wait, world
+from tree import LAB, LIMIT_S, PYTHON, TREE, Failed, lab, must, ok, rpm, run, run_build, wait, world
 
 NEXT, NEXT_LAB = "/next.rpm", "/next-lab.rpm"
 CONFIG = TREE / "etc/ecx-hyperv/config.toml"
@@ -44,9 +44,9 @@ def prepare() -> None:
     subprocess.run(["mount", "--bind", "/dev", TREE / "dev"], check=True)
     must(0, run("/usr/sbin/ip", "link", "set", "lo", "up"))
     must(0, run("/usr/sbin/ip", "address", "add", "127.77.0.1/32", "dev", "lo"))
-    must(0, run("/bin/sh", "/system", PATH=PATH))
+    must(0, run_build("/bin/sh", "/system", PATH=PATH))
     rpm("--install", OLD, expected=1, says=f"{PYTHON} is needed by ecx-hyperv")
-    must(0, run("/bin/sh", "/system", PYTHON, PATH=PATH))
+    must(0, run_build("/bin/sh", "/system", PYTHON, PATH=PATH))
     ok(f"without {PYTHON} it does not install, and says so")
     must(0, run("/bin/mkdir", "/newer"))
     for library, says in {"libzstd.so.1": "needs GLIBC_2.", "librpm.so.9": "needs libcap.so.2, "}.items():
