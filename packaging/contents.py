@@ -4,7 +4,7 @@ import fnmatch
 import re
 
 import wheels
-from tree import PYTHON, TREE, Failed, must, ok, rpm, run
+from tree import PYTHON, TREE, Failed, must, ok, rpm, run, run_build
 
 # The RPM of the EC-VM, and that of the lab: the files in the tree, and the packages' names.
 OLD, OLD_LAB = "/old.rpm", "/old-lab.rpm"
@@ -15,10 +15,10 @@ COMMANDS = ("vm-start", "vm-unregister", "genw-vm", "genw-remote-node", "ecx-hyp
 
 def rebuilds() -> None:
     """The source RPM alone, without network, gives the same files."""
-    built = run("/usr/bin/rpmbuild", "--rebuild", "--nodeps", "--define", "_topdir /rebuilt", "/old.src.rpm", PATH=PATH)
-    must(0, built)
+    command = ("/usr/bin/rpmbuild", "--rebuild", "--nodeps", "--define", "_topdir /rebuilt", "/old.src.rpm")
+    must(0, run_build(*command, PATH=PATH))
     query = "[%{NAME} %{FILENAMES} %{FILEDIGESTS} %{FILEMODES:perms} %{FILEUSERNAME}\n]"
-    again = [f"/rebuilt/RPMS/x86_64/{path.name}" for path in sorted((TREE / "rebuilt/RPMS/x86_64").glob("*.rpm"))]
+    again = [f"/{path.relative_to(TREE)}" for path in (TREE / "rebuilt/RPMS").glob("*/*.rpm")]
     one, two = (
         sorted(rpm("--query", "--queryformat", query, "--package", *paths).splitlines())
         for paths in ((OLD, OLD_LAB), again)
