@@ -133,10 +133,16 @@ def test_deadman_ends_what_hangs(launch: Launch) -> None:
     assert 5.3 < time.monotonic() - start < 20
 
 
+def _idle_for(milliseconds: int) -> Callable[[str], str]:
+    """Return what makes the idle limit short in the script's text, from its hello on."""
+    line_there = "$Deadman.Due = $Clock.ElapsedMilliseconds + $IdleLimit\n"
+    assert 1 == script("agent.ps1").count(line_there)
+    return lambda text: text.replace(line_there, line_there.replace("$IdleLimit", str(milliseconds)))
+
+
 def test_deadman_ends_who_is_left_alone(launch: Launch) -> None:
-    """An agent that nobody asks any more must end by itself; its limit is made short here, in the script's text."""
-    assert 1 == script("agent.ps1").count("$IdleLimit = 120000\n")
-    agent = launch(edit=lambda text: text.replace("$IdleLimit = 120000\n", "$IdleLimit = 1500\n"))
+    """An agent that nobody asks any more must end by itself; its limit is made short here."""
+    agent = launch(edit=_idle_for(1500))
     agent.frame()
     start = time.monotonic()
     with pytest.raises(Ended):
@@ -146,8 +152,6 @@ def test_deadman_ends_who_is_left_alone(launch: Launch) -> None:
 
 def test_slow_request_within_its_limit_is_left_alone(launch: Launch) -> None:
     """A request may take longer than the idle limit, which counts only while none is under way."""
-    shorten: Callable[[str], str] = lambda text: text.replace("$IdleLimit = 120000\n", "$IdleLimit = 1000\n")  # noqa: E731
-    agent = launch(edit=shorten)
-    agent.frame()
+    agent = launch(edit=_idle_for(1000))
     agent.send(line(1, {"calls": [call("Agent-Sleep", args={"Milliseconds": 1800}), ECHO]}))
-    assert "1" == agent.frame()[0]
+    assert ["hello", "1"] == [agent.frame()[0] for _ in range(2)]

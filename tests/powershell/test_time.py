@@ -31,6 +31,13 @@ def up_ms(agent: Agent) -> int:
     return count
 
 
+def soon(agent: Agent, world: World, cmdlet: str) -> int:
+    """Return a time that passes before a cmdlet answers: the host counts by this machine's own clock."""
+    ends = up_ms(agent) + 1000
+    world.before[cmdlet] = lambda: time.sleep(max(0.0, ends / 1000 + 0.05 - time.monotonic()))
+    return ends
+
+
 def names(world: World) -> list[str]:
     """Return what was called, in turn."""
     return [name for _, name, _ in world.calls]
@@ -59,8 +66,8 @@ def test_reading_has_no_time(agent: Agent) -> None:
 
 def test_guard_comes_before_the_feed(agent: Agent, world: World) -> None:
     """A guard that does not hold must stop an act before what feeds it is asked, however late the guard answers."""
-    world.before["Get-ClusterResource"] = lambda: time.sleep(0.5)
-    result = agent.result(act_on("Stop-VM", guard=GUARD), not_after=up_ms(agent) + 400)
+    ends = soon(agent, world, "Get-ClusterResource")
+    result = agent.result(act_on("Stop-VM", guard=GUARD), not_after=ends)
     assert "NotAsAsked" == refusal_of(result)[0]
     assert ["Get-ClusterResource"] == names(world)
 
@@ -68,31 +75,31 @@ def test_guard_comes_before_the_feed(agent: Agent, world: World) -> None:
 def test_time_that_passes_while_the_guard_answers_stops_the_act(agent: Agent, world: World) -> None:
     """A guard that holds but answers late must not let the act through."""
     world.resource("Virtual Machine A").state = "Offline"
-    world.before["Get-ClusterResource"] = lambda: time.sleep(0.5)
+    ends = soon(agent, world, "Get-ClusterResource")
     one = call("Stop-ClusterResource", args={"Name": "Virtual Machine Configuration A", "Wait": 0}, guard=GUARD)
-    assert "TooLate" == refusal_of(agent.result(one, not_after=up_ms(agent) + 400))[0]
+    assert "TooLate" == refusal_of(agent.result(one, not_after=ends))[0]
     assert ["Get-ClusterResource"] == names(world)
 
 
 def test_time_that_passes_while_the_feed_answers_comes_before_only(agent: Agent, world: World) -> None:
     """An act that is late and does not fit either must be told as late, and the fresh state must not be asked for."""
     world.vm(VM_A).state = "Saved"
-    world.before["Get-VM"] = lambda: time.sleep(0.5)
-    assert "TooLate" == refusal_of(agent.result(act_on("Stop-VM"), not_after=up_ms(agent) + 400))[0]
+    ends = soon(agent, world, "Get-VM")
+    assert "TooLate" == refusal_of(agent.result(act_on("Stop-VM"), not_after=ends))[0]
     assert ["Get-VM"] == names(world)
 
 
 def test_time_that_passes_while_the_state_is_read_stops_the_act(agent: Agent, world: World) -> None:
     """The fresh state may take long to read; an act must not come after its time by that either."""
-    world.before["Get-CimInstance"] = lambda: time.sleep(0.5)
-    assert "TooLate" == refusal_of(agent.result(act_on("Stop-VM"), not_after=up_ms(agent) + 400))[0]
+    ends = soon(agent, world, "Get-CimInstance")
+    assert "TooLate" == refusal_of(agent.result(act_on("Stop-VM"), not_after=ends))[0]
     assert ([], "Running") == (world.made("Stop-VM"), world.vm(VM_A).state)
 
 
 def test_time_that_passes_while_the_service_is_looked_for_stops_the_shutdown(agent: Agent, world: World) -> None:
     """A guest must not be asked after the time, however long its service took to find."""
-    world.before["Get-CimInstance"] = lambda: time.sleep(0.5)
-    assert "TooLate" == refusal_of(agent.result(SHUTDOWN, not_after=up_ms(agent) + 400))[0]
+    ends = soon(agent, world, "Get-CimInstance")
+    assert "TooLate" == refusal_of(agent.result(SHUTDOWN, not_after=ends))[0]
     assert [] == world.made("Invoke-CimMethod")
 
 
