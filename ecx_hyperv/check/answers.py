@@ -45,7 +45,7 @@ def selinux_mode(done: Completed) -> str | Unavailable:
 
 
 def rpm_version(done: Completed) -> str | Unavailable:
-    """Read what `rpm -q` prints of version and release, a line for each: empty where it is not installed."""
+    """Read what `rpm -q` prints of version and release, with a blank behind each: empty where it is not installed."""
     return _version(done, "rpm", done.text.splitlines())
 
 
@@ -58,7 +58,8 @@ def dpkg_version(done: Completed) -> str | Unavailable:
 
 
 def _version(done: Completed, program: str, lines: Sequence[str]) -> str | Unavailable:
-    versions = [word for line in lines if _VERSION.fullmatch(word := line.strip())]
+    # A warning may name a version too, but not in a line of nothing else.
+    versions = [word for line in lines if all(map(_VERSION.fullmatch, line.split())) for word in line.split()]
     if versions and done.code == 0:
         return ", ".join(versions)
     stderr = done.stderr.decode("utf-8", "replace")

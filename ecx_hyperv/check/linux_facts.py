@@ -151,17 +151,17 @@ def _told(read_it: Callable[[], _T]) -> _T | Unavailable:
 def _version(system: System) -> str | Unavailable:
     """Return the version of the package that NEC ships; empty where it is not installed."""
     asked = [
-        system.read(answers.rpm_version, "rpm", "-q", "--qf", "%{VERSION}-%{RELEASE}\n", PACKAGE),
+        system.read(answers.rpm_version, "rpm", "-q", "--qf", "%{VERSION}-%{RELEASE} ", PACKAGE),
         system.read(answers.dpkg_version, "dpkg-query", "-W", "-f", "${db:Status-Status} ${Version}\n", PACKAGE),
     ]
     told = [one for one in asked if isinstance(one, str)]
     if any(told):
         return next(filter(None, told))
-    # A database that cannot be read says nothing; a program that is not there leaves it to the other one.
-    unread = [one for one in asked if isinstance(one, Unavailable) and not one.why.endswith("is not there")]
-    if unread:
-        return unread[0]
-    return "" if told else Unavailable(why="neither rpm nor dpkg-query is there")
+    if told:
+        return ""
+    # A database that cannot be read says nothing, which is more than that the program is not there.
+    why = [one.why for one in asked if isinstance(one, Unavailable) and not one.why.endswith("is not there")]
+    return Unavailable(why=why[0] if why else "neither rpm nor dpkg-query is there")
 
 
 def _firewall(system: System) -> Firewall | Unavailable:

@@ -46,7 +46,7 @@ class SshdLine:
 
 
 @dataclass(frozen=True, slots=True)
-class LoginConnection:
+class MatchedConnection:
     """Who logs in, as `sshd -T -C` takes it; None where that is not known."""
 
     user: str | None = None
@@ -77,7 +77,7 @@ class SshdConfig:
         """Return the Include lines."""
         return tuple(line for line in self.lines if line.keyword == "include")
 
-    def value_for(self, keyword: str, connection: LoginConnection) -> str | None:
+    def value_for(self, keyword: str, connection: MatchedConnection) -> str | None:
         """Return a keyword's value for one connection, every part of which is known; None where it is not set."""
         return self.values(keyword, lambda one: _fits(one, connection))[0].value
 
@@ -163,7 +163,7 @@ def _all_met(parts: Sequence[bool | None]) -> bool | None:
     return None if any(part is None for part in parts) else True
 
 
-def _fits(one: Criterion, connection: LoginConnection) -> bool | None:
+def _fits(one: Criterion, connection: MatchedConnection) -> bool | None:
     """Tell whether a condition is met; None where the connection does not say, or the condition is not known here."""
     if one.attribute == "all":
         return True

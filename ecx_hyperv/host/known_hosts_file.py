@@ -78,7 +78,8 @@ class KnownHostsLine:
         if self.key is None:
             return False
         if self.names.startswith("|"):
-            return _is_hash_of(self.names, name.lower())
+            # ssh asks for a name in lower case, ssh-keygen for the name as given.
+            return _is_hash_of(self.names, name) or _is_hash_of(self.names, name.lower())
         return _has_pattern(self.names.lower(), name.lower())
 
 

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from ecx_hyperv.check.logins import _keepalive, _passwords, _sessions
 from ecx_hyperv.check.outcome import Outcome
-from ecx_hyperv.check.sshd_config import LoginConnection, is_yes, number, parse, seconds
+from ecx_hyperv.check.sshd_config import MatchedConnection, is_yes, number, parse, seconds
 from tests.e2e.openssh import SSHD
 from tests.unit.always import always
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "sshd_config"
 OK, WARNING, WRONG, UNKNOWN = Outcome
-CALLER = LoginConnection("root", "ec1.example", "10.9.0.7", "10.9.0.1", 22, frozenset({"root"}))
+CALLER = MatchedConnection("root", "ec1.example", "10.9.0.7", "10.9.0.1", 22, frozenset({"root"}))
 
 
 def outcomes(text: str) -> tuple[Outcome, Outcome, Outcome]:

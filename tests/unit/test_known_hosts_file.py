@@ -233,4 +233,6 @@ def test_as_ssh_keygen_finds_it(tmp_path_factory: pytest.TempPathFactory, lines:
     told = {Marker.CERT_AUTHORITY: "CA", Marker.REVOKED: "REVOKED", None: ""}
     content = b"".join(lines)
     here = {(n, told[one.marker]) for n, one in enumerate(parse(content).lines, 1) if one.is_about(name)}
-    assert found_by_ssh_keygen(content, name, tmp_path_factory.mktemp("keys")) == here
+    folder = tmp_path_factory.mktemp("keys")
+    # ssh asks for the name in lower case, which counts for a hashed one.
+    assert found_by_ssh_keygen(content, name, folder) | found_by_ssh_keygen(content, name.lower(), folder) == here
