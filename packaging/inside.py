@@ -155,8 +155,8 @@ def replaces(packages: tuple[str, str], node: str, host: str, *options: str) -> 
     def call() -> None:
         while not over.is_set():
             called.extend([run("/usr/bin/genw-vm", "--version"), run("/usr/bin/ecx-hyperv", "config", "check")])
-            # By the path that an EXEC resource may have.
-            called.append(run(f"{SCRIPTS}/vm/start.sh", "--version"))
+            # By the path that a custom monitor may have; EXEC resources have theirs beside it.
+            called.append(run(f"{SCRIPTS}/monitor-vm/genw.sh", "--version"))
 
     caller = threading.Thread(target=call)
     caller.start()
