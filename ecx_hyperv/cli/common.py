@@ -26,7 +26,7 @@ from ecx_hyperv.log import Log, LogFormat, open_log
 
 if TYPE_CHECKING:
     from ecx_hyperv.decide.facts import Side
-    from ecx_hyperv.host.link import SshHosts
+    from ecx_hyperv.host.hosts import SshHosts
     from ecx_hyperv.host.ssh import SshTarget
     from ecx_hyperv.run.context import Progress, RunContext
 
@@ -213,15 +213,15 @@ def open_context(
 def open_hosts(invocation: Invocation, config: Config, pair: Pair) -> "SshHosts":
     """Return the way to both hosts; nothing is connected yet."""
     from ecx_hyperv.decide.facts import Side
-    from ecx_hyperv.host.link import SshHosts
-    from ecx_hyperv.host.session import Session, open_session
+    from ecx_hyperv.host.hosts import SshHosts
+    from ecx_hyperv.host.session import AgentLogin
     from ecx_hyperv.host.ssh import connect
 
-    def open_one(side: Side, deadline: Deadline, on_life: Callable[[], None]) -> Session:
+    def log_in(side: Side, deadline: Deadline, on_life: Callable[[], None]) -> AgentLogin:
         connection = connect(target_of(config, pair, side), deadline, on_life)
-        return open_session(connection, config.ssh.powershell, config.ssh.stdin, deadline)
+        return AgentLogin(connection, config.ssh.powershell, config.ssh.stdin)
 
-    return SshHosts(open_one, {side: pair.of(side).host for side in Side}, invocation.clock, invocation.log)
+    return SshHosts(log_in, {side: pair.of(side).host for side in Side}, invocation.clock, invocation.log)
 
 
 def target_of(config: Config, pair: Pair, side: "Side") -> "SshTarget":

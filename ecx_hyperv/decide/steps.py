@@ -50,8 +50,8 @@ class Do(Enum):
     STOP_MACHINE = StepKind("have the cluster stop the guest", Counted.MACHINE_STOPS, notable=True)
     START_VM = StepKind("power on", Counted.STARTS, on_host=True, blocks=True)
     RESUME_VM = StepKind("resume", Counted.STARTS, on_host=True, notable=True, blocks=True)
-    STOP_VM = StepKind("shut down", Counted.SHUTDOWNS, on_host=True)
-    TURN_OFF = StepKind("turn off", Counted.TURN_OFFS, on_host=True, notable=True)
+    STOP_VM = StepKind("shut down", Counted.SHUTDOWNS, on_host=True, blocks=True)
+    TURN_OFF = StepKind("turn off", Counted.TURN_OFFS, on_host=True, notable=True, blocks=True)
 
     @property
     def words(self) -> str:

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ecx_hyperv.decide.facts import Observation, Side
+from ecx_hyperv.decide.shutdown import ShutdownAnswer
 from ecx_hyperv.decide.steps import Act, Do
 from ecx_hyperv.host import cmdlets
 from ecx_hyperv.host.observe import HostSnapshot
 from ecx_hyperv.host.situation import CONFIGURATION, MACHINE, find_resource
-from ecx_hyperv.host.wire import Call
+from ecx_hyperv.host.wire import Call, RemoteError, Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +21,54 @@ class Action:
     call: Call
 
 
-def action_for(step: Act, seen: Observation, snapshot: HostSnapshot | None) -> Action:
-    """Return the cmdlet for a step; `snapshot` is the observer's, for the names of the VM's resources."""
+# What the agent itself left undone: nothing that Hyper-V or the cluster refused, and no attempt.
+_LEFT_UNDONE = frozenset({"NotAsAsked", "TooLate"})
+
+
+# What InitiateShutdown of Msvm_ShutdownComponent returns.
+_ANSWERS = {
+    0: ShutdownAnswer.ASKED,
+    4096: ShutdownAnswer.ASKED,
+    32780: ShutdownAnswer.NOT_READY,
+    32781: ShutdownAnswer.LOCKED,
+    32782: ShutdownAnswer.IN_PROGRESS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ActOutcome:
+    """What became of an act: its error, whether it may have been made at all, and a guest's answer where it has one."""
+
+    error: RemoteError | None
+    was_made: bool = True
+    shutdown: ShutdownAnswer | None = None
+
+
+def outcome_of(do: Do, result: Result) -> ActOutcome:
+    """Read the result of an act."""
+    error = None if result.ok else result.error or RemoteError(message="failed without a reason")
+    was_made = error is None or error.kind not in _LEFT_UNDONE
+    return ActOutcome(error, was_made, shutdown_answer(result) if do is Do.STOP_VM and was_made else None)
+
+
+def shutdown_answer(result: Result) -> ShutdownAnswer:
+    """Return what the guest's service answered to `shutdown_guest`; without a row it has none."""
+    if not result.ok:
+        return ShutdownAnswer.REFUSED
+    if not result.value:
+        return ShutdownAnswer.NO_SERVICE
+    code = result.value[0].get("Code")
+    # A code that is no number means nothing; True is 1 in Python.
+    return _ANSWERS.get(code, ShutdownAnswer.REFUSED) if type(code) is int else ShutdownAnswer.REFUSED
+
+
+def action_for(step: Act, seen: Observation, snapshot: HostSnapshot | None, key: str) -> Action | None:
+    """Return the cmdlet for a step; `snapshot` is the observer's, for the names of the VM's resources.
+
+    `key` is the VM's id, empty where no look has told it: then None for what would be done to the VM itself.
+    """
+    if step.do in _BY_ID:
+        return Action(step.do, step.side, _BY_ID[step.do](key)) if key else None
     return Action(step.do, step.side, _CALLS[step.do](seen, snapshot))
 
 
@@ -42,18 +89,6 @@ def _reconnect(seen: Observation, _snapshot: HostSnapshot | None) -> Call:
     return cmdlets.update_iscsi_portal(seen.names.target)
 
 
-def _stop_vm(seen: Observation, _snapshot: HostSnapshot | None) -> Call:
-    return cmdlets.stop_vm(seen.names.vm)
-
-
-def _turn_off(seen: Observation, _snapshot: HostSnapshot | None) -> Call:
-    return cmdlets.turn_off_vm(seen.names.vm)
-
-
-def _resume(seen: Observation, _snapshot: HostSnapshot | None) -> Call:
-    return cmdlets.resume_vm(seen.names.vm)
-
-
 def _stop_machine(seen: Observation, snapshot: HostSnapshot | None) -> Call:
     return cmdlets.stop_resource(_machine(seen, snapshot))
 
@@ -71,8 +106,11 @@ _CALLS: dict[Do, Callable[[Observation, HostSnapshot | None], Call]] = {
     Do.CLEAR_FAILED: _stop_machine,
     Do.ADOPT: lambda seen, snapshot: cmdlets.start_resource(_machine(seen, snapshot)),
     Do.STOP_MACHINE: _stop_machine,
-    Do.START_VM: lambda seen, _: cmdlets.start_vm(seen.names.vm),
-    Do.RESUME_VM: _resume,
-    Do.STOP_VM: _stop_vm,
-    Do.TURN_OFF: _turn_off,
+}
+# What is done to a VM itself is done to the one with its id.
+_BY_ID: dict[Do, Callable[[str], Call]] = {
+    Do.START_VM: cmdlets.start_vm,
+    Do.RESUME_VM: cmdlets.resume_vm,
+    Do.STOP_VM: cmdlets.shutdown_guest,
+    Do.TURN_OFF: cmdlets.turn_off_vm,
 }

@@ -7,8 +7,32 @@ from typing import Any
 
 from ecx_hyperv.host import queries
 from ecx_hyperv.host.queries import Answers, Query
-from ecx_hyperv.host.rows import GroupRow, NodeRow, ResourceRow, VmRow, VolumeRow
+from ecx_hyperv.host.rows import GroupRow, NodeRow, ResourceRow, VmIdRow, VmRow, VolumeRow
 from ecx_hyperv.host.wire import Call, Hello, RemoteError, Result
+
+# The parts of a look, each a request of its own; a guest's is `vm` and its name.
+IDS, CLUSTER, VOLUMES, ISCSI = "ids", "cluster", "volumes", "iscsi"
+
+
+def guest_key(name: str) -> str:
+    """Return the key of the part of a look that shows a VM."""
+    return f"vm {name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Questions that are asked in one request, and the key that its stamp has."""
+
+    key: str
+    queries: tuple[Query[Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """When a part of a look was asked and answered; monotonic seconds."""
+
+    asked: float
+    answered: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +43,7 @@ class SnapshotRequest:
     cluster: bool = True
     iscsi: bool = True
     volumes_of: tuple[str, ...] = ()
+    ec_vm: str = ""
 
     def calls(self) -> tuple[Call, ...]:
         """Return the calls that show it."""
@@ -26,15 +51,25 @@ class SnapshotRequest:
 
     def queries(self) -> Iterator[Query[Any]]:
         """Return the questions that show it, in the order of their calls."""
+        for part in self.parts():
+            yield from part.queries
+
+    def parts(self) -> Iterator[Part]:
+        """Return what is asked in requests of their own, in their order: whatever hangs takes what stands behind it.
+
+        First what a VM is known by, then the guests, which may be shutting down; last what is not in a hurry.
+        """
         if self.cluster:
-            yield queries.nodes()
-            yield queries.groups()
-            yield queries.resources()
-            yield queries.shared_volumes()
-        yield from (queries.vm(name) for name in self.vms)
+            yield Part(IDS, (queries.vm_ids(),))
+        yield from (Part(guest_key(name), (queries.vm(name),)) for name in self.vms)
+        if self.ec_vm:
+            yield Part(guest_key(self.ec_vm), (queries.ec_vm(self.ec_vm),))
+        if self.cluster:
+            yield Part(CLUSTER, (queries.nodes(), queries.groups(), queries.resources()))
+            volumes = tuple(queries.volumes_of(name) for name in self.volumes_of)
+            yield Part(VOLUMES, (queries.shared_volumes(), *volumes))
         if self.iscsi:
-            yield queries.iscsi_connections()
-        yield from (queries.volumes_of(name) for name in self.volumes_of)
+            yield Part(ISCSI, (queries.iscsi_connections(),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +85,9 @@ class HostSnapshot:
     vms: Mapping[str, VmRow | RemoteError | None] = field(default_factory=dict)
     iscsi: tuple[str, ...] | RemoteError = ()
     volumes_of: Mapping[str, tuple[str, ...] | RemoteError] = field(default_factory=dict)
+    ids: tuple[VmIdRow, ...] | RemoteError = ()
+    ec_vm: tuple[VmRow, ...] | RemoteError = ()
+    stamps: Mapping[str, Stamp] = field(default_factory=dict)
 
     def errors(self) -> list[RemoteError]:
         """Return everything that the host would not tell."""
@@ -67,7 +105,11 @@ class HostSnapshot:
 
 def read(hello: Hello, results: Sequence[Result], wanted: SnapshotRequest) -> HostSnapshot:
     """Turn the results of the wanted calls into a snapshot."""
-    answers = Answers(wanted.queries(), results)
+    return snapshot_of(hello, Answers(wanted.queries(), results), wanted, {})
+
+
+def snapshot_of(hello: Hello, answers: Answers, wanted: SnapshotRequest, stamps: Mapping[str, Stamp]) -> HostSnapshot:
+    """Turn the answers to the wanted questions into a snapshot; `stamps` has the key of each part that was answered."""
     asks_cluster, asks_iscsi = wanted.cluster, wanted.iscsi
     return HostSnapshot(
         host=hello.host,
@@ -78,6 +120,9 @@ def read(hello: Hello, results: Sequence[Result], wanted: SnapshotRequest) -> Ho
         vms={name.casefold(): answers.of(queries.vm(name)) for name in wanted.vms},
         iscsi=answers.of(queries.iscsi_connections()) if asks_iscsi else (),
         volumes_of={name.casefold(): answers.of(queries.volumes_of(name)) for name in wanted.volumes_of},
+        ids=answers.of(queries.vm_ids()) if asks_cluster else (),
+        ec_vm=answers.of(queries.ec_vm(wanted.ec_vm)) if wanted.ec_vm else (),
+        stamps=stamps,
     )
 
 

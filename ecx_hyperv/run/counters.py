@@ -25,6 +25,10 @@ class Counter:
         self.count += 1
         self._last = now
 
+    def take_back(self) -> None:
+        """Count the last attempt no more: it was not made."""
+        self.count = max(0, self.count - 1)
+
     def look(self, now: float) -> Retry:
         """Say whether another may be made."""
         limited = self._allowed is not None

@@ -13,8 +13,9 @@ from ecx_hyperv.ecx.locks import Lock
 from ecx_hyperv.ecx.maintenance import Kind
 from ecx_hyperv.errors import HostError, HostKeyRefused, LocalError, LoginRefused
 from ecx_hyperv.host.situation import Snapshots, observe_vm
+from ecx_hyperv.run.acts import Plan
 from ecx_hyperv.run.context import RunContext, StepReporter
-from ecx_hyperv.run.look import HostPair, Plan
+from ecx_hyperv.run.look import HostPair
 from ecx_hyperv.run.tasks import Moment, StartTask, Task
 
 
@@ -33,7 +34,8 @@ class Loop:
         self._has_answered = False
         # A start looks at the peer host only where that one matters; a stop must know where the guest is.
         self.sides = [Side.LOCAL] if self._starts else [Side.LOCAL, Side.PEER]
-        self.host_pair = HostPair(context, [task.name for task in tasks], iscsi=[Side.LOCAL] if self._starts else [])
+        iscsi = [Side.LOCAL] if self._starts else []
+        self.host_pair = HostPair(context, [task.name for task in tasks], iscsi=iscsi, paced=True)
         self.snapshots = Snapshots(None, None)
 
     def go(self) -> None:
@@ -46,8 +48,9 @@ class Loop:
                 if self._deadline.has_passed:
                     self._end_late()
                 elif not self._turn(plan) and self._open:
-                    self._deadline.sleep(self._context.config.timing.interval)
+                    self.host_pair.rest(self._context.config.timing.interval, self._deadline)
         finally:
+            self.host_pair.acts.abandon()
             self._vm_locks.release_all()
 
     def _end_late(self) -> None:

@@ -31,13 +31,14 @@ from ecx_hyperv.host.link import Ask, Exchanged
 from ecx_hyperv.host.observe import SnapshotRequest, read
 from ecx_hyperv.host.rows import VmRow
 from ecx_hyperv.host.situation import contact_of
-from ecx_hyperv.host.wire import Call, Request
+from ecx_hyperv.host.wire import Call, Request, changes
 from ecx_hyperv.run.context import RunContext
-from ecx_hyperv.run.look import LOOK_S
 
 MOST_ACTIONS = 3
 _KIND = "peer"
 _PING_S = 2
+# What a look may take, or a reset, a slow host's module loading included.
+_ASK_S = 60.0
 
 
 class _Span(Enum):
@@ -51,6 +52,8 @@ class _Glance:
     seen: PeerObservation
     step: PeerStep
     trouble: HostError | None
+    # The EC-VM's id on its host, empty where that did not show it.
+    key: str = ""
 
 
 class PeerWatcher:
@@ -90,7 +93,7 @@ class PeerWatcher:
         # Remembered before it is done, so that a run that is killed in between does not do it twice.
         now = self._context.clock.boottime()
         self._save(state.acted(now))
-        return self._act(second.step)
+        return self._act(second.step, second.key)
 
     def _glance(self, state: MonitorState) -> tuple[_Glance, MonitorState]:
         timing, now = self._context.config.timing, self._context.clock.boottime()
@@ -103,15 +106,15 @@ class PeerWatcher:
             cooling=any(now - action < timing.cool_down for action in state.actions),
             used_up=len(state.actions) >= MOST_ACTIONS,
         )
-        trouble, uptime = None, 0.0
+        trouble, row = None, None
         if isinstance(decide(seen), AskHost):
-            seen, trouble, uptime = self._ask_host(seen)
+            seen, trouble, row = self._ask_host(seen)
         state = state.look([_Span.HUNG] if looks_hung(seen) else [], now, timing.stale)
         # One that booted since, of itself or by an operator, is not hung yet, whatever it was before.
-        just_booted = 0 < uptime < timing.hung_after
+        just_booted = row is not None and 0 < row.uptime < timing.hung_after
         hung = looks_hung(seen) and state.lasted(_Span.HUNG, now) >= timing.hung_after and not just_booted
         seen = replace(seen, hung=hung)
-        return _Glance(seen, decide(seen), trouble), state
+        return _Glance(seen, decide(seen), trouble, "" if row is None else row.id), state
 
     def _ecx(self) -> PeerEcx:
         try:
@@ -121,13 +124,12 @@ class PeerWatcher:
             return PeerEcx.SENSELESS
         return clpstat.judge(status, self._context.pair.local.name, self._peer.name)
 
-    def _ask_host(self, seen: PeerObservation) -> tuple[PeerObservation, HostError | None, float]:
+    def _ask_host(self, seen: PeerObservation) -> tuple[PeerObservation, HostError | None, VmRow | None]:
         wanted = SnapshotRequest(vms=(self._peer.vm,), cluster=False, iscsi=False)
         answer = self._exchange(*wanted.calls())
         if isinstance(answer, HostError):
-            return replace(seen, contact=contact_of(answer)), answer, 0.0
-        hello, reply = answer
-        row = read(hello, reply.results, wanted).vms[self._peer.vm.casefold()]
+            return replace(seen, contact=contact_of(answer)), answer, None
+        row = read(answer.hello, answer.reply.results, wanted).vms[self._peer.vm.casefold()]
         if row is None:
             on_host = VmOnHost(VmKind.ABSENT)
         else:
@@ -141,7 +143,7 @@ class PeerWatcher:
                 ping=self._ping() if on_host.kind is VmKind.RUNNING else Ping.UNASKED,
             ),
             None,
-            row.uptime if isinstance(row, VmRow) else 0.0,
+            row if isinstance(row, VmRow) else None,
         )
 
     def _ping(self) -> Ping:
@@ -153,16 +155,18 @@ class PeerWatcher:
             return Ping.UNASKED
         return Ping.ANSWERS if answers else Ping.SILENT
 
-    def _act(self, step: PeerAct) -> PeerEnd:
+    def _act(self, step: PeerAct, key: str) -> PeerEnd:
         text = f"{step.remedy.value} {self._peer.name}: {step.why}"
         self._context.log.warning(text)
         self._context.alert(Level.WARN, text)
         if step.remedy is PeerRemedy.START_ECX:
             return self._start_ecx(text)
-        answer = self._exchange(_CALLS[step.remedy](self._peer.vm))
+        if not key:
+            return PeerEnd(Exit.CANNOT_TELL, f"{text}: its host does not tell its id", "see Hyper-V Manager there")
+        answer = self._exchange(_CALLS[step.remedy](key))
         if isinstance(answer, HostError):
             return PeerEnd(answer.exit, f"{text}: {answer.what}", answer.remedy)
-        result = answer[1].results[0] if answer[1].results else None
+        result = answer.reply.results[0] if answer.reply.results else None
         if result is None or not result.ok:
             error = "no result" if result is None else str(result.error)
             return PeerEnd(Exit.REFUSED, f"{text}: refused: {error}", f"see Hyper-V Manager on {self._peer.host}")
@@ -181,8 +185,9 @@ class PeerWatcher:
         )
 
     def _exchange(self, *calls: Call) -> Exchanged:
-        ask = Ask(Request(calls=calls, stop_on_error=False), LOOK_S)
-        return self._context.hosts.exchange({Side.PEER: ask}, self._deadline)[Side.PEER]
+        until = self._deadline.end if any(changes(call) for call in calls) else None
+        ask = Ask(Request(calls=calls, stop_on_error=False), _ASK_S, until=until)
+        return self._context.hosts.exchange({Side.PEER: [ask]}, self._deadline)[Side.PEER][0]
 
     def _remember(self, state: MonitorState, end: PeerEnd) -> PeerEnd:
         self._save(state)

@@ -23,8 +23,9 @@ from ecx_hyperv.host.situation import (
     has_session,
 )
 from ecx_hyperv.host.wire import RemoteError
+from ecx_hyperv.run.acts import Plan
 from ecx_hyperv.run.context import RunContext
-from ecx_hyperv.run.look import HostPair, Plan
+from ecx_hyperv.run.look import HostPair
 
 
 class HostStatus(Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from ecx_hyperv.decide.states import ResourceKind
 from ecx_hyperv.decide.steps import Act, Counted, Do, Done, Fail, Retry, Step, Timer
 from ecx_hyperv.decide.volume import VolumeObservation
 from ecx_hyperv.exits import Exit
+from ecx_hyperv.host.actions import ActOutcome
 from ecx_hyperv.host.observe import HostSnapshot
 from ecx_hyperv.host.situation import Snapshots, refusal_of, refusal_seen
 from ecx_hyperv.host.wire import RemoteError
@@ -60,6 +61,17 @@ class Task(ABC):
         if counter is not None:
             counter.add(now)
         self.note(do, now, error)
+
+    def answered(self, do: Do, now: float, outcome: ActOutcome) -> None:
+        """Take note of what became of a step that was issued before its outcome was known."""
+        counter = None if do.value.counted is None else self._counters.get(do.value.counted)
+        if counter is not None and not outcome.was_made:
+            counter.take_back()
+        self.note_outcome(do, now, outcome)
+
+    @abstractmethod
+    def note_outcome(self, do: Do, now: float, outcome: ActOutcome, /) -> None:
+        """Take note of what an outcome means beyond its being counted."""
 
     @abstractmethod
     def decide(self, seen: Observation, snapshots: Snapshots, moment: Moment, /) -> Step:
@@ -125,6 +137,11 @@ class StartTask(Task):
         if do in (Do.START_CSV, Do.MOVE_CSV):
             self._csv_start_sent = do is Do.START_CSV
         self._refused = Refusal.NOTHING if error is None else refusal_of(error)
+
+    def note_outcome(self, _do: Do, _now: float, outcome: ActOutcome, /) -> None:
+        """Take note of what an outcome means beyond its being counted."""
+        is_refused = outcome.error is not None and outcome.was_made
+        self._refused = refusal_of(outcome.error) if is_refused and outcome.error is not None else Refusal.NOTHING
 
     def out_of_time(self) -> Fail:
         """Say how the start ends that has reached the deadline."""
@@ -208,12 +225,20 @@ class StopTask(Task):
         """Take note of what a step that was sent means beyond its being counted."""
         if do is Do.STOP_VM:
             self._stopping = True
-            # A guest that took the request is not asked again; one that refused it is.
-            again = Counter(float("inf") if error is None else self.timing.interval * 5, allowed=None)
-            self._counters[Counted.SHUTDOWNS] = again
-            again.add(now)
+            self._ask_again_after(float("inf") if error is None else self.timing.interval * 5, now)
         elif do is Do.CANCEL_MOVE:
             self._cancelled = True
+
+    def note_outcome(self, do: Do, now: float, outcome: ActOutcome, /) -> None:
+        """Take note of what an outcome means beyond its being counted."""
+        if do is Do.STOP_VM:
+            # A guest that took the request is not asked again; one that refused it is.
+            was_asked = outcome.shutdown is not None and outcome.shutdown.was_asked
+            self._ask_again_after(float("inf") if was_asked else self.timing.interval * 5, now)
+
+    def _ask_again_after(self, pause: float, now: float) -> None:
+        self._counters[Counted.SHUTDOWNS] = Counter(pause, allowed=None)
+        self._counters[Counted.SHUTDOWNS].add(now)
 
     def out_of_time(self) -> Fail:
         """Say how the stop ends that has reached the deadline."""
@@ -239,3 +264,6 @@ class VolumeTask:
     def issued(self, _do: Do, now: float, _error: RemoteError | None) -> None:
         """Take note of a stop that was sent."""
         self._stops.add(now)
+
+    def answered(self, _do: Do, _now: float, _outcome: ActOutcome) -> None:
+        """Nothing that is done to a volume blocks."""

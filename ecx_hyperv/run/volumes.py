@@ -9,8 +9,9 @@ from ecx_hyperv.errors import LocalError
 from ecx_hyperv.host import cmdlets
 from ecx_hyperv.host.actions import Action
 from ecx_hyperv.host.situation import Snapshots, observe_volume, unplaced
+from ecx_hyperv.run.acts import Plan
 from ecx_hyperv.run.context import RunContext, StepReporter
-from ecx_hyperv.run.look import HostPair, Plan
+from ecx_hyperv.run.look import HostPair
 from ecx_hyperv.run.tasks import VolumeTask
 
 

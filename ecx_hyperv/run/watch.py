@@ -17,8 +17,9 @@ from ecx_hyperv.errors import HostError, HostKeyRefused, LocalError, LoginRefuse
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.host.rows import VmRow
 from ecx_hyperv.host.situation import Snapshots, observe_vm
+from ecx_hyperv.run.acts import Plan
 from ecx_hyperv.run.context import RunContext
-from ecx_hyperv.run.look import HostPair, Plan
+from ecx_hyperv.run.look import HostPair
 
 _KIND = "vm"
 _FAILED = "failed"

@@ -2,14 +2,14 @@
 
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.errors import HostError, HostKeyRefused, LoginRefused, SessionLost, Unreachable
-from ecx_hyperv.host.link import Ask, Exchanged
+from ecx_hyperv.host.link import Answered, Ask, Exchanged
 from ecx_hyperv.host.wire import Answer, Frames, RemoteError, Reply, Request, Result, WireError
 from ecx_hyperv.lab.model.things import Guest, Host
 from tests.proof.facts import Case
@@ -69,7 +69,7 @@ def refused(spot: Spot) -> Exchanged:
 def hangs(spot: Spot) -> Exchanged:
     """The host takes the call, and says nothing more."""
     spot.case.sim.hosts.hang_up(spot.side)
-    spot.case.sim.clock.sleep(min(spot.ask.seconds, spot.deadline.remaining()) + _GRACE_S)
+    spot.case.sim.hosts.takes(min(spot.ask.seconds, spot.deadline.remaining()) + _GRACE_S)
     return SessionLost(spot.name, "no answer in time")
 
 
@@ -105,8 +105,7 @@ def _through_the_wire(spot: Spot, spoil: Callable[[bytes], bytes]) -> Exchanged:
     answer = spot.go_on()
     if isinstance(answer, HostError):
         return answer
-    hello, reply = answer
-    frame = f"{_NONCE} 1 ".encode() + base64.b64encode(msgspec.json.encode(reply)) + b"\n"
+    frame = f"{_NONCE} 1 ".encode() + base64.b64encode(msgspec.json.encode(answer.reply)) + b"\n"
     try:
         frames = Frames(_NONCE).feed(spoil(frame))
     except WireError as error:
@@ -114,9 +113,9 @@ def _through_the_wire(spot: Spot, spoil: Callable[[bytes], bytes]) -> Exchanged:
         return SessionLost(spot.name, "its answer makes no sense", seen=str(error))
     if not frames or not isinstance(frames[0], Answer):
         spot.case.sim.hosts.hang_up(spot.side)
-        spot.case.sim.clock.sleep(min(spot.ask.seconds, spot.deadline.remaining()) + _GRACE_S)
+        spot.case.sim.hosts.takes(min(spot.ask.seconds, spot.deadline.remaining()) + _GRACE_S)
         return SessionLost(spot.name, "no answer in time")
-    return hello, frames[0].reply
+    return replace(answer, reply=frames[0].reply)
 
 
 def garbage(spot: Spot) -> Exchanged:
@@ -137,7 +136,7 @@ def noise(spot: Spot) -> Exchanged:
 def empty_reply(spot: Spot) -> Exchanged:
     """The call is carried out, its reply holds no result."""
     answer = spot.go_on()
-    return (answer[0], Reply(results=())) if isinstance(answer, tuple) else answer
+    return replace(answer, reply=Reply(results=())) if isinstance(answer, Answered) else answer
 
 
 def failing(index: int, error: RemoteError) -> Fault:
@@ -146,12 +145,12 @@ def failing(index: int, error: RemoteError) -> Fault:
     def fail(spot: Spot) -> Exchanged:
         calls = spot.ask.request.calls
         others = Request(calls=(*calls[:index], *calls[index + 1 :]), stop_on_error=spot.ask.request.stop_on_error)
-        answer = spot.proceed(Ask(others, spot.ask.seconds))
-        if not isinstance(answer, tuple):
+        answer = spot.proceed(replace(spot.ask, request=others))
+        if isinstance(answer, HostError):
             return answer
-        hello, reply = answer
-        results = (*reply.results[:index], Result(ok=False, error=error), *reply.results[index:])
-        return hello, msgspec.structs.replace(reply, results=results)
+        came = answer.reply.results
+        results = (*came[:index], Result(ok=False, error=error), *came[index:])
+        return replace(answer, reply=msgspec.structs.replace(answer.reply, results=results))
 
     return fail
 

@@ -8,8 +8,10 @@ import pytest
 
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.decide.facts import Side
+from ecx_hyperv.errors import HostError
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.host.link import Ask, Exchanged
+from ecx_hyperv.host.wire import changes
 from tests.proof import faults
 from tests.proof.counts import Record, Tally
 from tests.proof.facts import Case, build
@@ -81,10 +83,10 @@ def record(named: Named) -> Clean:
 
 
 def _facts(answer: Exchanged) -> object:
-    if not isinstance(answer, tuple):
+    if isinstance(answer, HostError):
         return str(answer)
-    rows = [[{**row, "Uptime.TotalSeconds": 0} for row in result.value] for result in answer[1].results]
-    return [rows, [str(result.error) for result in answer[1].results]]
+    rows = [[{**row, "Uptime.TotalSeconds": 0} for row in result.value] for result in answer.reply.results]
+    return [rows, [str(result.error) for result in answer.reply.results]]
 
 
 def strikes(clean: Clean) -> Iterator[Strike]:
@@ -97,7 +99,7 @@ def strikes(clean: Clean) -> Iterator[Strike]:
             yield Strike(fault.__name__, fault, number)
         for index, call in enumerate(ask.request.calls):
             # Of what only looks, an error that nobody knows is any but a denial: nothing else is told apart there.
-            looks = call.cmdlet.startswith("Get-")
+            looks = not changes(call)
             for name, error in ERRORS.items():
                 if looks and name not in ("denied", "unknown"):
                     continue

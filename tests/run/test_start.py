@@ -187,7 +187,7 @@ def test_only_the_local_host_is_asked_where_that_is_enough() -> None:
     sim = SimulatedNode(with_running(), "ec1")
     start(sim, "vm1")
 
-    assert (1, 0) == (sim.requests(Side.LOCAL), sim.requests(Side.PEER))
+    assert (1, 0) == (sim.round_trips(Side.LOCAL), sim.round_trips(Side.PEER))
 
 
 def test_maintenance_holds_a_start_back() -> None:

@@ -14,6 +14,7 @@ from ecx_hyperv.host.link import Ask, Exchanged
 from ecx_hyperv.lab.model.ecx import SimulatedEcx
 from ecx_hyperv.lab.model.things import Sshd, Volume
 from ecx_hyperv.lab.model.world import World
+from ecx_hyperv.lab.windows.rows import vm_id
 from tests.run.support import ONE, TWO, isolated_but_alive, only, unregister, with_running
 from tests.virtual.contexts import SimulatedNode, make_config
 from tests.virtual.hosts import Proceed
@@ -101,7 +102,7 @@ def test_a_guest_whose_request_may_be_lost_is_asked_again(was_done: bool) -> Non
     lost: list[Ask] = []
 
     def lose_the_first(side: Side, ask: Ask, _deadline: Deadline, proceed: Proceed) -> Exchanged:
-        if lost or not any(call.cmdlet == "Stop-VM" for call in ask.request.calls):
+        if lost or not any(call.cmdlet == "Agent-ShutdownGuest" for call in ask.request.calls):
             return proceed(ask)
         lost.append(ask)
         if was_done:
@@ -111,10 +112,12 @@ def test_a_guest_whose_request_may_be_lost_is_asked_again(was_done: bool) -> Non
 
     sim.hosts.disturb = lose_the_first
     end = only(unregister(sim, "vm1"))
-    asked = [call for _, ask in sim.hosts.requests for call in ask.request.calls if call.cmdlet == "Stop-VM"]
+    asked = [
+        call for _, ask in sim.hosts.requests for call in ask.request.calls if call.cmdlet == "Agent-ShutdownGuest"
+    ]
 
     assert isinstance(end, Done)
-    assert [{"Name": "vm1", "AsJob": True}] * 2 == [call.args for call in asked]
+    assert [{"Id": vm_id("vm1")}] * 2 == [call.args for call in asked]
     assert [] == [event for event in world.history if event.state in ("Saved", "Saving")]
     assert [] == world.violations
 

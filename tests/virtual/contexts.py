@@ -170,9 +170,9 @@ class SimulatedNode:
         """Have clpstat fail from now on."""
         self._ecx = None
 
-    def requests(self, side: Side) -> int:
-        """Return how many requests were sent to a host."""
-        return sum(1 for one, _ in self.hosts.requests if one is side)
+    def round_trips(self, side: Side) -> int:
+        """Return how often requests were sent to a host, however many together."""
+        return self.hosts.sent.count(side)
 
     def _run(self, command: Sequence[str], seconds: float) -> Completed:
         """Run what the lab has of ECX's commands."""

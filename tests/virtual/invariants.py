@@ -7,9 +7,10 @@ each run when it ends. What is wrong goes into the world's violations.
 from dataclasses import dataclass, field
 from enum import Enum
 
-from ecx_hyperv.host.wire import Call
+from ecx_hyperv.host.wire import Call, changes
 from ecx_hyperv.lab.model.things import Sshd, Vm
 from ecx_hyperv.lab.model.world import World
+from ecx_hyperv.lab.windows.rows import vm_id
 
 _CONFIGURATION = "Virtual Machine Configuration "
 _MACHINE = "Virtual Machine "
@@ -40,10 +41,10 @@ class InvariantChecker:
 
     def watch(self, host: str, call: Call) -> None:
         """Judge a call before it is made on a host."""
-        name = str(call.args.get("Name", call.args.get("TargetPortalAddress", "")))
+        name = self._about(call)
         if call.cmdlet == "Get-VM" and host == self.world.ec_vms[self.node].host:
             self._look(name, host)
-        if call.cmdlet.startswith("Get-"):
+        if not changes(call):
             return
         self.changes.append(f"{call.cmdlet} {name}")
         if self.job is ProgramKind.WATCH:
@@ -103,8 +104,8 @@ class InvariantChecker:
             case "Start-ClusterResource" if not name.startswith(_CONFIGURATION):
                 self._count(vm, "clear")
                 self._start(vm, vm.owner, [one for one in live if one != vm.owner], call)
-            case "Stop-VM" if is_start:
-                self._violation(f"a start calls Stop-VM {vm.name}")
+            case "Stop-VM" | "Agent-ShutdownGuest" if is_start:
+                self._violation(f"a start calls {call.cmdlet} {vm.name}")
             case "Stop-ClusterResource" if is_start:
                 self._count(vm, "registration" if name.startswith(_CONFIGURATION) else "clear")
                 if vm.owner in live:
@@ -142,6 +143,14 @@ class InvariantChecker:
         self.counts[key] = self.counts.get(key, 0) + 1
         if self.job is ProgramKind.START and self.counts[key] > _MOST:
             self._violation(f"{self.counts[key]} {what}s of {vm.name} in one run")
+
+    def _about(self, call: Call) -> str:
+        """Return the name of what a call is about, also where it is told by its id."""
+        fed = call.from_ if call.from_ is not None and "Id" in call.from_.args else call
+        if "Id" not in fed.args:
+            return str(call.args.get("Name", call.args.get("TargetPortalAddress", "")))
+        names = [*self.world.vms, *(one.vm for one in self.world.ec_vms.values())]
+        return next((name for name in names if vm_id(name) == str(fed.args["Id"]).casefold()), str(fed.args["Id"]))
 
     def _vm(self, cmdlet: str, name: str) -> Vm | None:
         if "ClusterResource" in cmdlet:

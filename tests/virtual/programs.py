@@ -37,6 +37,7 @@ def run_program(sim: SimulatedNode, job: ProgramKind, *vms: str, factor: Factor 
     """Run a program to its end, and have the invariants judge it."""
     checker = InvariantChecker(sim.world, job, sim.node, _maintained(sim))
     sim.hosts.watch = checker.watch
+    sim.hosts.begin_run()
     began = sim.world.now
     names = vms or tuple(sim.world.vms)
     code, said, warned, stays = _PROGRAMS[job](sim, names, factor)

@@ -11,6 +11,11 @@ from ecx_hyperv.lab.model.world import World
 _STATUS = {"en": "Operating normally", "ja": "正常稼働中"}
 
 
+def vm_id(name: str) -> str:
+    """Return the GUID that the lab gives a VM."""
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{name}.vm"))
+
+
 class Rows:
     """What one host shows of the world."""
 
@@ -92,17 +97,36 @@ class Rows:
             for one in self._world.volumes.values()
         ]
 
+    def vm_ids(self) -> list[dict[str, Any]]:
+        """The VMs of the cluster's roles, as this host's copy of the cluster database has them."""
+        return [
+            {
+                "Resource": f"{kind} {vm.name}",
+                "Type": kind,
+                "Group": vm.name,
+                "VmId": vm_id(vm.name),
+                "Volumes": volumes,
+            }
+            for vm in self._world.vms.values()
+            if vm.facts.clustered
+            for kind, volumes in (
+                ("Virtual Machine", None),
+                ("Virtual Machine Configuration", [self._world.volumes[vm.facts.volume or vm.csv].id.strip("{}")]),
+            )
+        ]
+
     def parameters(self, resource: dict[str, Any]) -> list[dict[str, Any]]:
         """The private properties of a resource, or of the resource type of VMs."""
         if resource.get("DllName"):
             barred = [network_id(name) for name in self._world.facts.no_migration.split(";") if name]
             return [{"Name": "MigrationExcludeNetworks", "Value": ";".join(barred)}]
-        name = str(resource["Name"]).removeprefix("Virtual Machine Configuration ")
-        vm = self._world.vms.get(name)
-        if vm is None or not str(resource["Name"]).startswith("Virtual Machine Configuration "):
+        name = str(resource["Name"])
+        row = next((one for one in self.vm_ids() if one["Resource"] == name), None)
+        if row is None:
             return []
-        volume = self._world.volumes[vm.facts.volume or vm.csv]
-        return [{"Name": "DependsOnSharedVolumes", "Value": [volume.id.strip("{}")]}]
+        about = {"Name": name, "OwnerGroup": {"Name": row["Group"]}}
+        values = {"VmId": row["VmId"], "DependsOnSharedVolumes": row["Volumes"]}
+        return [{"ClusterObject": about, "Name": key, "Value": value} for key, value in values.items() if value]
 
     def vms(self) -> list[dict[str, Any]]:
         """What Hyper-V on this host knows: its EC-VM, and the VMs that are registered here."""
@@ -135,6 +159,7 @@ class Rows:
         uptime = 0.0 if guest.started is None else self._world.now - guest.started
         primary = "CriticalIoError" if guest.state.endswith("Critical") else "Ok"
         return {
+            "Id": vm_id(name),
             "Name": name,
             "State": guest.state,
             "Status": _STATUS[self._world.timings.language],
