@@ -187,7 +187,8 @@ def test_a_target_whose_address_only_begins_alike_is_another() -> None:
         pairs = zip(ask.request.calls, answer.reply.results, strict=True)
         shown = Result(ok=True, value=({"TargetAddress": seen[-1]},))
         results = tuple(shown if call.cmdlet == "Get-IscsiConnection" else result for call, result in pairs)
-        seen.append(next(addresses, TARGET))
+        if any(call.cmdlet == "Get-IscsiConnection" for call in ask.request.calls):
+            seen.append(next(addresses, TARGET))
         return dataclasses.replace(answer, reply=replace(answer.reply, results=results))
 
     sim.hosts.disturb = disturb

@@ -4,7 +4,7 @@ import uuid
 from typing import Any
 
 from ecx_hyperv.lab.model.facts import VmSetup
-from ecx_hyperv.lab.model.things import EcVm, Guest
+from ecx_hyperv.lab.model.things import EcVm, Guest, Vm
 from ecx_hyperv.lab.model.world import World
 
 # What Hyper-V's Status says in the host's language; nobody should read it.
@@ -99,6 +99,10 @@ class Rows:
 
     def vm_ids(self) -> list[dict[str, Any]]:
         """The VMs of the cluster's roles, as this host's copy of the cluster database has them."""
+        return [row for vm in self._world.vms.values() if vm.facts.clustered for row in self._ids_of(vm)]
+
+    def _ids_of(self, vm: Vm) -> list[dict[str, Any]]:
+        volume = self._world.volumes[vm.facts.volume or vm.csv].id.strip("{}")
         return [
             {
                 "Resource": f"{kind} {vm.name}",
@@ -107,12 +111,7 @@ class Rows:
                 "VmId": vm_id(vm.name),
                 "Volumes": volumes,
             }
-            for vm in self._world.vms.values()
-            if vm.facts.clustered
-            for kind, volumes in (
-                ("Virtual Machine", None),
-                ("Virtual Machine Configuration", [self._world.volumes[vm.facts.volume or vm.csv].id.strip("{}")]),
-            )
+            for kind, volumes in (("Virtual Machine", None), ("Virtual Machine Configuration", [volume]))
         ]
 
     def parameters(self, resource: dict[str, Any]) -> list[dict[str, Any]]:
@@ -121,7 +120,8 @@ class Rows:
             barred = [network_id(name) for name in self._world.facts.no_migration.split(";") if name]
             return [{"Name": "MigrationExcludeNetworks", "Value": ";".join(barred)}]
         name = str(resource["Name"])
-        row = next((one for one in self.vm_ids() if one["Resource"] == name), None)
+        rows = [row for vm in self._world.vms.values() for row in self._ids_of(vm)]
+        row = next((one for one in rows if one["Resource"] == name), None)
         if row is None:
             return []
         about = {"Name": name, "OwnerGroup": {"Name": row["Group"]}}
