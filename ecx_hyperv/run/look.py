@@ -5,7 +5,7 @@ or whose grace is over, is not to be lost sight of. So once a guest was seen, a 
 next one would come too late otherwise; what hangs is left to end by itself, in a session that nobody else uses.
 """
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.decide.facts import Side
@@ -16,8 +16,8 @@ from ecx_hyperv.run.acts import Acts, Plan
 from ecx_hyperv.run.context import RunContext
 from ecx_hyperv.run.host_look import HostLook
 
-# Of the three intervals, one is for the pause after a look, and half of one for a PowerShell that has to be started.
-_SPAN, _HOLD, _LEAST = 3.0, 1.5, 0.5
+# So many intervals may lie between two looks at a guest; so much of one may pass before the waiting is thought over.
+_SPAN, _SLICE = 3.0, 0.25
 # What is told later than this after the deadline is told to nobody.
 _LATEST_S = 10.0
 
@@ -35,7 +35,8 @@ class HostPair:
         self._vms = tuple(vms)
         self._iscsi = iscsi
         self._paced = paced
-        self._looks = {side: HostLook(side, context.hosts, context.config.timing.interval) for side in Side}
+        interval = context.config.timing.interval
+        self._looks = {side: HostLook(side, context.pair.of(side).host, context.hosts, interval) for side in Side}
         self.acts = Acts(context)
         self.names = HostNames(context.pair.local.host, context.pair.peer.host, peer_is_known=False)
 
@@ -56,20 +57,24 @@ class HostPair:
         for side in sides:
             look = self._looks[side]
             front = self.acts.front(side, plan, look.session, deadline)
-            in_front[side] = look.send(wanted[side], front, deadline, self.acts.last)
+            in_front[side] = look.send(wanted[side], front, deadline)
         self._wait(sides, [one for pendings in in_front.values() for one in pendings], deadline)
         for side, pendings in in_front.items():
             for pending in pendings:
                 pending.take_back()
                 self.acts.note_front(plan.on(side, blocks=False), pending.outcome())
-        taken = {side: self._looks[side].take(wanted[side]) for side in sides}
+        taken = {side: self._looks[side].take(wanted[side], self.acts.last) for side in sides}
         self.acts.collect()
         snapshots = Snapshots(local=taken.get(Side.LOCAL), peer=taken.get(Side.PEER))
         self.names = name_hosts(snapshots, self.names)
         return snapshots
 
     def rest(self, seconds: float, deadline: Deadline) -> None:
-        """Let time pass before the next look; not longer than until the act that was sent last is over."""
+        """Let time pass before the next look: no longer than until the act that was sent last is over, or than the
+        next look at a guest may be put off."""
+        due = self._due(self._looks.values())
+        now = deadline.clock.monotonic()
+        seconds = seconds if due is None else max(0.0, min(seconds, due - now))
         pendings = self.acts.pendings
         if pendings:
             self._context.hosts.wait(pendings[-1:], deadline.within(seconds))
@@ -80,26 +85,37 @@ class HostPair:
         """Wait for a look, but not for so long that the next one would come too late."""
         looks = [self._looks[side] for side in sides]
         pendings = [*in_front, *(one for look in looks for one in look.pendings)]
-        latest = Deadline(deadline.clock, deadline.end + _LATEST_S)
-        began = deadline.clock.monotonic()
-        while True:
-            until = self._go_on_at(looks, began)
-            limit = latest if until is None else Deadline(deadline.clock, min(until, latest.end))
-            self._context.hosts.wait(pendings, limit)
+        clock, interval = deadline.clock, self._context.config.timing.interval
+        latest, began = deadline.end + _LATEST_S, clock.monotonic()
+        while any(one.outcome() is None for one in pendings) and clock.monotonic() < latest:
+            until = latest
+            if self._paced:
+                due = self._due(looks)
+                # What is late already gets as long as a look that begins now.
+                held = began + _SPAN * interval - self._opening(looks)
+                until = latest if due is None else due if due > began else held
+                if clock.monotonic() >= until:
+                    return
+                # Once a guest has been seen it is known how long the rest may be waited for.
+                until = min(until, clock.monotonic() + interval * _SLICE)
+            self._context.hosts.wait(pendings, Deadline(clock, until))
             for look in looks:
                 look.see_guests()
-            is_over = all(one.outcome() is not None for one in pendings)
-            if is_over or until is None or self._go_on_at(looks, began) == until:
-                return
 
-    def _go_on_at(self, looks: Sequence[HostLook], began: float) -> float | None:
-        """Return when a look must go on with what it has; None while no guest was seen for as long as it may be."""
-        interval = self._context.config.timing.interval
-        seen = [look.guests_seen for look in looks if look.guests_seen is not None]
-        recent = [one for one in seen if began - one < _SPAN * interval]
-        if not self._paced or not recent:
+    def _due(self, looks: Iterable[HostLook]) -> float | None:
+        """Return when the next look at the guests must begin; None where none was seen lately."""
+        interval, now = self._context.config.timing.interval, self._context.clock.monotonic()
+        looks = [one for one in looks if one.guests_seen is not None]
+        recent = [one.guests_seen for one in looks if now - (one.guests_seen or 0.0) < _SPAN * interval]
+        seen = [one for one in recent if one is not None]
+        if not self._paced or not seen:
             return None
-        return max(min(recent) + _HOLD * interval, began + _LEAST * interval)
+        return min(seen) + _SPAN * interval - self._opening(looks)
+
+    def _opening(self, looks: Iterable[HostLook]) -> float:
+        """Return how long before it is due a look begins: for a fresh PowerShell to come up, as far as one knows."""
+        slack = self._context.config.timing.interval * _SLICE
+        return slack + max((one.opening for one in looks), default=0.0)
 
     def _wanted(self, side: Side, volumes_of: tuple[str, ...]) -> SnapshotRequest:
         return SnapshotRequest(

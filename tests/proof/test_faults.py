@@ -28,6 +28,9 @@ _BY_OTHERS = frozenset(
         *(faults.paused_by_operator, faults.started_by_operator),
     }
 )
+# Behind the first request of a look these differ in nothing from a session that is lost there.
+_OF_EACH = frozenset({faults.hangs, faults.reset})
+_OF_LEADS = frozenset({faults.garbage, faults.cut_short, faults.noise})
 _WORLD_CHANGES = frozenset(OF_THE_CALL[OF_THE_CALL.index(faults.power_lost) : OF_THE_CALL.index(faults.killed_before)])
 
 
@@ -51,6 +54,8 @@ class Clean:
 
     outcome: ProgramOutcome
     calls: dict[int, Ask] = field(default_factory=dict)
+    # Those that are the first of what was sent together: what befalls the way to a host befalls all of it.
+    leads: set[int] = field(default_factory=set)
     # How a second run ends, later; at once, as in a world that goes on by itself.
     again: frozenset[Exit] = frozenset()
 
@@ -59,11 +64,13 @@ def record(named: Named) -> Clean:
     """Run the clean run."""
     case = build(named.values)
     calls: dict[int, Ask] = {}
+    leads: dict[int, int] = {}
     known: set[tuple[Side, bytes]] = set()
     counted = iter(range(10**6))
 
     def disturb(side: Side, ask: Ask, _deadline: Deadline, proceed: Proceed) -> Exchanged:
         number = next(counted)
+        leads.setdefault(len(case.sim.hosts.sent), number)
         answer = proceed(ask)
         situation = (side, msgspec.json.encode([ask.request, _facts(answer)]))
         if situation not in known:
@@ -79,7 +86,7 @@ def record(named: Named) -> Clean:
     for _ in range(2):
         again.append(run_program(case.sim, named.job, "vm1", factor=case.factor).exit)
         faults.mend(case)
-    return Clean(outcome, calls, frozenset(again))
+    return Clean(outcome, calls, set(leads.values()), frozenset(again))
 
 
 def _facts(answer: Exchanged) -> object:
@@ -93,10 +100,12 @@ def strikes(clean: Clean) -> Iterator[Strike]:
     """Return every fault at every call."""
     for number, ask in clean.calls.items():
         for fault in OF_THE_WAY:
-            yield Strike(fault.__name__, fault, number)
-            yield Strike(f"{fault.__name__} from then on", fault, number, stays=True)
+            if number in clean.leads or fault in _OF_EACH:
+                yield Strike(fault.__name__, fault, number)
+                yield Strike(f"{fault.__name__} from then on", fault, number, stays=True)
         for fault in OF_THE_CALL:
-            yield Strike(fault.__name__, fault, number)
+            if number in clean.leads or fault not in _OF_LEADS:
+                yield Strike(fault.__name__, fault, number)
         for index, call in enumerate(ask.request.calls):
             # Of what only looks, an error that nobody knows is any but a denial: nothing else is told apart there.
             looks = not changes(call)
