@@ -150,10 +150,9 @@ class Acts:
                 self._told(one, f"not done: {came.error}")
 
     def send(self, side: Side, plan: Plan, deadline: Deadline) -> None:
-        """Send what returns only once it is done; what is under way already is not sent again."""
+        """Send what returns only once it is done, without waiting for it."""
         now = self._context.clock.monotonic()
-        under_way = {(one.side, repr(one.planned.action.call)) for one in self._under_way}
-        planned = [one for one in plan.on(side, blocks=True) if (side, repr(one.action.call)) not in under_way]
+        planned = plan.on(side, blocks=True)
         if not planned:
             return
         self.last = now
@@ -163,6 +162,13 @@ class Acts:
             self._moved.setdefault((side, ask.session), now)
             for target in one.targets:
                 target.issued(one.action.do, now, None)
+
+    def is_under_way(self, name: str, do: Do) -> bool:
+        """Tell whether that is being done for a VM just now."""
+        return any(
+            one.planned.action.do is do and name in [target.name for target in one.planned.targets]
+            for one in self._under_way
+        )
 
     def abandon(self) -> None:
         """Have nothing more be sent: the run is over."""

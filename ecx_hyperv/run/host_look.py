@@ -14,7 +14,7 @@ from typing import Any
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.errors import HostError, SessionLost
-from ecx_hyperv.host.link import LOOKS, Answered, Ask, Hosts, Pending
+from ecx_hyperv.host.link import CONNECTING, LOOKS, Answered, Ask, Hosts, Pending
 from ecx_hyperv.host.observe import IDS, HostSnapshot, Part, SnapshotRequest, Stamp, snapshot_of
 from ecx_hyperv.host.queries import Answers, Query
 from ecx_hyperv.host.wire import Request, Result
@@ -24,6 +24,8 @@ _FIRST_S = 15.0
 # No limit is shorter than this, however short the interval.
 _LEAST_S = 3.0
 _REST = "rest"
+# For how long a host may be logged in to, and its PowerShell come up, before it counts as one that does not answer.
+_FIRST_CONTACT_S = 30.0
 
 
 @dataclass(slots=True, eq=False)
@@ -51,6 +53,9 @@ class HostLook:
         # The sessions that have answered: another may still be loading its modules.
         self._warm: set[str] = set()
         self._blocked: set[str] = set()
+        # Whether it has answered anything, or failed; when it was first asked.
+        self._is_heard = False
+        self._first_asked: float | None = None
         # When the guests were last asked about with success, and how long that took in a fresh session.
         self.guests_seen: float | None = None
         self.opening = 0.0
@@ -76,7 +81,13 @@ class HostLook:
             _Asked(part, session, pending)
             for part, session, pending in zip(parts, sessions, pendings[len(front) :], strict=True)
         ]
+        if self._first_asked is None and self._asked:
+            self._first_asked = self._asked[0].pending.asked
         return list(pendings[: len(front)])
+
+    def is_new(self, now: float) -> bool:
+        """Tell whether it is still being asked for the first time: what it does not show yet means nothing."""
+        return not self._is_heard and now - (self._first_asked or now) < _FIRST_CONTACT_S
 
     @property
     def pendings(self) -> list[Pending]:
@@ -118,6 +129,9 @@ class HostLook:
                 if outcome.asked >= fresh:
                     answered[one.part.key] = outcome
         self._asked = self._kept(open_ones)
+        # A session that was lost says nothing about the host: the next one shows what it is like.
+        is_over = trouble is not None and not isinstance(trouble, SessionLost) and CONNECTING not in trouble.what
+        self._is_heard = self._is_heard or bool(answered) or is_over
         if answered:
             return _snapshot(wanted, answered)
         return trouble or SessionLost(self._host, "it has not answered in time")

@@ -69,6 +69,11 @@ class HostPair:
         self.names = name_hosts(snapshots, self.names)
         return snapshots
 
+    def new_ones(self, sides: Iterable[Side]) -> list[Side]:
+        """Return the hosts that are still being asked for the first time: nothing can be decided without them yet."""
+        now = self._context.clock.monotonic()
+        return [side for side in sides if self._looks[side].is_new(now)]
+
     def rest(self, seconds: float, deadline: Deadline) -> None:
         """Let time pass before the next look: no longer than until the act that was sent last is over, or than the
         next look at a guest may be put off."""

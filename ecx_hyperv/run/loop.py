@@ -66,6 +66,8 @@ class Loop:
 
     def _turn(self, plan: Plan) -> bool:
         """Decide for every open task, and tell whether to look again at once."""
+        if self.host_pair.new_ones(self.sides):
+            return False
         trouble = self._no_contact()
         if trouble is None:
             return self._decide_all(plan)
@@ -99,9 +101,14 @@ class Loop:
                 self._finish(task, Done(f"next: {step.words}: {step.why}"))
             elif isinstance(step, Wait) and self._context.dry:
                 self._finish(task, Done(f"next: wait: {step.why}"))
-            elif isinstance(step, Act) and not task.is_held_back(step, self._context.clock.monotonic()):
+            elif isinstance(step, Act) and not self._is_held_back(task, step):
                 plan.add(task, step, seen, self.snapshots)
         return bool(plan) or look_again
+
+    def _is_held_back(self, task: Task, step: Act) -> bool:
+        """Tell whether the step has just been issued, or is under way."""
+        now = self._context.clock.monotonic()
+        return task.is_held_back(step, now) or self.host_pair.acts.is_under_way(task.name, step.do)
 
     def _ask_peer_too(self) -> None:
         if Side.PEER not in self.sides:

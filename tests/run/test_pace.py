@@ -58,6 +58,8 @@ def test_looks_go_on_while_a_question_hangs(cmdlet: str, after: float) -> None:
     sim.hosts.hangs = lambda host, call: host == ONE and call.cmdlet == cmdlet and world.now >= began + after
     unregister(sim, "vm1", "vm2")
     interval = sim.context.config.timing.interval
+    assert [] == world.violations
+    assert [] == [event for event in world.history if event.state == "Saved"]
     shown = [at for at in looks.at["vm1"] if at >= began + after]
 
     assert len(shown) > 10
