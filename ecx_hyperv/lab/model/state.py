@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ecx_hyperv.lab.model.facts import ClusterSetup
-from ecx_hyperv.lab.model.things import EcVm, Event, Host, Plane, Sshd, Vm, Volume
+from ecx_hyperv.lab.model.things import EcVm, Event, Host, Plane, Refusal, Sshd, Vm, Volume
 from ecx_hyperv.lab.model.timings import Timings
 
 
@@ -29,7 +29,9 @@ class WorldState:
         one, two = self.hosts
         self.ec_vms = {"ec1": EcVm("ec1", "EC-VM1", one), "ec2": EcVm("ec2", "EC-VM2", two)}
         self.volumes = {csv: Volume(csv, f"{{{len(csv):08x}-0000-4000-8000-000000000001}}", one)}
+        # The VMs that the cluster was given, by their names at that time; those that only Hyper-V knows.
         self.vms = {name: Vm(name, csv, one, "Offline", "Offline") for name in vms}
+        self.unclustered: list[Vm] = []
 
     def at(self, delay: float, action: Callable[[], object]) -> None:
         """Have something happen after a while."""
@@ -69,6 +71,31 @@ class WorldState:
     def ec_on(self, host: str) -> EcVm:
         """Return the EC-VM of a host."""
         return next(one for one in self.ec_vms.values() if one.host == host)
+
+    @property
+    def all_vms(self) -> list[Vm]:
+        """Return every VM but the EC-VMs, whether the cluster knows it or not."""
+        return [*self.vms.values(), *self.unclustered]
+
+    def in_group(self, role: str) -> list[Vm]:
+        """Return the clustered VMs of a group; group names are compared without case."""
+        wanted = role.casefold()
+        return [vm for vm in self.vms.values() if vm.is_clustered and vm.role.casefold() == wanted]
+
+    def up_ms(self, host: str) -> int:
+        """Return a host's clock since its boot, in ms."""
+        return round((self.now - self.hosts[host].booted_at) * 1000)
+
+    def refused(self, host: str, cmdlet: str) -> Refusal | None:
+        """Return the refusal that a cmdlet meets on a host now, and count it."""
+        there = self.hosts[host]
+        there.refusals = [
+            one for one in there.refusals if one.times != 0 and (one.until is None or self.now < one.until)
+        ]
+        found = next((one for one in there.refusals if one.cmdlet == cmdlet), None)
+        if found is not None and found.times is not None:
+            found.times -= 1
+        return found
 
     def reaches(self, one: str, other: str, plane: Plane) -> bool:
         """Tell whether two machines reach each other on a network."""

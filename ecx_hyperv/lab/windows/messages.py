@@ -22,6 +22,21 @@ _WORDS = {
         5957: "移動先に十分なリソースがないため、グループは要求を受け入れることができません。",
     },
 }
+# What is told apart by its id: a VM's id that is not known, a state that forbids it, a host without a database.
+_BY_ID = {
+    "en": {
+        "ObjectNotFound": 'Hyper-V was unable to find a virtual machine with id "{about}".',
+        "ServiceAway": "Hyper-V encountered an error trying to access an object on computer '{about}'.",
+        "InvalidState": "'{about}': the operation cannot be performed while the object is in its current state.",
+        "NoClusterDatabase": "There is no cluster database on {about}.",
+    },
+    "ja": {
+        "ObjectNotFound": 'Hyper-V は、ID "{about}" の仮想マシンを見つけることができませんでした。',
+        "ServiceAway": "コンピューター '{about}' のオブジェクトにアクセス中に、Hyper-V でエラーが発生しました。",
+        "InvalidState": "'{about}': オブジェクトの現在の状態では、この操作を実行できません。",
+        "NoClusterDatabase": "{about} にはクラスター データベースがありません。",
+    },
+}
 _OTHERWISE = {"en": "The operation failed.", "ja": "操作に失敗しました。"}
 
 
@@ -38,10 +53,13 @@ class Failure(Exception):
 
 def render(failure: Failure, cmdlet: str, language: str) -> RemoteError:
     """Return a failure as the agent reports it."""
-    words = _WORDS[language].get(failure.code, _OTHERWISE[language]).format(about=failure.about)
+    known = _BY_ID[language].get(failure.identifier) or _WORDS[language].get(failure.code, _OTHERWISE[language])
+    words = known.format(about=failure.about)
     is_hyperv = cmdlet.endswith("-VM")
     family = "Microsoft.HyperV.PowerShell.Commands." if is_hyperv else "Microsoft.FailoverClusters.PowerShell."
-    identifier = failure.identifier or ("OperationFailed" if is_hyperv else cmdlet)
+    # A service that is away looks like a VM that is not there, but for the words.
+    shown = "ObjectNotFound" if failure.identifier == "ServiceAway" else failure.identifier
+    identifier = shown or ("OperationFailed" if is_hyperv else cmdlet)
     return RemoteError(
         message=f"{words} (0x8007{failure.code:04X})" if failure.code else words,
         id=f"{identifier},{family}{cmdlet.replace('-', '')}",

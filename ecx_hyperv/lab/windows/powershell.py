@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ecx_hyperv.host.wire import Call, Hello, RemoteError, Reply, Request, Result
-from ecx_hyperv.lab.model.things import Vm
+from ecx_hyperv.lab.model.roles import CONFIGURATION
 from ecx_hyperv.lab.model.world import World
-from ecx_hyperv.lab.windows import messages
+from ecx_hyperv.lab.windows import acts, messages
 from ecx_hyperv.lab.windows.allowed import ALLOWED, BadRequest, check
 from ecx_hyperv.lab.windows.messages import Failure
 from ecx_hyperv.lab.windows.rows import Rows
@@ -106,10 +106,13 @@ class PowerShell:
         self._blocked += self._world.timings.call
         self.calls.append(call)
         self._watch(self._host, call)
+        refusal = self._world.refused(self._host, call.cmdlet)
+        if refusal is not None:
+            raise Failure(refusal.code, self._host, identifier=refusal.identifier, category=refusal.category)
         if ALLOWED[call.cmdlet] == "FailoverClusters" and not self._world.cluster.is_member(self._host):
             raise Failure(1753, self._host)
         if ALLOWED[call.cmdlet] == "Hyper-V" and not self._world.hosts[self._host].vmms:
-            raise Failure(0, self._host, identifier="ObjectNotFound", category="ObjectNotFound")
+            raise Failure(0, self._host, identifier="ServiceAway", category="ObjectNotFound")
         if call.cmdlet in SHOWN:
             try:
                 return SHOWN[call.cmdlet](self._setting_rows, call.args)
@@ -137,7 +140,7 @@ class PowerShell:
         return _named(self._rows.groups(), args)
 
     def _get_resources(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
-        return _named(self._rows.resources(), args)
+        return self._rows.get_resource(args)
 
     def _get_volumes(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
         return _named(self._rows.volumes(), args)
@@ -147,10 +150,7 @@ class PowerShell:
         return _named(found, args)
 
     def _get_vm(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
-        found = _named(self._rows.vms(), args)
-        if not found and "Name" in args:
-            raise Failure(0, str(args["Name"]), identifier="InvalidParameter", category="InvalidArgument")
-        return found
+        return self._rows.get_vm(args)
 
     def _get_connections(self, _args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
         return self._rows.connections()
@@ -173,13 +173,14 @@ class PowerShell:
         if volume is not None:
             _raise(world.storage.start(volume) if start else world.storage.stop(volume), name)
             return []
-        for vm in world.vms.values():
-            if name.casefold() == f"virtual machine configuration {vm.name}".casefold():
+        found = self._rows.find_resource(name)
+        if found is not None:
+            vm, kind = found
+            if kind == CONFIGURATION:
                 _raise(cluster.start_configuration(vm) if start else cluster.stop_configuration(vm), name)
-                return []
-            if name.casefold() == f"virtual machine {vm.name}".casefold():
+            else:
                 _raise(cluster.start_machine(vm) if start else cluster.stop_machine(vm), name)
-                return []
+            return []
         raise Failure(5007, name)
 
     def _move_volume(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
@@ -191,54 +192,40 @@ class PowerShell:
         return []
 
     def _move_role(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
-        vm = self._vm(args, code=5013)
+        vms = self._world.in_group(str(args["Name"]))
+        if not vms:
+            raise Failure(5013, str(args["Name"]), identifier="InvalidParameter", category="InvalidArgument")
         if args.get("Cancel"):
-            _raise(self._world.cluster.cancel(vm), vm.name)
+            for vm in vms:
+                _raise(self._world.cluster.cancel(vm), vm.role)
             return []
         if "MigrationType" not in args:
             raise BadRequest("Move-ClusterVirtualMachineRole without a MigrationType")
-        live = args["MigrationType"] == "Live"
-        _raise(self._world.cluster.move(vm, self._node(args), live=live), vm.name)
+        for vm in vms:
+            _raise(self._world.cluster.move(vm, self._node(args), live=args["MigrationType"] == "Live"), vm.role)
         return []
 
     def _start_vm(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
-        ec_vm = self._ec_vm(args)
-        if ec_vm is not None:
-            self._world.start_ec_vm(ec_vm)
-            return []
-        vm = self._vm(args)
-        code = self._world.guests.start(vm, self._host)
-        if code in (14, 32):
-            vm.code = code
-        _raise(code, vm.name, identifier="OutOfMemory" if code == 14 else "OperationFailed")
-        self._blocked += self._world.timings.guest_boot / 2
+        for vm in acts.vms_meant(self._world, self._host, args):
+            self._blocked += acts.start(self._world, self._host, vm)
         return []
 
     def _resume_vm(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
-        ec_vm = self._ec_vm(args)
-        if ec_vm is not None:
-            ec_vm.guest.state, ec_vm.booted = "Running", True
-            return []
-        vm = self._vm(args)
-        _raise(self._world.guests.resume(vm, self._host), vm.name)
-        self._blocked += self._world.timings.pause
+        for vm in acts.vms_meant(self._world, self._host, args):
+            self._blocked += acts.resume(self._world, self._host, vm)
         return []
 
     def _stop_vm(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
-        vm = self._vm(args)
-        if args.get("Force"):
-            self._world.violated(f"Stop-VM {vm.name} with Force")
-        act = self._world.guests.turn_off if args.get("TurnOff") else self._world.guests.shut_down
-        _raise(act(vm, self._host), vm.name)
+        for vm in acts.vms_meant(self._world, self._host, args):
+            if args.get("Force"):
+                self._world.violated(f"Stop-VM {args} with Force")
+            act = acts.turn_off if args.get("TurnOff") else acts.stop
+            act(self._world, self._host, vm)
         return []
 
     def _restart_vm(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
-        ec_vm = self._ec_vm(args)
-        if ec_vm is None:
-            self._world.violated(f"Restart-VM of the protected {args.get('Name')}")
-            return []
-        self._world.stop_ec_vm(ec_vm, "Off")
-        self._world.start_ec_vm(ec_vm)
+        for vm in acts.vms_meant(self._world, self._host, args):
+            acts.restart(self._world, vm)
         return []
 
     def _update_portal(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
@@ -252,17 +239,6 @@ class PowerShell:
         if name not in self._world.hosts:
             raise Failure(5042, name)
         return name
-
-    def _ec_vm(self, args: Mapping[str, Any]) -> Any:
-        here = self._world.ec_on(self._host)
-        return here if here.vm.casefold() == str(args["Name"]).casefold() else None
-
-    def _vm(self, args: Mapping[str, Any], code: int = 0) -> Vm:
-        name = str(args["Name"]).casefold()
-        vm = next((one for one in self._world.vms.values() if one.name.casefold() == name), None)
-        if vm is None or (not code and self._host not in vm.guests):
-            raise Failure(code, str(args["Name"]), identifier="InvalidParameter", category="InvalidArgument")
-        return vm
 
     _CMDLETS: Mapping[str, Callable[["PowerShell", Mapping[str, Any], Any], list[dict[str, Any]]]] = {
         "Get-Cluster": _get_cluster,
