@@ -34,7 +34,7 @@ def make_config(world: World, timing: Timing | None = None) -> Config:
         ssh=Ssh(user="Administrator", key="/root/.ssh/id_ed25519"),
         timing=timing or Timing(),
         node=_NODES,
-        vm=tuple(ProtectedVm(name=vm.name, csv=vm.csv) for vm in world.vms.values()),
+        vm=tuple(ProtectedVm(name=name, csv=vm.csv) for name, vm in world.vms.items()),
     )
 
 
@@ -144,7 +144,9 @@ class SimulatedNode:
         self.world = world
         self.node = node
         self._ecx = ecx
-        self.clock = VirtualClock(world)
+        self.clock = VirtualClock(world, node)
+        # The ids that a configured name may lead to, where that is not the VM that had the name from the beginning.
+        self.meant: dict[str, frozenset[str]] = {}
         self.hosts = VirtualHosts(world, node, TARGET, self.clock)
         self.locks = MemoryLocks()
         self.flags = MemoryFlags()

@@ -17,23 +17,27 @@ from ecx_hyperv.lab.windows.powershell import PowerShell
 
 _EPOCH = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 _TCP_TIMEOUT_S = 5.0
+# A session waits for an answer as long as its request has, and two seconds more.
+_GRACE_S = 2.0
 _LOOK_AT_IT = "see that the host is on, the network to it, its firewall and its sshd service"
 
 
 class VirtualClock:
     """The world's time; `pass_time` may be replaced by one who lets others go on meanwhile."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, ec_vm: str | None = None) -> None:
         self._world = world
+        self._ec_vm = None if ec_vm is None else world.ec_vms[ec_vm]
         self.pass_time: Callable[[float], None] = world.advance
 
     def monotonic(self) -> float:
-        """Return seconds that only grow."""
-        return self._world.now
+        """Return seconds that only grow; an EC-VM that stood still lacks that time."""
+        still = 0.0 if self._ec_vm is None else self._ec_vm.stood_still(self._world.now)
+        return self._world.now - still
 
     def boottime(self) -> float:
         """Return seconds since boot."""
-        return self._world.now
+        return self.monotonic()
 
     def boot(self) -> str:
         """Name the boot that boottime counts from."""
@@ -44,8 +48,11 @@ class VirtualClock:
         return _EPOCH + timedelta(seconds=self._world.now)
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass."""
+        """Let time pass, as the EC-VM's own clock counts it."""
+        end = self.monotonic() + max(0.0, seconds)
         self.pass_time(max(0.0, seconds))
+        while self._ec_vm is not None and end - self.monotonic() > 1e-6:
+            self.pass_time(max(end - self.monotonic(), self._ec_vm.frozen_until - self._world.now))
 
 
 Proceed = Callable[[Ask], Exchanged]
@@ -108,11 +115,20 @@ class VirtualHosts:
             )
             self._sessions[side] = session
             self._clock.sleep(self._world.timings.powershell)
+        if self._hangs(host, ask):
+            self.hang_up(side)
+            self._clock.sleep(min(ask.seconds, deadline.remaining()) + _GRACE_S)
+            return SessionLost(host, "no answer in time")
         reply = session.perform(ask.request)
         if self._world.ssh_answers(self._ec_vm, host) is not Sshd.UP:
             self.hang_up(side)
             return SessionLost(host, "the session ended before the answer")
         return session.hello(), reply
+
+    def _hangs(self, host: str, ask: Ask) -> bool:
+        """Tell whether a cmdlet of a request never ends there."""
+        calls = [one for call in ask.request.calls for one in (call, call.from_) if one is not None]
+        return any(one.cmdlet in self._world.hosts[host].hangs for one in calls)
 
     def _refuse(self, host: str, state: Sshd, deadline: Deadline) -> Exchanged:
         if state is Sshd.SILENT:

@@ -14,7 +14,7 @@ from ecx_hyperv.run.stop import stop
 from ecx_hyperv.run.tasks import StartTask
 from ecx_hyperv.run.watch import Watcher
 from tests.virtual.contexts import SimulatedNode
-from tests.virtual.invariants import InvariantChecker, ProgramKind
+from tests.virtual.invariants import IN_FORCE, InvariantChecker, ProgramKind, Rule
 
 # As the commands themselves keep some seconds to say how they ended.
 
@@ -33,12 +33,32 @@ class ProgramOutcome:
     changes: tuple[str, ...]
 
 
-def run_program(sim: SimulatedNode, job: ProgramKind, *vms: str, factor: Factor = Factor.GROUPSTOP) -> ProgramOutcome:
+def run_program(
+    sim: SimulatedNode,
+    job: ProgramKind,
+    *vms: str,
+    factor: Factor = Factor.GROUPSTOP,
+    rules: frozenset[Rule] = IN_FORCE,
+) -> ProgramOutcome:
     """Run a program to its end, and have the invariants judge it."""
-    checker = InvariantChecker(sim.world, job, sim.node, _maintained(sim))
-    sim.hosts.watch = checker.watch
     began = sim.world.now
     names = vms or tuple(sim.world.vms)
+    timing = sim.context.config.timing
+    checker = InvariantChecker(
+        sim.world,
+        job,
+        sim.node,
+        _maintained(sim),
+        names=names,
+        meant=sim.meant,
+        rules=rules,
+        ends_at=began + _limit(sim, job),
+        reserve=timing.reserve,
+        grace=timing.shutdown_on_failover if factor is Factor.GROUPFAILOVER else timing.shutdown,
+        interval=timing.interval,
+    )
+    sim.hosts.watch = checker.watch
+    checker.begins()
     code, said, warned, stays = _PROGRAMS[job](sim, names, factor)
     seconds = sim.world.now - began
     checker.ended(int(code), names, stays=stays)

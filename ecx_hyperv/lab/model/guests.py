@@ -44,6 +44,7 @@ class Guests:
         guest.state = state
         if state in ("Off", "Saved"):
             guest.started = None
+        guest.paused = self._state.now if state == "Paused" else None
         self._state.record("guest", vm.name, host, state)
         self._check(vm)
         self._on_change(vm, host)

@@ -110,9 +110,7 @@ class WorldState:
 
     def ping_answers(self, ec_vm: str, other: str) -> bool:
         """Tell whether an EC-VM answers another's ping."""
-        there = self.ec_vms[other]
-        alive = there.booted and not there.hung and there.guest.state == "Running"
-        return alive and self.reaches(ec_vm, other, Plane.MANAGEMENT)
+        return self.ec_vms[other].is_alive and self.reaches(ec_vm, other, Plane.MANAGEMENT)
 
     def facts_of(self, where: str) -> Any:
         """Return the facts of the cluster, a host, a VM, an EC-VM as its host has it (EC-VM1), or its Linux (ec1).

@@ -127,8 +127,7 @@ class Storage:
 
     def _can_serve(self, host: Host, ec_vm: str) -> bool:
         there = self._state.ec_vms[ec_vm]
-        alive = there.serving and there.booted and not there.hung and there.guest.state == "Running"
-        return host.on and alive and self._state.reaches(host.name, ec_vm, Plane.STORAGE)
+        return host.on and there.serving and there.is_alive and self._state.reaches(host.name, ec_vm, Plane.STORAGE)
 
     def _reconnect_later(self, host: Host) -> None:
         host.reconnecting = True

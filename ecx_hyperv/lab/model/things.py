@@ -75,6 +75,8 @@ class Guest:
     # When the host asked it for the first time in this boot to shut down, whatever it answered; whether it is at it.
     asked: float | None = None
     going_down: bool = False
+    # Since when it has been paused.
+    paused: float | None = None
 
     @property
     def is_live(self) -> bool:
@@ -150,14 +152,26 @@ class EcVm:
     booted: bool = True
     hung: bool = False
     serving: bool = False
-    # Seconds for which it stood still, as a whole: its own clocks lack them.
-    frozen_for: float = 0.0
+    # Whether it stands still, as one that is saved and restored; since when, until when, and for how long before that.
+    frozen: bool = False
+    frozen_since: float = 0.0
+    frozen_until: float = 0.0
+    frozen_before: float = 0.0
     generation: int = 0
     facts: VmSetup = field(default_factory=of_ec_vm)
     linux: LinuxSetup = field(default_factory=LinuxSetup)
 
     def __post_init__(self) -> None:
         self.id = self.id or vm_id(self.vm)
+
+    @property
+    def is_alive(self) -> bool:
+        """Tell whether its operating system runs and answers."""
+        return self.booted and not self.hung and not self.frozen and self.guest.state == "Running"
+
+    def stood_still(self, now: float) -> float:
+        """Return for how many seconds it has stood still so far: its own clocks lack them."""
+        return self.frozen_before + max(0.0, min(now, self.frozen_until) - self.frozen_since)
 
 
 @dataclass(slots=True)

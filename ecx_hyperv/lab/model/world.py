@@ -134,14 +134,20 @@ class World(WorldState):
         self.at(timings.vmms_away, lambda: setattr(host, "vmms", True))
 
     def freeze_ec_vm(self, ec_vm: EcVm, seconds: float) -> None:
-        """Have an EC-VM stand still, as one that is saved and restored: its programs and its clocks lack that time.
-
-        Everything else goes on meanwhile, so this returns only afterwards.
-        """
+        """Have an EC-VM stand still, as one that is saved and restored: its programs and its clocks lack that time."""
+        if ec_vm.frozen or not ec_vm.is_alive:
+            return
         self.record("EC-VM stands still", ec_vm.name)
-        ec_vm.frozen_for += seconds
-        self.advance(seconds)
-        self.record("EC-VM goes on", ec_vm.name)
+        ec_vm.frozen_before = ec_vm.stood_still(self.now)
+        ec_vm.frozen, ec_vm.frozen_since, ec_vm.frozen_until = True, self.now, self.now + seconds
+        self.storage.changed()
+
+        def goes_on() -> None:
+            ec_vm.frozen = False
+            self.record("EC-VM goes on", ec_vm.name)
+            self.storage.changed()
+
+        self.at(seconds, goes_on)
 
     def start_ec_vm(self, ec_vm: EcVm) -> None:
         """Power an EC-VM on; it boots."""
