@@ -75,6 +75,8 @@ class VirtualHosts:
         self.requests: list[tuple[Side, Ask]] = []
         self.watch: Callable[[str, Call], None] = lambda _host, _call: None
         self.disturb: Callable[[Side, Ask, Deadline, Proceed], Exchanged] | None = None
+        # Which calls never end on a host, beside the cmdlets that the world says never do.
+        self.hangs: Callable[[str, Call], bool] = lambda _host, _call: False
 
     def exchange(self, asks: Mapping[Side, Ask], deadline: Deadline) -> dict[Side, Exchanged]:
         """Ask one host after the other, each taking its time."""
@@ -128,7 +130,7 @@ class VirtualHosts:
     def _hangs(self, host: str, ask: Ask) -> bool:
         """Tell whether a cmdlet of a request never ends there."""
         calls = [one for call in ask.request.calls for one in (call, call.from_) if one is not None]
-        return any(one.cmdlet in self._world.hosts[host].hangs for one in calls)
+        return any(one.cmdlet in self._world.hosts[host].hangs or self.hangs(host, one) for one in calls)
 
     def _refuse(self, host: str, state: Sshd, deadline: Deadline) -> Exchanged:
         if state is Sshd.SILENT:

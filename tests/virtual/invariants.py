@@ -79,7 +79,9 @@ class InvariantChecker:
     # Which VMs ran on the local host when it was last asked: what happens after the last look, no run can know.
     seen_running: dict[str, bool] = field(default_factory=dict)
     changes: list[str] = field(default_factory=list)
+    # When the run looked, at what matters for what it destroys, and at the guests of each host.
     looked: list[float] = field(default_factory=list)
+    looked_at_guests: dict[str, list[float]] = field(default_factory=dict)
     well_since: float | None = None
     over: bool = False
 
@@ -95,6 +97,8 @@ class InvariantChecker:
             self._look(host)
         if call.cmdlet in ("Get-VM", "Get-ClusterGroup", "Get-ClusterResource"):
             self.looked.append(self.world.now)
+        if call.cmdlet == "Get-VM":
+            self.looked_at_guests.setdefault(host, []).append(self.world.now)
         if call.cmdlet.startswith("Get-") or call.cmdlet in ("Agent-VmIds", "Agent-Echo", "Agent-Sleep"):
             return
         name = self._name_of(call, targets)
@@ -113,7 +117,7 @@ class InvariantChecker:
                     self._violation(f"{call.cmdlet} {name} in maintenance")
                 self._judge_vm(host, call, one, name)
         if call.cmdlet == "Stop-ClusterResource" and not targets:
-            self._judge_looks(f"{name} is taken offline")
+            self._judge_looks(f"{name} is taken offline", self.looked)
 
     def ended(self, code: int, vms: tuple[str, ...], *, stays: bool = False) -> None:
         """Judge how a run ended."""
@@ -229,7 +233,7 @@ class InvariantChecker:
             case "Move-ClusterVirtualMachineRole":
                 self._judge_move(call, vm, live)
         if call.cmdlet == "Stop-ClusterResource" and is_configuration:
-            self._judge_looks(f"the {CONFIGURATION} of {vm.name} is stopped")
+            self._judge_looks(f"the {CONFIGURATION} of {vm.name} is stopped", self._looks_at(vm.owner))
 
     def _judge_move(self, call: Call, vm: Vm, live: list[str]) -> None:
         if call.args.get("Cancel"):
@@ -242,7 +246,7 @@ class InvariantChecker:
         states = {vm.guests[host].state for host in live}
         if call.args.get("MigrationType") != "Quick":
             return
-        self._judge_looks(f"{vm.name} is fetched by quick migration")
+        self._judge_looks(f"{vm.name} is fetched by quick migration", self._looks_at(vm.owner))
         if states & {"Running", "Paused", "Starting"}:
             self._violation(
                 f"a quick migration of {vm.name}, which is {', '.join(sorted(states))} on {' and '.join(live)}"
@@ -265,7 +269,7 @@ class InvariantChecker:
         guest = vm.guests.get(host)
         if guest is None or not guest.is_live:
             return
-        self._judge_looks(f"the power of {vm.name} is cut")
+        self._judge_looks(f"the power of {vm.name} is cut", self._looks_at(host))
         now = self.world.now
         if Rule.GRACE not in self.rules or now >= self.ends_at - self.reserve - _SLACK_S:
             return
@@ -278,11 +282,16 @@ class InvariantChecker:
         if since is None or now - since < grace - _SLACK_S:
             self.world.violated(f"{vm.name}, {guest.state} on {host}, loses its power: it {had}")
 
-    def _judge_looks(self, what: str) -> None:
+    def _looks_at(self, host: str) -> list[float]:
+        """Return when the run looked at a host's guests; at anything, if that host tells nothing."""
+        answers = self.world.ssh_answers(self.node, host) is Sshd.UP and self.world.hosts[host].vmms
+        return self.looked_at_guests.get(host, []) if answers else self.looked
+
+    def _judge_looks(self, what: str, looks: list[float]) -> None:
         """Judge whether the run has looked at least twice, an interval apart, before it destroys anything."""
-        if Rule.TWO_LOOKS not in self.rules or not self.looked:
+        if Rule.TWO_LOOKS not in self.rules:
             return
-        if self.looked[-1] - self.looked[0] < self.interval * 0.9:
+        if not looks or looks[-1] - looks[0] < self.interval * 0.9:
             self.world.violated(f"{what} by a {self.job.value} that has looked once")
 
     # The end of a stop.

@@ -1,6 +1,7 @@
 """The four programs as functions on a simulated node, judged by the invariants, as the lab's virtual time runs them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.decide.steps import Done, Fail
@@ -31,6 +32,8 @@ class ProgramOutcome:
     stays: bool
     seconds: float
     changes: tuple[str, ...]
+    # When the guests of each host were looked at.
+    looks: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 def run_program(
@@ -64,7 +67,7 @@ def run_program(
     checker.ended(int(code), names, stays=stays)
     if seconds > _limit(sim, job):
         sim.world.violated(f"{job.value} on {sim.node}: {seconds:.0f} s, past its deadline")
-    return ProgramOutcome(code, said, warned, stays, seconds, tuple(checker.changes))
+    return ProgramOutcome(code, said, warned, stays, seconds, tuple(checker.changes), checker.looked_at_guests)
 
 
 def _start(sim: SimulatedNode, vms: tuple[str, ...], _factor: Factor) -> _End:

@@ -104,6 +104,11 @@ class Resources:
 
     def _stop_guest(self, vm: Vm, then: Callable[[], None]) -> None:
         guest = vm.guests.get(vm.owner)
+        if guest is not None and guest.is_live and not self._state.hosts[vm.owner].vmms:
+            # Nobody can do anything to the guest; clearing a failed resource makes it Offline, an Online one fails.
+            vm.machine = "Offline" if vm.machine == "Failed" else "Failed"
+            vm.configuration = "Failed" if vm.configuration == "OfflinePending" else vm.configuration
+            return
         if guest is not None and guest.is_live:
             vm.machine = "OfflinePending"
             self._take_down(vm, vm.owner, then)

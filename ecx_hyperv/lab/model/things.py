@@ -100,6 +100,7 @@ class Refusal:
     """A cmdlet that a host refuses, so many times or until a moment, with a Win32 code, an id, a category."""
 
     cmdlet: str
+    about: str = ""
     code: int = 0
     identifier: str = ""
     category: str = "NotSpecified"

@@ -5,6 +5,7 @@ from ecx_hyperv.host.wire import RemoteError
 _WORDS = {
     "en": {
         0: 'Hyper-V was unable to find a virtual machine with name "{about}".',
+        5: "'{about}': General access denied error.",
         14: "'{about}' failed to start. Not enough memory in the system to start the virtual machine {about}.",
         21: "'{about}' failed to start. The device is not ready.",
         32: "'{about}': The process cannot access the file because it is being used by another process.",
@@ -14,6 +15,7 @@ _WORDS = {
     },
     "ja": {
         0: 'Hyper-V は、名前 "{about}" の仮想マシンを見つけることができませんでした。',
+        5: "'{about}': 一般的なアクセス拒否エラー。",
         14: "'{about}' を起動できませんでした。仮想マシン {about} を起動するためのメモリが不足しています。",
         21: "'{about}' を起動できませんでした。デバイスの準備ができていません。",
         32: "'{about}': プロセスはファイルにアクセスできません。別のプロセスが使用中です。",

@@ -108,7 +108,8 @@ class PowerShell:
         self._watch(self._host, call)
         refusal = self._world.refused(self._host, call.cmdlet)
         if refusal is not None:
-            raise Failure(refusal.code, self._host, identifier=refusal.identifier, category=refusal.category)
+            about = refusal.about or self._host
+            raise Failure(refusal.code, about, identifier=refusal.identifier, category=refusal.category)
         if ALLOWED[call.cmdlet] == "FailoverClusters" and not self._world.cluster.is_member(self._host):
             raise Failure(1753, self._host)
         if ALLOWED[call.cmdlet] == "Hyper-V" and not self._world.hosts[self._host].vmms:
