@@ -35,6 +35,7 @@ class Found:
 
     world: World
     sim: SimulatedNode
+    ecx: SimulatedEcx
     outcomes: list[ProgramOutcome] = field(default_factory=list)
 
     def vm(self, name: str = "web") -> Vm:
@@ -107,7 +108,7 @@ def find(*names: str, host: str = ONE, state: str = "Running", timing: Timing | 
     world.advance(60)
     ecx = SimulatedEcx(world, _no_script, [])
     ecx.servers["ec2"].service = "Online"
-    return Found(world, SimulatedNode(world, "ec1", ecx, config=make_config(world, timing)))
+    return Found(world, SimulatedNode(world, "ec1", ecx, config=make_config(world, timing)), ecx)
 
 
 def put(vm: Vm, host: str, state: str) -> None:
@@ -136,7 +137,7 @@ def second_volume(world: World, owner: str = ONE) -> Volume:
 
 def configured(found: Found, config: Config) -> None:
     """Have the programs run with another configuration."""
-    found.sim = SimulatedNode(found.world, "ec1", config=config)
+    found.sim = SimulatedNode(found.world, "ec1", found.ecx, config=config)
 
 
 def each(seconds: float, world: World, act: Callable[[], object], times: int = 1) -> None:

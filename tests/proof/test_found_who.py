@@ -329,6 +329,7 @@ def test_d10_what_wsfc_brings_up_meanwhile_is_not_fetched_by_quick_migration(cac
     """A start that saw the VM off on the peer fetches no guest that WSFC has started there since, whenever that was."""
     for tenth in range(2, 100, 3):
         found = find(host=TWO, state="Off", vm_cache=cache)
+        found.volume.owner = ONE
         found.world.at(tenth / 10, partial(found.world.cluster.restart_by_itself, found.vm()))
         outcome = found.start()
 
@@ -340,6 +341,7 @@ def test_d10_what_wsfc_brings_up_meanwhile_is_not_fetched_by_quick_migration(cac
 def test_d10_a_quick_migration_needs_two_looks() -> None:
     """A start fetches a VM that is off on the peer only once two looks agree."""
     found = find(host=TWO, state="Off")
+    found.volume.owner = ONE
     outcome = found.start()
 
     found.fine()

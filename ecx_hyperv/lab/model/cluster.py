@@ -166,7 +166,13 @@ class Cluster(Resources):
                 vm.flags.discard("Queued")
                 return 0
             return 5023
-        self._end_move(vm, "cancelled")
+        if not self._state.timings.cancel:
+            self._end_move(vm, "cancelled")
+            return 0
+        # Whatever was to come next of the migration no longer does.
+        vm.move += 1
+        move = vm.move
+        self._state.at(self._state.timings.cancel, lambda: self._end_move(vm, "cancelled") if vm.move == move else None)
         return 0
 
     def _queue_or_begin(self, vm: Vm) -> None:

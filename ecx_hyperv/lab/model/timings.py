@@ -28,6 +28,8 @@ class Timings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     # Migrations; at most `parallel` at a time, the others queue.
     live: float = 3
     quick: float = 1
+    # How long a cancelled migration goes on showing as one.
+    cancel: float = 0
     parallel: int = 1
     # The cluster: how long until a lost node is noticed, until one that lost quorum turns its guests off, a rejoin.
     notice: float = 1
