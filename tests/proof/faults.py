@@ -11,7 +11,7 @@ from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.errors import HostError, HostKeyRefused, LoginRefused, SessionLost, Unreachable
 from ecx_hyperv.host.link import Ask, Exchanged
 from ecx_hyperv.host.wire import Answer, Frames, RemoteError, Reply, Request, Result, WireError
-from ecx_hyperv.lab.model.things import Guest, Host
+from ecx_hyperv.lab.model.things import Guest, Host, Sshd
 from tests.proof.facts import Case
 from tests.virtual.hosts import Proceed
 
@@ -227,6 +227,74 @@ def started_by_operator(spot: Spot) -> Exchanged:
     return spot.go_on()
 
 
+def guest_reboots(spot: Spot) -> Exchanged:
+    """The guest reboots by itself."""
+    spot.case.world.guests.reboot(spot.case.vm, spot.case.vm.owner)
+    return spot.go_on()
+
+
+def guest_dies(spot: Spot) -> Exchanged:
+    """The guest dies, and WSFC brings it back by itself."""
+    vm = spot.case.vm
+    vm.restarts = True
+    if vm.guests.get(vm.owner) is not None and vm.guests[vm.owner].state == "Running":
+        spot.case.world.cluster.crash(vm)
+    return spot.go_on()
+
+
+def started_by_wsfc(spot: Spot) -> Exchanged:
+    """WSFC brings the VM online by itself, where it is."""
+    spot.case.world.cluster.restart_by_itself(spot.case.vm)
+    return spot.go_on()
+
+
+def saved_by_operator(spot: Spot) -> Exchanged:
+    """An operator saves the VM."""
+    vm = spot.case.vm
+    guest = vm.guests.get(vm.owner)
+    if guest is not None and guest.state == "Running" and not guest.going_down:
+        spot.case.world.guests.save(vm, vm.owner, lambda: None)
+    return spot.go_on()
+
+
+def renamed_by_operator(spot: Spot) -> Exchanged:
+    """An operator renames the VM in Hyper-V."""
+    spot.case.vm.name = "vm1-renamed"
+    return spot.go_on()
+
+
+def role_renamed_by_operator(spot: Spot) -> Exchanged:
+    """An operator renames the VM's role."""
+    spot.case.world.roles.rename(spot.case.vm, "SCVMM vm1 Resources")
+    return spot.go_on()
+
+
+def copy_is_restored(spot: Spot) -> Exchanged:
+    """Somebody restores a copy of the VM on the host that is asked, and starts it."""
+    spot.case.world.roles.namesake("vm1", spot.name, "Running", number=77)
+    return spot.go_on()
+
+
+def hyper_v_restarts(spot: Spot) -> Exchanged:
+    """Hyper-V's service restarts on the host that is asked."""
+    spot.case.world.restart_hyper_v(spot.name)
+    return spot.go_on()
+
+
+def login_refused_for_a_while(spot: Spot) -> Exchanged:
+    """The host that is asked lets nobody in for five seconds."""
+    host = spot.host
+    host.sshd = Sshd.REFUSING
+    spot.case.world.at(5, lambda: setattr(host, "sshd", Sshd.UP))
+    return spot.go_on()
+
+
+def stands_still(spot: Spot) -> Exchanged:
+    """Our EC-VM stands still for a minute."""
+    spot.case.world.freeze_ec_vm(spot.case.world.ec_vms["ec1"], 60)
+    return spot.go_on()
+
+
 # Ourselves.
 
 
@@ -274,3 +342,10 @@ OF_THE_CALL: tuple[Fault, ...] = (
     *(stopped_by_operator, turned_off_by_operator, paused_by_operator, started_by_operator),
     *(killed_before, killed_after),
 )
+OF_EDITION_2: tuple[Fault, ...] = (
+    *(guest_reboots, guest_dies, started_by_wsfc, saved_by_operator, renamed_by_operator, role_renamed_by_operator),
+    *(copy_is_restored, hyper_v_restarts, login_refused_for_a_while, stands_still),
+)
+# What the decisions do not survive yet.
+NOT_YET: frozenset[Fault] = frozenset()
+SINCE_EDITION_2 = tuple(fault for fault in OF_EDITION_2 if fault not in NOT_YET)

@@ -13,7 +13,7 @@ from ecx_hyperv.host.link import Ask, Exchanged
 from tests.proof import faults
 from tests.proof.counts import Record, Tally
 from tests.proof.facts import Case, build
-from tests.proof.faults import ERRORS, OF_THE_CALL, OF_THE_WAY, Fault, Killed, Spot
+from tests.proof.faults import ERRORS, OF_THE_CALL, OF_THE_WAY, SINCE_EDITION_2, Fault, Killed, Spot
 from tests.proof.worlds import WORLDS, Named
 from tests.virtual.hosts import Proceed
 from tests.virtual.invariants import ProgramKind
@@ -23,10 +23,16 @@ from tests.virtual.programs import ProgramOutcome, run_program
 _BY_OTHERS = frozenset(
     {
         *(faults.moved_by_wsfc, faults.stopped_by_operator, faults.turned_off_by_operator),
-        *(faults.paused_by_operator, faults.started_by_operator),
+        *(faults.paused_by_operator, faults.started_by_operator, faults.saved_by_operator, faults.started_by_wsfc),
+        *(faults.guest_reboots, faults.guest_dies),
     }
 )
-_WORLD_CHANGES = frozenset(OF_THE_CALL[OF_THE_CALL.index(faults.power_lost) : OF_THE_CALL.index(faults.killed_before)])
+_WORLD_CHANGES = frozenset(
+    {
+        *OF_THE_CALL[OF_THE_CALL.index(faults.power_lost) : OF_THE_CALL.index(faults.killed_before)],
+        *SINCE_EDITION_2,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,7 @@ def strikes(clean: Clean) -> Iterator[Strike]:
         for fault in OF_THE_WAY:
             yield Strike(fault.__name__, fault, number)
             yield Strike(f"{fault.__name__} from then on", fault, number, stays=True)
-        for fault in OF_THE_CALL:
+        for fault in (*OF_THE_CALL, *SINCE_EDITION_2):
             yield Strike(fault.__name__, fault, number)
         for index, call in enumerate(ask.request.calls):
             # Of what only looks, an error that nobody knows is any but a denial: nothing else is told apart there.

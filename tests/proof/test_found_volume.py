@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from ecx_hyperv.config import ProtectedVm
 from ecx_hyperv.exits import Exit
 from tests.proof.found import TWO, Found, configured, find, put, second_volume, still_open
+from tests.proof.machine import play
 from tests.virtual.contexts import make_config
 
 
@@ -116,3 +117,16 @@ def test_f15_a_vm_that_nobody_configured_keeps_its_second_volume() -> None:
 
     found.fine()
     assert (Exit.DONE, "Online", "Running") == (outcome.exit, found.volume.state, found.state("stranger"))
+
+
+@still_open("a stop that found its VM off goes on to take the volume offline, whoever has started the VM since")
+def test_a_volume_stays_online_under_a_vm_that_the_other_ec_vm_started_meanwhile() -> None:
+    """A stop that found its VM off leaves the volume alone once the other EC-VM has fetched the VM to start it."""
+    play(
+        1,
+        "ec2",
+        ("ws2019-host-2 is cut off", 0.0),
+        ("ec2 is shut down", 90.0),
+        ("ws2019-host-2 and witness are cut apart: iSCSI", 15.0),
+        ("ws2019-host-2 and witness are cut apart: mirror", 15.0),
+    )

@@ -27,6 +27,9 @@ class Resources:
 
     def crash(self, vm: Vm) -> None:
         """Have a guest die on its owner; its resource fails, and WSFC may bring it back by itself."""
+        guest = vm.guests.get(vm.owner)
+        if guest is None or not guest.is_live:
+            return
         self._guests.crash(vm, vm.owner)
         vm.machine = "Failed"
         if vm.restarts:
