@@ -93,7 +93,7 @@ class Found:
 
     def fine(self) -> None:
         """Fail on any rule that was broken."""
-        assert [] == self.world.violations
+        assert not self.world.violations, "\n".join(self.world.violations)
 
 
 def find(*names: str, host: str = ONE, state: str = "Running", timing: Timing | None = None, **timings: float) -> Found:

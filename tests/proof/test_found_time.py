@@ -534,7 +534,8 @@ def test_a_stop_that_stood_still_does_nothing_any_more(moment: float) -> None:
         world.at(60, lambda: world.cluster.start_machine(vm))
 
     world.at(moment, lambda: world.freeze_ec_vm(world.ec_vms["ec1"], 3600))
-    world.at(moment + 5, elsewhere)
+    world.at(moment + 1, lambda: world.storage.serve("ec2", on=True))
+    world.at(moment + 60, elsewhere)
     outcome = found.stop()
 
     found.fine()
@@ -547,8 +548,12 @@ def test_a_start_that_stood_still_does_not_run_a_second_copy() -> None:
     found = find(state="Off")
     vm, world = found.vm(), found.world
     world.at(1.5, lambda: world.freeze_ec_vm(world.ec_vms["ec1"], 600))
-    world.at(20, lambda: world.cluster.move(vm, TWO, live=False))
-    world.at(60, lambda: world.cluster.start_machine(vm))
+    world.at(2, lambda: world.storage.serve("ec2", on=True))
+    world.at(60, lambda: world.cluster.move(vm, TWO, live=False))
+    world.at(90, lambda: world.cluster.start_machine(vm))
+    world.at(130, lambda: running.append(found.state(host=TWO)))
+    running: list[str] = []
     found.start()
 
+    assert ["Running"] == running
     assert [] == [one for one in world.violations if "runs on" in one]

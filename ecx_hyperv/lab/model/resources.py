@@ -133,6 +133,9 @@ class Resources:
             if guest is None or not guest.is_live:
                 then()
             elif vm.machine == "OfflinePending":
+                # One whose storage was away is asked once it runs again.
+                if vm.offline_action is not OfflineAction.TURN_OFF:
+                    self._guests.ask(vm, host, force=vm.offline_action is OfflineAction.FORCED_SHUTDOWN)
                 self._state.at(self._state.timings.resource, wait)
 
         self._state.at(self._state.timings.resource, wait)
