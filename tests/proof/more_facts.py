@@ -181,9 +181,7 @@ NOT_YET: frozenset[tuple[str, str]] = frozenset(
         ("namesake", "is dead here"),
         ("services", "missing"),
         ("services", "not ready"),
-        ("Hyper-V here", "away"),
         ("Hyper-V here", "restarts"),
-        ("Hyper-V on the peer", "away"),
     }
 )
 
