@@ -197,6 +197,8 @@ NOT_YET: frozenset[str] = frozenset(
         "vm-start: it is on two volumes",
         "vm-start: its role arrives failed",
         "vm-unregister: its role is called otherwise",
+        "vm-unregister: Hyper-V here is away, its resource has failed",
+        "vm-unregister: the cluster shuts it down",
     }
 )
 WORLDS = {
