@@ -1,6 +1,7 @@
 """What config.toml may say: its tables, keys, values and defaults."""
 
 import ipaddress
+import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -37,9 +38,15 @@ def _is_name(text: str) -> bool:
     return plain and text == text.strip()
 
 
+def _is_vm_id(text: str) -> bool:
+    return re.fullmatch(r"(\{)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(?(1)\})", text, re.IGNORECASE) is not None
+
+
 Text = Annotated[str, Meta(min_length=1)]
 Name = Annotated[Text, ValueRule("a name without * ? [ ] `, control characters and outer blanks", _is_name)]
 Address = Annotated[Text, ValueRule("an IP address", is_address)]
+# As Get-VM shows the Id of a VM, or as the cluster keeps it.
+VmId = Annotated[Text, ValueRule("the id of a VM, a GUID such as 01234567-89ab-cdef-0123-456789abcdef", _is_vm_id)]
 Folder = Annotated[Text, ValueRule("an absolute path (ECX may run without HOME)", lambda text: text.startswith("/"))]
 Command = Annotated[
     Text, ValueRule("a path of letters, digits and +/=:.\\~- (write PROGRA~1)", _COMMAND_SAFE.issuperset)
@@ -108,6 +115,7 @@ class Timing(ConfigSection, frozen=True, kw_only=True):
     settle: Seconds = 120
     critical: Seconds = 600
     isolated: Seconds = 60
+    patience: Seconds = 180
     confirm_vm: Seconds = 3
     confirm_peer: Seconds = 10
     unknown_limit: Seconds = 300
@@ -133,11 +141,16 @@ class Node(ConfigSection, frozen=True, kw_only=True):
 
 
 class ProtectedVm(ConfigSection, frozen=True, kw_only=True):
-    """One protected VM; `csv` where it is on another volume, `resource` where ECX's resource is not exec-NAME."""
+    """One protected VM; `csv` where it is on another volume, `resource` where ECX's resource is not exec-NAME.
+
+    `role` where the cluster's role has another name than the VM; `id` where neither name tells which VM is meant.
+    """
 
     name: Name
     csv: Name | None = None
     resource: Text | None = None
+    role: Name | None = None
+    id: VmId | None = None
 
     @property
     def resource_name(self) -> str:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from ecx_hyperv.check.outcome import Unavailable, words
 from ecx_hyperv.host import queries, setting_queries
+from ecx_hyperv.host.identity import CONFIGURATION
 from ecx_hyperv.host.queries import Answers, Query
 from ecx_hyperv.host.rows import (
     ClusterProperties,
@@ -23,7 +24,6 @@ from ecx_hyperv.host.rows import (
     WindowsService,
     volume_key,
 )
-from ecx_hyperv.host.situation import CONFIGURATION
 from ecx_hyperv.host.wire import Call, Hello, RemoteError, Reply, Request
 
 _T = TypeVar("_T")

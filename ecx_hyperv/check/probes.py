@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from ecx_hyperv.config import StdinWay
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.errors import HostError, SessionLost
-from ecx_hyperv.host.session import HELLO_S, Agent, agent_script
+from ecx_hyperv.host.session import HELLO_S, Agent
 from ecx_hyperv.host.ssh import Connection
-from ecx_hyperv.host.wire import Answer, Call, Reply, Request, encode_request, encode_script
+from ecx_hyperv.host.wire import Answer, Call, Reply, Request, encode_request
 
 JAPANESE = "仮想マシン①髙橋"
 REPLY_BYTES = 1024 * 1024
@@ -89,7 +89,7 @@ class WireProbe:
         began = deadline.clock.monotonic()
         try:
             agent = self._start(connection, StdinWay.HANDLE, deadline)
-            agent.send(encode_script(agent_script()), deadline)
+            agent.send(agent.first_line, deadline)
             agent.hello(deadline.within(self.hello_s))
         except HostError as error:
             tried.handle = str(error)
@@ -102,7 +102,7 @@ class WireProbe:
             began = deadline.clock.monotonic()
             limit = deadline.within(self.request_s)
             agent = self._start(connection, StdinWay.INPUT, limit)
-            agent.send(encode_script(agent_script()) + _line(1, request, limit), limit)
+            agent.send(agent.first_line + _line(1, request, limit), limit)
             agent.end_input()
             agent.hello(limit)
             tried.hello_s = tried.hello_s or deadline.clock.monotonic() - began
@@ -135,7 +135,7 @@ class WireProbe:
         sleep = Request(calls=(Call(cmdlet="Agent-Sleep", args={"Milliseconds": int(_SLEEP_S * 1000)}),))
         try:
             agent = self._start(connection, StdinWay.HANDLE, deadline)
-            agent.send(encode_script(agent_script()), deadline)
+            agent.send(agent.first_line, deadline)
             agent.hello(deadline)
             agent.send(encode_request(1, int(_SLEEP_LIMIT_S * 1000), sleep), deadline)
             gone = agent.ended_within(deadline.within(self.deadman_s))

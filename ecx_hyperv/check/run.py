@@ -96,13 +96,14 @@ class CheckRun:
     def _ask(self) -> Mapping[Side, HostFacts | HostError]:
         vms = [vm.name for vm in self.config.vm]
         wanted = {side: FactsRequest((self.pair.of(side).vm, *vms), tuple(vms)) for side in Side}
-        asks = {side: Ask(wanted[side].request(), _ASK_S) for side in Side}
-        answers = self.hosts.exchange(asks, self.deadline)
+        asks = {side: [Ask(wanted[side].request(), _ASK_S)] for side in Side}
+        answers = {side: came[0] for side, came in self.hosts.exchange(asks, self.deadline).items()}
         # The very first PowerShell of an account takes longer than a question waits.
         slow = {side: ask for side, ask in asks.items() if _is_still_connecting(answers[side])}
-        answers |= self.hosts.exchange(slow, self.deadline) if slow else {}
+        again = self.hosts.exchange(slow, self.deadline) if slow else {}
+        answers |= {side: came[0] for side, came in again.items()}
         return {
-            side: answer if isinstance(answer, HostError) else host_facts.read(wanted[side], *answer)
+            side: answer if isinstance(answer, HostError) else host_facts.read(wanted[side], answer.hello, answer.reply)
             for side, answer in answers.items()
         }
 

@@ -17,7 +17,7 @@ from ecx_hyperv.exits import Exit
 
 if TYPE_CHECKING:
     from ecx_hyperv.decide.facts import Side
-    from ecx_hyperv.host.link import SshHosts
+    from ecx_hyperv.host.hosts import SshHosts
     from ecx_hyperv.host.ssh import SshTarget
     from ecx_hyperv.run.context import Progress, RunContext
 
@@ -76,6 +76,7 @@ def open_context(
     invocation: Invocation, config: Config, deadline: Deadline, *, dry: bool = False, progress: "Progress | None" = None
 ) -> "RunContext":
     """Put together all that a run is handed."""
+    from ecx_hyperv.ecx.kept_ids import FileKeptIds
     from ecx_hyperv.ecx.locks import FileLocks
     from ecx_hyperv.ecx.maintenance import Maintenance
     from ecx_hyperv.run.context import NoProgress, RunContext
@@ -91,6 +92,7 @@ def open_context(
         alert=(lambda _level, _text: None) if dry else alerts,
         locks=FileLocks(Path(config.paths.run)),
         maintenance=Maintenance(Path(config.paths.state)),
+        kept_ids=FileKeptIds(Path(config.paths.state)),
         run=commands.run,
         progress=progress or NoProgress(),
         dry=dry,
@@ -100,15 +102,15 @@ def open_context(
 def open_hosts(invocation: Invocation, config: Config, pair: Pair) -> "SshHosts":
     """Return the way to both hosts; nothing is connected yet."""
     from ecx_hyperv.decide.facts import Side
-    from ecx_hyperv.host.link import SshHosts
-    from ecx_hyperv.host.session import Session, open_session
+    from ecx_hyperv.host.hosts import SshHosts
+    from ecx_hyperv.host.session import AgentLogin
     from ecx_hyperv.host.ssh import connect
 
-    def open_one(side: Side, deadline: Deadline, on_life: Callable[[], None]) -> Session:
+    def log_in(side: Side, deadline: Deadline, on_life: Callable[[], None]) -> AgentLogin:
         connection = connect(target_of(config, pair, side), deadline, on_life)
-        return open_session(connection, config.ssh.powershell, config.ssh.stdin, deadline)
+        return AgentLogin(connection, config.ssh.powershell, config.ssh.stdin)
 
-    return SshHosts(open_one, {side: pair.of(side).host for side in Side}, invocation.clock, invocation.log)
+    return SshHosts(log_in, {side: pair.of(side).host for side in Side}, invocation.clock, invocation.log)
 
 
 def target_of(config: Config, pair: Pair, side: "Side") -> "SshTarget":

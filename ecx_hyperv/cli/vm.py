@@ -56,7 +56,7 @@ def vm_unregister(invocation: Invocation, vm: tuple[str, ...], yes: bool, dry_ru
     ECX says in CLP_FACTOR why it stops: on a move of the group (GROUPMOVE) the VM is left to run, and the start on the
     other EC-VM migrates it.
     """
-    from ecx_hyperv.decide.unregister import Factor, StopRequest
+    from ecx_hyperv.decide.stops import Factor, StopRequest
     from ecx_hyperv.ecx.environment import choose_vms
     from ecx_hyperv.run.stop import stop
 

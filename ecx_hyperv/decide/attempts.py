@@ -1,4 +1,4 @@
-"""What a start has tried, and the steps that are counted: nothing is tried for ever."""
+"""What a start has tried so far, and the steps and failures that start and fetch share."""
 
 from dataclasses import dataclass
 
@@ -10,16 +10,23 @@ from ecx_hyperv.exits import Exit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartAttempts:
-    """What this run has done so far, and how long things have lasted."""
+    """What this run has done so far, and how long things have lasted.
+
+    `refused` is why the last step was not carried out, `words` the host's own words for it, `memory_twice` whether a
+    shortage of memory was met again 30 s later. `cleared` is whether the VM resource is Offline because this run has
+    cleared it from Failed, in a look in which the guest was not shown down (off.clear_proves_nothing).
+    """
 
     starts: Retry = Retry.READY
     clears: Retry = Retry.READY
-    registrations: Retry = Retry.READY
     migrations: Retry = Retry.READY
     portal: Retry = Retry.READY
     csv_start_sent: bool = False
     was_home: bool = False
+    cleared: bool = False
     refused: Refusal = Refusal.NOTHING
+    memory_twice: bool = False
+    words: str = ""
     over: frozenset[Timer] = frozenset()
 
 
@@ -43,9 +50,9 @@ def within(attempts: Retry, do: Do, why: str, side: Side = Side.LOCAL) -> Step |
     return None
 
 
-def used_up(seen: Observation, participle: str, host: str) -> Fail:
+def used_up(seen: Observation, participle: str, side: Side) -> Fail:
     """Say that what was done to a guest did not last."""
-    side = Side.PEER if host == seen.names.peer else Side.LOCAL
+    host = seen.names.of(side)
     return Fail(
         Exit.NOT_AS_ASKED,
         f"{seen.names.vm} does not stay {participle} on {host}",
@@ -54,8 +61,9 @@ def used_up(seen: Observation, participle: str, host: str) -> Fail:
     )
 
 
-def stuck(seen: Observation, host: str, word: str) -> Fail:
+def stuck(seen: Observation, side: Side) -> Fail:
     """Say that a guest stays in a state that leads nowhere."""
+    host, word = seen.names.of(side), seen.on(side).word
     return Fail(
         Exit.NOT_AS_ASKED,
         f"{seen.names.vm} stays {word} on {host}",

@@ -38,13 +38,28 @@ class Contact(Enum):
     UNASKED = "unasked"
 
 
+class Identity(Enum):
+    """Which VM is meant by the configured name (a VM is known by its id; names are for people).
+
+    KNOWN: one id, in a role of the cluster. UNREAD: no id yet, and no cluster database of a node that is Up was read.
+    AMBIGUOUS: two ids may be meant, or the group holds two VMs. NO_ROLE: such a database was read, and has it nowhere.
+    """
+
+    KNOWN = "known"
+    UNREAD = "not read yet"
+    AMBIGUOUS = "ambiguous"
+    NO_ROLE = "in no role"
+
+
 class Refusal(Enum):
-    """Why Hyper-V or the cluster will not do what was asked, however often it is asked."""
+    """Why Hyper-V or the cluster did not do what was asked; each may heal, so each has its patience."""
 
     NOTHING = "nothing"
     MEMORY = "not enough memory"
     DENIED = "access denied"
+    DISK_DENIED = "access to the disk denied"
     IN_USE = "disk in use"
+    OTHER = "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +77,27 @@ class VmOnHost:
         return self.kind in _LIVE
 
     @property
-    def is_gone(self) -> bool:
-        """Tell whether no guest executes on that host, for certain, and nothing keeps it from being moved."""
-        return self.kind in (VmKind.DOWN, VmKind.ABSENT)
+    def is_shown_down(self) -> bool:
+        """Tell whether Get-VM shows the VM there, and down; an absent VM is not shown."""
+        return self.kind in (VmKind.DOWN, VmKind.STRANDED)
 
     @property
-    def is_off(self) -> bool:
-        """Tell whether no guest executes on that host, for certain."""
-        return self.is_gone or self.kind is VmKind.STRANDED
+    def is_not_live(self) -> bool:
+        """Tell whether that host answers for the VM, and shows nothing live: down, or absent."""
+        return self.is_shown_down or self.kind is VmKind.ABSENT
 
     @property
     def is_critical(self) -> bool:
         """Tell whether the VM's storage is away."""
-        return self.kind in (VmKind.CRITICAL, VmKind.STRANDED)
+        return self.kind in (VmKind.CRITICAL, VmKind.STALLED, VmKind.STRANDED)
+
+    @property
+    def is_in_transition(self) -> bool:
+        """Tell whether the VM is on its way to another state, which nobody may cut short."""
+        return self.kind in (VmKind.TRANSITIONAL, VmKind.STALLED, VmKind.ODD)
 
 
-_LIVE = frozenset({VmKind.RUNNING, VmKind.TRANSITIONAL, VmKind.PAUSED, VmKind.CRITICAL, VmKind.ODD})
+_LIVE = frozenset({VmKind.RUNNING, VmKind.TRANSITIONAL, VmKind.PAUSED, VmKind.CRITICAL, VmKind.STALLED, VmKind.ODD})
 
 UNSEEN = VmOnHost(VmKind.UNREADABLE)
 
@@ -101,6 +121,11 @@ class Names:
 class Observation:
     """One VM at one moment.
 
+    `identity` says whether the id is known, and `lacks` what stands in its way, for a person. `names_fit` is whether a
+    host that answers shows a VM of that name which is in no role. `is_fresh` is whether the answers were asked after
+    this run's last action on the VM, and lie together. A VM is ABSENT on a host only in a look in which Get-VM there
+    shows that host's EC-VM: Hyper-V that has just restarted knows nothing for some seconds. `iscsi_told` is whether the
+    local host said anything of its iSCSI connections.
     `observer` is the host whose cluster service told the cluster's facts: the local one if it answers, else the
     peer's, else none, and then those facts are blank. `own_node` and `peer_node` are as the observer sees them.
     `machine` and `configuration` are the states of the VM's two resources.
@@ -108,6 +133,10 @@ class Observation:
 
     names: Names
     maintenance: bool = False
+    identity: Identity = Identity.KNOWN
+    lacks: str = ""
+    names_fit: bool = False
+    is_fresh: bool = True
     local: Contact = Contact.ANSWERS
     peer: Contact = Contact.UNASKED
     observer: Side | None = Side.LOCAL
@@ -121,6 +150,7 @@ class Observation:
     csv: ResourceKind = ResourceKind.ONLINE
     csv_owner: Place = Place.LOCAL
     iscsi: bool = True
+    iscsi_told: bool = True
     on_local: VmOnHost = UNSEEN
     on_peer: VmOnHost = UNSEEN
 
@@ -137,6 +167,16 @@ class Observation:
     def on(self, side: Side) -> VmOnHost:
         """Return what Get-VM says on that host."""
         return self.on_local if side is Side.LOCAL else self.on_peer
+
+    @property
+    def owner_side(self) -> Side | None:
+        """Return the host that owns the VM's group; None if that is neither of the two."""
+        return {Place.LOCAL: Side.LOCAL, Place.PEER: Side.PEER}.get(self.owner)
+
+    @property
+    def is_live(self) -> bool:
+        """Tell whether either host shows the VM live, which outweighs everything else."""
+        return self.on_local.is_live or self.on_peer.is_live
 
     def contact(self, side: Side) -> Contact:
         """Return whether that host answers."""

@@ -7,6 +7,9 @@ the node down. So everything that is merely not understood is UNKNOWN, which ECX
 What passes by itself is healthy for a while: a transition, a migration, a checkpoint or backup, storage that is away
 while the iSCSI target moves with the group. The spans of those are measured across the runs of a monitor.
 
+Hyper-V and the cluster may contradict each other. For twice [timing] settle that is UNKNOWN; then the VM has failed
+if Get-VM still shows it down, since a restart of Hyper-V or a restored copy of the database is over by then (D2).
+
 The forerunner took a failure of ssh for a failure of the VM (defect 3), compared a text in the host's language (43),
 failed a VM during backup (44), during a live migration (45), and at once for PausedCritical, which the move of the
 storage itself produces (46).
@@ -15,7 +18,8 @@ storage itself produces (46).
 from dataclasses import dataclass
 from enum import Enum
 
-from ecx_hyperv.decide.facts import Contact, Observation, Place, Side
+from ecx_hyperv.decide.facts import Contact, Identity, Observation, Place, Side
+from ecx_hyperv.decide.off import contradiction
 from ecx_hyperv.decide.states import Doing, GroupKind, ResourceKind, VmKind
 
 
@@ -33,6 +37,7 @@ class Span(Enum):
     IN_TRANSITION = "in transition"
     CRITICAL = "critical"
     HEARTBEAT_LOST = "heartbeat lost"
+    CONTRADICTED = "Hyper-V and the cluster contradict each other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,8 @@ class Verdict:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
     """One VM as a monitor sees it; `locked` while a start or stop of ours works on it, `heartbeat_lost` only if
-    [monitor] heartbeat asks for it and it had been answering; `over` holds the spans that are past `settle`."""
+    [monitor] heartbeat asks for it and it had been answering; `over` holds the spans that are past `settle`,
+    the contradiction past twice that."""
 
     seen: Observation
     locked: bool = False
@@ -64,13 +70,17 @@ def judge(watched: Watched) -> Verdict:
         return Verdict(Health.HEALTHY, f"a start or stop of {vm} is under way")
     if seen.local is not Contact.ANSWERS:
         return Verdict(Health.UNKNOWN, f"{local} does not answer")
+    if seen.identity in (Identity.AMBIGUOUS, Identity.UNREAD) or (
+        seen.identity is Identity.NO_ROLE and seen.on_local.kind is not VmKind.RUNNING
+    ):
+        return Verdict(Health.UNKNOWN, f"which VM {vm} is cannot be told: {seen.lacks or seen.identity.value}")
     if seen.on_local.kind is VmKind.RUNNING:
         return _running(watched)
     if seen.on_local.doing is Doing.HELD:
         return Verdict(Health.HEALTHY, f"{vm} is held by a checkpoint, backup or merge on {local}")
     if _is_in_transition(seen):
         return _in_transition(watched)
-    if seen.owner is Place.PEER:
+    if seen.owner is Place.PEER and not seen.on_local.is_live:
         return Verdict(
             Health.FAILED,
             f"{vm} is not on {local}: WSFC moved it to {seen.names.peer} (usual cause: memory or processors short "
@@ -88,6 +98,7 @@ def spans(watched: Watched) -> frozenset[Span]:
         Span.IN_TRANSITION: seen.on_local.kind is not VmKind.RUNNING and _is_in_transition(seen),
         Span.CRITICAL: seen.on_local.is_critical,
         Span.HEARTBEAT_LOST: watched.heartbeat_lost,
+        Span.CONTRADICTED: seen.owner is Place.LOCAL and contradiction(seen) is not None,
     }
     return frozenset(span for span, is_so in here.items() if is_so)
 
@@ -117,12 +128,16 @@ def _in_transition(watched: Watched) -> Verdict:
 def _on_local(watched: Watched) -> Verdict:
     seen = watched.seen
     where = f"{seen.names.vm} is {seen.on_local.word or 'in a state without a name'} on {seen.names.local}"
+    words = contradiction(seen) if seen.owner is Place.LOCAL else None
+    if words is not None:
+        lasts = Span.CONTRADICTED in watched.over and seen.on_local.is_shown_down
+        return Verdict(Health.FAILED if lasts else Health.UNKNOWN, f"{seen.names.vm}: {words}")
     match seen.on_local.kind:
         case VmKind.DOWN | VmKind.PAUSED:
             return Verdict(Health.FAILED, where)
-        case VmKind.CRITICAL | VmKind.STRANDED if Span.CRITICAL in watched.over:
+        case VmKind.CRITICAL | VmKind.STALLED | VmKind.STRANDED if Span.CRITICAL in watched.over:
             return Verdict(Health.FAILED, f"{where} for longer than [timing] settle: its storage is away")
-        case VmKind.CRITICAL | VmKind.STRANDED:
+        case VmKind.CRITICAL | VmKind.STALLED | VmKind.STRANDED:
             return Verdict(Health.HEALTHY, f"{where}: waiting for its storage")
         case VmKind.ABSENT:
             return _absent(seen)
@@ -135,10 +150,8 @@ def _absent(seen: Observation) -> Verdict:
         return Verdict(Health.UNKNOWN, f"{vm} is not registered on {local}, whose cluster service does not answer")
     if seen.group is GroupKind.ABSENT:
         return Verdict(Health.UNKNOWN, f"neither {local} nor the cluster knows {vm}")
-    if seen.configuration in (ResourceKind.OFFLINE, ResourceKind.FAILED):
-        return Verdict(
-            Health.FAILED, f"{vm} is not registered on {local}: its configuration is {seen.configuration.value}"
-        )
+    if seen.configuration is ResourceKind.OFFLINE:
+        return Verdict(Health.FAILED, f"{vm} is not registered on {local}: its configuration is offline")
     return Verdict(
         Health.UNKNOWN, f"{local} does not know {vm}, although its configuration is {seen.configuration.value}"
     )

@@ -4,9 +4,10 @@ Kept: a start never saves, stops or turns off a running guest, and never starts 
 worst that a start may do to a guest is to leave the guest where it runs, and to say so.
 
 The rows of the table are the functions below, tried from the top; the first that has something to say decides. Their
-order is part of the decision. "It runs here" stands above every trouble, since a start must not fail over a VM that
-runs where it should. What cannot succeed (refused, moved away by somebody else) stands above what would be tried.
-Storage and owner stand above power: a VM is powered on last, once everything before it is as it must be.
+order is part of the decision. Which VM is meant stands above all: a namesake that runs here is not the VM (F7). "It
+runs here" stands above every trouble, since a start must not fail over a VM that runs where it should. What cannot
+succeed (refused, moved away by somebody else) stands above what would be tried. Storage and owner stand above power: a
+VM is powered on last, once everything before it is as it must be.
 
 Each step is decided from a new observation. The forerunner acted on a state that was read before minutes of waiting
 (defect 24), took the kind of a migration from CLP_EVENT (23), repeated Start-VM without limit (16, 19), and compared
@@ -17,7 +18,10 @@ from collections.abc import Callable
 
 from ecx_hyperv.decide.attempts import StartAttempts, adopt, stuck, used_up, within
 from ecx_hyperv.decide.facts import Contact, Observation, Place, Refusal, Side
-from ecx_hyperv.decide.fetch import on_the_peer
+from ecx_hyperv.decide.fetch import on_the_peer, proof_for_start
+from ecx_hyperv.decide.hopeless import left_again, not_identified, not_in_cluster
+from ecx_hyperv.decide.hopeless import refused as _refused
+from ecx_hyperv.decide.off import contradiction, is_down, is_lost_by_local
 from ecx_hyperv.decide.states import GroupKind, NodeKind, ResourceKind, VmKind
 from ecx_hyperv.decide.steps import Act, Do, Done, Fail, Look, Retry, Step, Timer, Wait
 from ecx_hyperv.exits import Exit
@@ -32,15 +36,26 @@ def decide(seen: Observation, tried: StartAttempts) -> Step:
     return _power(seen, tried)
 
 
-def timers(seen: Observation) -> frozenset[Timer]:
-    """Return the timers that run while this is seen; any other starts anew."""
+def timers(
+    seen: Observation, over: frozenset[Timer], *, cleared: bool, refused: Refusal = Refusal.NOTHING
+) -> frozenset[Timer]:
+    """Return the timers that run while this is seen; any other starts anew.
+
+    `over` holds those that are over already, since a proof may rest on one of them; `refused` is why the last step was
+    not carried out.
+    """
     at_peer = seen.owner is Place.PEER
     running = {
         Timer.AT_HOME: seen.on_local.kind is VmKind.RUNNING,
-        Timer.PEER_CRITICAL: at_peer and seen.on_peer.is_critical,
-        Timer.PEER_TRANSITIONAL: at_peer and seen.on_peer.kind is VmKind.TRANSITIONAL,
-        Timer.PEER_SILENT: seen.peer is Contact.SILENT and seen.peer_node is NodeKind.ISOLATED,
+        Timer.PEER_CRITICAL: at_peer and seen.on_peer.kind is VmKind.CRITICAL,
+        Timer.PEER_TRANSITIONAL: at_peer and seen.on_peer.kind in (VmKind.TRANSITIONAL, VmKind.STALLED),
+        Timer.OWNER_SILENT: is_lost_by_local(seen),
+        Timer.OWNER_UNREADABLE: at_peer and seen.on_peer.kind is VmKind.UNREADABLE and seen.peer is not Contact.UNASKED,
+        Timer.MACHINE_OFFLINE: seen.machine is ResourceKind.OFFLINE and not cleared,
+        Timer.REFUSED: refused is not Refusal.NOTHING,
         Timer.ODD: VmKind.ODD in (seen.on_local.kind, seen.on_peer.kind),
+        Timer.CONTRADICTION: _contradicted_by(seen) is not None,
+        Timer.OFF_TWICE: proof_for_start(seen, over, cleared=cleared) is not None,
     }
     return frozenset(timer for timer, runs in running.items() if runs)
 
@@ -58,7 +73,7 @@ def out_of_time(vm: str, seen: Observation | None, why: str) -> Fail:
         Exit.OUT_OF_TIME,
         f"{vm} was not started in time",
         why if seen is None else f"{why}; {_picture(seen)}",
-        f"mend what it waited for, then run again: vm-start {vm!r}",
+        f"repair what it waited for, then run again: vm-start {vm!r}",
     )
 
 
@@ -101,52 +116,14 @@ def _missing(seen: Observation) -> list[str]:
     if seen.observer is not Side.LOCAL:
         return [f"the cluster service on {seen.names.local} does not answer"]
     facts = {
-        f"{seen.names.local} has no iSCSI connection to {seen.names.target}": not seen.iscsi,
+        # A question that merely failed is no missing thing.
+        f"{seen.names.local} has no iSCSI connection to {seen.names.target}": seen.iscsi_told and not seen.iscsi,
         f"{seen.names.csv} is {seen.csv.value}": seen.csv is not ResourceKind.ONLINE,
         f"{seen.names.csv} is not owned by {seen.names.local}": seen.csv_owner is not Place.LOCAL,
         "its cluster group is failed": seen.group is GroupKind.FAILED,
         "it is being migrated": seen.is_migrating,
     }
     return [text for text, is_so in facts.items() if is_so]
-
-
-def _refused(seen: Observation, tried: StartAttempts) -> Step | None:
-    vm, local, peer = seen.names.vm, seen.names.local, seen.names.peer
-    match tried.refused:
-        case Refusal.MEMORY:
-            stays = f"; its guest goes on running on {peer}" if seen.on_peer.kind is VmKind.RUNNING else ""
-            return Fail(
-                Exit.REFUSED,
-                f"{vm} cannot run on {local}: not enough memory or processors{stays}",
-                "Hyper-V or the cluster refused it for lack of resources",
-                f"free memory on {local}: stop or shrink other VMs there, or add memory; then start {vm} again",
-            )
-        case Refusal.DENIED:
-            return Fail(
-                Exit.REFUSED,
-                f"{local} does not let this login handle {vm}",
-                "access denied by Hyper-V or the cluster",
-                f"make the [ssh] user a member of the local Administrators group on {local}",
-            )
-        case Refusal.IN_USE:
-            return Fail(
-                Exit.REFUSED,
-                f"{vm} cannot start on {local}: its disk is in use",
-                "error 0x80070020: another host or program holds the disk open, so the VM may run elsewhere",
-                f"look on {peer} for {vm}; do not start a second copy",
-            )
-    return None
-
-
-def _left_again(seen: Observation, tried: StartAttempts) -> Step | None:
-    if not (tried.was_home and seen.owner is Place.PEER) or seen.is_migrating:
-        return None
-    return Fail(
-        Exit.NOT_AS_ASKED,
-        f"{seen.names.vm} has left {seen.names.local} for {seen.names.peer}",
-        "it had been here earlier in this run, and this run did not move it away",
-        "someone else moves it: see whether ECX is active on both EC-VMs, or an operator or WSFC's balancer moved it",
-    )
 
 
 def _no_cluster_service(seen: Observation, _tried: StartAttempts) -> Step | None:
@@ -171,31 +148,11 @@ def _local_node_not_up(seen: Observation, _tried: StartAttempts) -> Step | None:
         case NodeKind.UP:
             return None
         case NodeKind.PAUSED:
-            return Wait(f"node {local} is paused (drained for maintenance); resume it with Resume-ClusterNode")
+            return Wait(f"node {local} is paused (drained for maintenance); run there: Resume-ClusterNode", alarm=True)
         case NodeKind.ISOLATED:
             # What an isolated node believes of the other side may be out of date.
             return Wait(f"node {local} is isolated from the cluster")
     return Wait(f"node {local} is {seen.local_node.value}")
-
-
-def _not_in_cluster(seen: Observation, _tried: StartAttempts) -> Step | None:
-    names = seen.names
-    lacking = {
-        f"no cluster group {names.vm}": seen.group is GroupKind.ABSENT,
-        f"no Shared Volume {names.csv}": seen.csv is ResourceKind.ABSENT,
-        f"no virtual machine configuration in the group {names.vm}": seen.configuration is ResourceKind.ABSENT,
-        f"no virtual machine in the group {names.vm}": seen.machine is ResourceKind.ABSENT,
-        f"a node that is none of the two hosts owns {names.vm}": seen.owner is Place.ELSEWHERE,
-    }
-    for what, is_so in lacking.items():
-        if is_so:
-            return Fail(
-                Exit.CONFIG,
-                f"{what}, says the cluster on {names.local}",
-                "the names in the configuration and in the cluster differ",
-                "compare [cluster], [[node]] and [[vm]] with Get-ClusterGroup and Get-ClusterSharedVolume",
-            )
-    return None
 
 
 def _busy(seen: Observation, _tried: StartAttempts) -> Step | None:
@@ -205,7 +162,7 @@ def _busy(seen: Observation, _tried: StartAttempts) -> Step | None:
 
 
 def _iscsi(seen: Observation, tried: StartAttempts) -> Step | None:
-    if seen.iscsi:
+    if seen.iscsi or not seen.iscsi_told:
         return None
     why = f"{seen.names.local} has no iSCSI connection to {seen.names.target}"
     return Act(Do.RECONNECT_ISCSI, Side.LOCAL, why) if tried.portal is Retry.READY else Wait(why)
@@ -245,9 +202,39 @@ def _alive_on_both(seen: Observation, _tried: StartAttempts) -> Step | None:
     return Wait(f"{seen.names.vm} is {seen.on_peer.word} on {seen.names.peer}, although {seen.names.local} owns it")
 
 
+def _contradicted_by(seen: Observation) -> str | None:
+    """Return the contradiction that holds a start back; a VM shown down here needs only Get-VM's word to be started.
+
+    While the volume is not here nothing was tried yet: a role that arrives Failed has its time once the volume is.
+    """
+    is_here = seen.csv is ResourceKind.ONLINE and seen.csv_owner is Place.LOCAL
+    if seen.owner is Place.LOCAL and (seen.on_local.is_shown_down or not is_here):
+        return None
+    return contradiction(seen)
+
+
+def _contradicted(seen: Observation, tried: StartAttempts) -> Step | None:
+    words = _contradicted_by(seen)
+    if words is None:
+        return None
+    if Timer.CONTRADICTION in tried.over:
+        owner = seen.names.of(seen.owner_side or Side.LOCAL)
+        return Fail(
+            Exit.NOT_AS_ASKED,
+            f"{seen.names.vm} was not started: Hyper-V on {owner} and the cluster contradict each other",
+            f"{words}, for longer than [timing] settle",
+            f"look for {seen.names.vm} in Hyper-V Manager on {owner}; see whether it was renamed or registered again",
+        )
+    if seen.configuration in (ResourceKind.OFFLINE, ResourceKind.FAILED) and seen.owner is Place.LOCAL:
+        # To bring a configuration Online harms no guest; what stops or clears one would save it.
+        return None
+    return Wait(words)
+
+
 def _failed_group(seen: Observation, tried: StartAttempts) -> Step | None:
-    # With the VM's own resource Offline it is the configuration that failed, which the next row starts.
-    if seen.group is not GroupKind.FAILED or seen.machine is ResourceKind.OFFLINE or not seen.on_local.is_gone:
+    # What is cleared is a Failed VM resource. With another it is the configuration that failed, which the next row
+    # starts; and to stop one that is Online could save a guest that WSFC has just restarted.
+    if seen.group is not GroupKind.FAILED or seen.machine is not ResourceKind.FAILED or not is_down(seen, Side.LOCAL):
         return None
     step = within(tried.clears, Do.CLEAR_FAILED, f"the group of {seen.names.vm} is failed")
     return step or Fail(
@@ -268,52 +255,40 @@ def _configuration(seen: Observation, _tried: StartAttempts) -> Step | None:
     return Wait(why)
 
 
-def _not_registered(seen: Observation, tried: StartAttempts) -> Step | None:
-    if seen.on_local.kind is not VmKind.ABSENT:
-        return None
-    why = f"its configuration is online, but Hyper-V on {seen.names.local} does not know it"
-    step = within(tried.registrations, Do.STOP_CONFIGURATION, why)
-    return step or Fail(
-        Exit.NOT_AS_ASKED,
-        f"{seen.names.vm} cannot be registered on {seen.names.local}",
-        f"3 times stopped and started: {why}",
-        f"see the Hyper-V-VMMS event log of {seen.names.local}, and whether the VM's files are on {seen.names.csv}",
-    )
-
-
 def _power(seen: Observation, tried: StartAttempts) -> Step:
     local = seen.names.local
     where = f"it is {seen.on_local.word} on {local}"
     match seen.on_local.kind:
         case VmKind.DOWN:
-            return within(tried.starts, Do.START_VM, where) or used_up(seen, "started", local)
+            return within(tried.starts, Do.START_VM, where) or used_up(seen, "started", Side.LOCAL)
         case VmKind.PAUSED:
-            return within(tried.starts, Do.RESUME_VM, where) or used_up(seen, "resumed", local)
+            return within(tried.starts, Do.RESUME_VM, where) or used_up(seen, "resumed", Side.LOCAL)
         case VmKind.ODD if Timer.ODD in tried.over:
-            return stuck(seen, local, seen.on_local.word)
-        case VmKind.CRITICAL | VmKind.STRANDED:
+            return stuck(seen, Side.LOCAL)
+        case VmKind.CRITICAL | VmKind.STALLED | VmKind.STRANDED:
             return Wait(f"{where}: its storage is away")
-        case VmKind.UNREADABLE:
+        case VmKind.UNREADABLE | VmKind.ABSENT:
             return Wait(f"Hyper-V on {local} does not say how {seen.names.vm} is")
     return Wait(where)
 
 
 _ROWS: tuple[Callable[[Observation, StartAttempts], Step | None], ...] = (
     _in_maintenance,
+    not_identified,
     _at_home,
     _refused,
-    _left_again,
+    left_again,
     _no_cluster_service,
     _local_node_not_up,
-    _not_in_cluster,
+    not_in_cluster,
     _busy,
     _iscsi,
     _csv_offline,
     _csv_elsewhere,
     _owner_unknown,
+    _contradicted,
     on_the_peer,
     _alive_on_both,
     _failed_group,
     _configuration,
-    _not_registered,
 )

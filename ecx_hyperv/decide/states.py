@@ -7,7 +7,8 @@ each name is sorted here, once, into the few kinds that decisions are made of:
 VM          A VM is RUNNING, or on its way somewhere (TRANSITIONAL), or PAUSED, or DOWN, or CRITICAL:
             its storage is gone. PausedCritical comes back by itself when the storage does, and
             OffCritical then becomes Off, so CRITICAL is something to wait for, not to repair. STRANDED is
-            critical too, but of a guest that was down already, so that nothing of it runs. "Failed" is no
+            critical too, but of a guest that was down already, so that nothing of it runs. STALLED is critical
+            and on its way somewhere: TurnOff would be refused, or discard what is being saved. "Failed" is no
             VM state, it is a group's. Other, and any word that is not in the table, is ODD: nobody knows
             what it means, so nobody acts on it.
 VM, again   What Hyper-V says about a VM besides its state: that it is migrating, that a checkpoint, backup or
@@ -36,6 +37,7 @@ class VmKind(Enum):
     DOWN = "down"
     CRITICAL = "critical"
     STRANDED = "down, its storage away"
+    STALLED = "in transition, its storage away"
     ODD = "odd"
     ABSENT = "absent"
     UNREADABLE = "unreadable"
@@ -103,16 +105,16 @@ VM_STATES: dict[str, VmKind] = {
     "ComponentServicing": VmKind.TRANSITIONAL,
     "RunningCritical": VmKind.CRITICAL,
     "OffCritical": VmKind.STRANDED,
-    "StoppingCritical": VmKind.CRITICAL,
+    "StoppingCritical": VmKind.STALLED,
     "SavedCritical": VmKind.STRANDED,
     "PausedCritical": VmKind.CRITICAL,
-    "StartingCritical": VmKind.CRITICAL,
-    "ResetCritical": VmKind.CRITICAL,
-    "SavingCritical": VmKind.CRITICAL,
-    "PausingCritical": VmKind.CRITICAL,
-    "ResumingCritical": VmKind.CRITICAL,
+    "StartingCritical": VmKind.STALLED,
+    "ResetCritical": VmKind.STALLED,
+    "SavingCritical": VmKind.STALLED,
+    "PausingCritical": VmKind.STALLED,
+    "ResumingCritical": VmKind.STALLED,
     "FastSavedCritical": VmKind.STRANDED,
-    "FastSavingCritical": VmKind.CRITICAL,
+    "FastSavingCritical": VmKind.STALLED,
     "Other": VmKind.ODD,
 }
 
@@ -182,10 +184,10 @@ _HEARTBEAT_OK = frozenset({"OkApplicationsUnknown", "OkApplicationsHealthy", "Ok
 
 
 def vm_kind(state: str) -> VmKind:
-    """Sort a VM's state; ODD for a word that nobody has seen, CRITICAL for any that says so."""
+    """Sort a VM's state; ODD for a word that nobody has seen, STALLED for any that says that its storage is away."""
     known = VM_STATES.get(state)
     if known is None:
-        return VmKind.CRITICAL if state.endswith("Critical") else VmKind.ODD
+        return VmKind.STALLED if state.endswith("Critical") else VmKind.ODD
     return known
 
 

@@ -41,7 +41,9 @@ class Do(Enum):
     MOVE_CSV = StepKind("move the Shared Volume here")
     STOP_CSV = StepKind("take the Shared Volume offline")
     MIGRATE_LIVE = StepKind("live-migrate", Counted.MIGRATIONS)
+    # The cmdlet is not made unless the VM resource is Offline or Failed; that of a lost host stays Online.
     MIGRATE_QUICK = StepKind("move by quick migration", Counted.MIGRATIONS)
+    MIGRATE_LOST = StepKind("move by quick migration from a host that lost it", Counted.MIGRATIONS)
     CANCEL_MOVE = StepKind("cancel the migration", notable=True)
     START_CONFIGURATION = StepKind("register")
     STOP_CONFIGURATION = StepKind("unregister", Counted.REGISTRATIONS)
@@ -50,8 +52,9 @@ class Do(Enum):
     STOP_MACHINE = StepKind("have the cluster stop the guest", Counted.MACHINE_STOPS, notable=True)
     START_VM = StepKind("power on", Counted.STARTS, on_host=True, blocks=True)
     RESUME_VM = StepKind("resume", Counted.STARTS, on_host=True, notable=True, blocks=True)
-    STOP_VM = StepKind("shut down", Counted.SHUTDOWNS, on_host=True)
-    TURN_OFF = StepKind("turn off", Counted.TURN_OFFS, on_host=True, notable=True)
+    SHUT_DOWN = StepKind("shut down", Counted.SHUTDOWNS, on_host=True, blocks=True)
+    FORCE_SHUT_DOWN = StepKind("shut down, though it is locked", Counted.SHUTDOWNS, on_host=True, blocks=True)
+    TURN_OFF = StepKind("turn off", Counted.TURN_OFFS, on_host=True, notable=True, blocks=True)
 
     @property
     def words(self) -> str:
@@ -60,16 +63,34 @@ class Do(Enum):
 
 
 class Timer(Enum):
-    """How long something has lasted, without a break, and against which limit of [timing] it is held."""
+    """How long something has lasted, without a break, and against which limit of [timing] it is held.
+
+    Those that say "twice" make one sample into two: they are over in a later look that shows the same, an interval on
+    (6 s where both looks rest on Get-VM alone, which may repeat what it read up to 5 s before).
+    """
 
     AT_HOME = "settle"
     PEER_CRITICAL = "critical"
     PEER_TRANSITIONAL = "settle, on the peer host"
-    PEER_SILENT = "isolated"
     ODD = "settle, in an unknown state"
     BUSY = "settle, in transition"
+    CANCELLED = "settle, after the migration was cancelled"
+    CONTRADICTION = "settle, while Hyper-V and the cluster contradict each other"
     GRACE = "shutdown"
-    OWNER_SILENT = "isolated, owner"
+    HALF_GRACE = "half of shutdown"
+    TWICE_THE_GRACE = "twice shutdown_on_failover"
+    STARVED = "half of shutdown, without storage"
+    RESUME_REFUSED = "half of shutdown, refused to resume"
+    OWNER_SILENT = "isolated"
+    OWNER_UNREADABLE = "patience, the owner's host not answering for the VM"
+    MACHINE_OFFLINE = "patience, the VM resource Offline"
+    REFUSED = "patience, refused"
+    LEFT_RUNNING = "shutdown, in no role"
+    PEER_AWAY = "patience, the peer host not answering"
+    OFF_TWICE = "two looks that show the guest off"
+    BLIND_OFF = "settle, neither host showing it live and the cluster not telling"
+    STOPPED_TWICE = "two looks that show the VM resource offline"
+    TURN_OFF_TWICE = "two looks that call for a power cut"
     OFF = "leftover"
 
 
@@ -98,9 +119,10 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Do nothing now, and look again."""
+    """Do nothing now, and look again; `alarm` if a person must act for it to end."""
 
     why: str
+    alarm: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +134,16 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Nothing is left to do; `warn` if a person should know how it ended, `stays` if a stop lets the guest run."""
+    """Nothing is left to do.
+
+    `warn` if a person should know how it ended, `alarm` if a person must act; `stays` if a stop lets the guest run, or
+    cannot keep it from running, so that its volume stays Online.
+    """
 
     how: str
     warn: bool = False
     stays: bool = False
+    alarm: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,57 +8,26 @@ A stop is not always meant. On a move of the group, where WSFC or an operator ha
 resource's failure caused the failover, the start on the other EC-VM follows the guest; stopping the guest would turn a
 planned move into an outage (defect 40).
 
+A guest is asked through its integration service (Agent-ShutdownGuest), never by Stop-VM without TurnOff, which cuts the
+power at once where that service does not answer (P1). The grace runs from the first request; while the guest says that
+it is shutting down the grace goes on. TurnOff takes two looks, and is never sent to a VM in transition: Hyper-V refuses
+it, and of a VM that is being saved it would discard the memory (D6, D24). What cannot be asked at its host is stopped
+through the cluster, after [timing] patience (D8).
+
 The guest is looked for on both hosts and stopped where it runs: the forerunner stopped on the local host only, failed,
 and left the guest running without its storage (36). A guest gets its grace and no more (38, 42). What is stopped
 already counts as stopped (37). A group that is Failed is cleared instead of waited for (39). Without a factor and
 without --yes nothing is stopped (41).
 """
 
-from dataclasses import dataclass
-from enum import Enum
-
-from ecx_hyperv.decide.facts import Contact, Observation, Place, Side
+from ecx_hyperv.decide.facts import Contact, Identity, Observation, Place, Side
+from ecx_hyperv.decide.off import MEMBERS, contradiction, is_lost_by_local
+from ecx_hyperv.decide.off_for_stop import is_blind_off, is_off_at_the_end, is_proven, is_stuck, proof_for_stop
+from ecx_hyperv.decide.power import bring_down, calls_for_power_cut, live_side
 from ecx_hyperv.decide.states import Doing, GroupKind, NodeKind, ResourceKind, VmKind
 from ecx_hyperv.decide.steps import Act, Do, Done, Fail, Look, Retry, Step, Timer, Wait
+from ecx_hyperv.decide.stops import Factor, StopAttempts, StopRequest
 from ecx_hyperv.exits import Exit
-
-
-class Factor(Enum):
-    """Why ECX stops the resource (CLP_FACTOR); OTHER for a word that nobody knows, NONE without one."""
-
-    GROUPMOVE = "GROUPMOVE"
-    GROUPSTOP = "GROUPSTOP"
-    GROUPFAILOVER = "GROUPFAILOVER"
-    CLUSTERSHUTDOWN = "CLUSTERSHUTDOWN"
-    SERVERSHUTDOWN = "SERVERSHUTDOWN"
-    RESOURCERESTART = "RESOURCERESTART"
-    OTHER = "another factor"
-    NONE = "no factor"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StopRequest:
-    """What was asked of the stop; `by_hand` is --yes, `ecx_peer_online` what clpstat says of the peer."""
-
-    factor: Factor
-    by_hand: bool = False
-    ecx_peer_online: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StopAttempts:
-    """What this run has done so far; `stopping` once the guest was asked to shut down, `stop` whether it is to be
-    asked (again), `hurry` once only the reserve is left before the deadline."""
-
-    stopping: bool = False
-    stop: Retry = Retry.READY
-    turn_off: Retry = Retry.READY
-    cancelled: bool = False
-    clears: Retry = Retry.READY
-    machine_stop: Retry = Retry.READY
-    unregister: Retry = Retry.READY
-    hurry: bool = False
-    over: frozenset[Timer] = frozenset()
 
 
 def decide(seen: Observation, asked: StopRequest, tried: StopAttempts) -> Step:
@@ -66,30 +35,55 @@ def decide(seen: Observation, asked: StopRequest, tried: StopAttempts) -> Step:
     step = _not_meant(seen, asked)
     if step is not None:
         return step
-    first = Side.PEER if seen.owner is Place.PEER else Side.LOCAL
-    for side in (first, Side.PEER if first is Side.LOCAL else Side.LOCAL):
-        if seen.on(side).is_live:
-            return _bring_down(seen, tried, side)
-    return _settle(seen, tried) or _doubt(seen, tried) or _off(seen, tried)
+    if seen.identity is Identity.NO_ROLE:
+        return _in_no_role(seen, tried)
+    if seen.identity is Identity.UNREAD:
+        return _nobody_tells(seen, f"no cluster database says yet which VM {seen.names.vm} is")
+    side = live_side(seen)
+    if side is not None:
+        return bring_down(seen, asked, tried, side)
+    return _settle(seen, tried) or _unproven(seen, tried) or _off(seen, tried)
 
 
-def timers(seen: Observation, tried: StopAttempts) -> frozenset[Timer]:
+def timers(seen: Observation, asked: StopRequest, tried: StopAttempts) -> frozenset[Timer]:
     """Return the timers that run while this is seen; any other starts anew."""
-    live = seen.on_local.is_live or seen.on_peer.is_live
-    unclear = {VmKind.TRANSITIONAL, VmKind.ODD} & {seen.on_local.kind, seen.on_peer.kind}
+    owner = seen.owner_side
+    unseen = any(seen.on(one).kind is VmKind.UNREADABLE for one in ([owner] if owner else Side))
+    unread = owner is not None and unseen and seen.contact(owner) is not Contact.UNASKED
+    side = live_side(seen)
+    # The grace runs on while nobody can say how the guest is.
+    in_grace = tried.asked_once and (unseen if side is None else not seen.on(side).is_in_transition)
+    proof = proof_for_stop(seen, tried)
     running = {
-        Timer.BUSY: seen.is_migrating or bool(unclear),
-        Timer.GRACE: tried.stopping and (live or _is_unseen(seen)),
-        Timer.OWNER_SILENT: _owner_is_silent_and_isolated(seen),
-        Timer.OFF: not live and not _is_on_its_way(seen, tried) and _doubt(seen, tried) is None,
+        Timer.BUSY: seen.is_migrating,
+        Timer.CANCELLED: tried.cancelled,
+        Timer.CONTRADICTION: contradiction(seen) is not None,
+        Timer.GRACE: in_grace,
+        Timer.HALF_GRACE: in_grace,
+        Timer.TWICE_THE_GRACE: in_grace,
+        Timer.STARVED: side is not None and seen.on(side).kind is VmKind.CRITICAL,
+        Timer.RESUME_REFUSED: side is not None and seen.on(side).kind is VmKind.PAUSED,
+        Timer.LEFT_RUNNING: seen.identity is Identity.NO_ROLE and tried.asked_once and side is not None,
+        Timer.OWNER_SILENT: is_lost_by_local(seen),
+        Timer.OWNER_UNREADABLE: unread,
+        Timer.PEER_AWAY: seen.peer in (Contact.SILENT, Contact.TROUBLED),
+        Timer.OFF_TWICE: proof is not None or _is_gone_without_role(seen, tried),
+        Timer.STOPPED_TWICE: seen.observer is not None and seen.machine is ResourceKind.OFFLINE,
+        Timer.BLIND_OFF: is_blind_off(seen),
+        Timer.TURN_OFF_TWICE: calls_for_power_cut(seen, asked, tried),
+        Timer.OFF: proof is not None and not _is_on_its_way(seen, tried),
     }
     return frozenset(timer for timer, runs in running.items() if runs)
 
 
-def out_of_time(seen: Observation | None, why: str) -> Fail:
-    """Say how a stop ends that reached its deadline: the guest runs on, or nobody can tell."""
-    if seen is not None and (seen.on_local.is_live or seen.on_peer.is_live):
-        side = Side.LOCAL if seen.on_local.is_live else Side.PEER
+def out_of_time(seen: Observation | None, tried: StopAttempts, why: str) -> Fail | Done:
+    """Say how a stop ends that reached its deadline: done where the guest is certainly off, else what may still run."""
+    if seen is not None and seen.identity is Identity.NO_ROLE:
+        return _left(f"{seen.names.vm} is in no role of the cluster, and may run; unfinished at the deadline: {why}")
+    if seen is not None and seen.identity is not Identity.UNREAD and is_off_at_the_end(seen, tried):
+        return Done(f"{seen.names.vm} is off; unfinished at the deadline: {why}", warn=True)
+    side = None if seen is None else live_side(seen)
+    if seen is not None and side is not None:
         return Fail(
             Exit.OUT_OF_TIME,
             f"{seen.names.vm} is still {seen.on(side).word} on {seen.names.of(side)}",
@@ -128,22 +122,147 @@ def _not_meant(seen: Observation, asked: StopRequest) -> Step | None:
     return None
 
 
-def _bring_down(seen: Observation, tried: StopAttempts, side: Side) -> Step:
-    vm = seen.on(side)
-    where = f"it is {vm.word} on {seen.names.of(side)}"
-    unclear = seen.is_migrating or vm.kind in (VmKind.TRANSITIONAL, VmKind.ODD)
-    if unclear and not tried.stopping and not tried.hurry and Timer.BUSY not in tried.over:
-        return Wait(f"{where}, and in transition")
-    if seen.is_migrating and not tried.cancelled and not tried.stopping:
-        return _through_cluster(seen, Do.CANCEL_MOVE, f"{where}, and being moved for longer than [timing] settle")
-    stuck = unclear and not tried.stopping
-    if tried.hurry or stuck or vm.kind in (VmKind.PAUSED, VmKind.CRITICAL):
-        return _turn_off(tried, side, where)
-    if Timer.GRACE in tried.over:
-        return _turn_off(tried, side, f"{where}, its grace is over")
-    if tried.stop is Retry.READY:
-        return Act(Do.STOP_VM, side, where)
-    return Wait(f"{where}, and shutting down")
+def _in_no_role(seen: Observation, tried: StopAttempts) -> Step:
+    """A VM that the cluster has in no role is asked to shut down, and never turned off: it may be somebody else's."""
+    vm, side = seen.names.vm, live_side(seen)
+    if side is not None:
+        where = f"{vm} is in no role of the cluster, and {seen.on(side).word} on {seen.names.of(side)}"
+        if Timer.LEFT_RUNNING in tried.over or tried.hurry:
+            return _left(f"{where}: it is left running, and its volume online")
+        if seen.on(side).kind is VmKind.RUNNING and tried.shutdown is Retry.READY:
+            return Act(Do.SHUT_DOWN, side, where)
+        cannot_be_asked = seen.on(side).kind is not VmKind.RUNNING and not seen.on(side).is_in_transition
+        if cannot_be_asked and not tried.asked_once:
+            return _left(f"{where}: it is left as it is, and its volume online")
+        return Wait(f"{where}; {tried.answer.value}")
+    if seen.peer is Contact.UNASKED:
+        return Look(f"{vm} is in no role of the cluster")
+    if seen.names_fit:
+        return _left(f"{vm} is in no role of the cluster; a VM of that name is left as it is, and the volume online")
+    if not _is_gone_without_role(seen, tried):
+        return Wait(f"{vm} is in no role of the cluster, and a host does not say whether it runs there")
+    if Timer.OFF_TWICE not in tried.over:
+        return Wait(f"{vm} is in no role of the cluster, and no host that answers runs it; a second look must say so")
+    return Done(f"{vm} is in no role of the cluster, and no host that answers runs it", warn=True)
+
+
+def _is_gone_without_role(seen: Observation, tried: StopAttempts) -> bool:
+    """Tell whether this look shows that no host that answers runs a VM that is in no role, and no other may."""
+    if seen.identity is not Identity.NO_ROLE or not seen.on_local.is_not_live or seen.on_peer.is_live:
+        return False
+    away = seen.peer_node in (NodeKind.DOWN, NodeKind.QUARANTINED) or Timer.PEER_AWAY in tried.over
+    return seen.on_peer.is_not_live or away
+
+
+def _left(how: str) -> Done:
+    """End a stop that leaves a guest, and the volume that it may be on: to fail would take the same storage away."""
+    return Done(how, warn=True, stays=True, alarm=True)
+
+
+def _nobody_tells(seen: Observation, why: str) -> Step:
+    return Look(why) if seen.peer is Contact.UNASKED else Wait(why)
+
+
+def _settle(seen: Observation, tried: StopAttempts) -> Step | None:
+    """Let a move end before its guest counts as off: a saved guest may be about to start."""
+    if not _is_on_its_way(seen, tried):
+        return None
+    if tried.cancelled:
+        return Wait(f"the migration of {seen.names.vm} was cancelled")
+    if Timer.BUSY not in tried.over:
+        return Wait(f"the group of {seen.names.vm} is changing state")
+    return Act(Do.CANCEL_MOVE, seen.observer or Side.LOCAL, "its group has been changing for longer than settle")
+
+
+def _is_on_its_way(seen: Observation, tried: StopAttempts) -> bool:
+    return seen.is_migrating and not tried.hurry and Timer.CANCELLED not in tried.over
+
+
+def _unproven(seen: Observation, tried: StopAttempts) -> Step | None:
+    """Return what to do while a guest that nobody sees may still run; None once it is off as a fact."""
+    vm = seen.names.vm
+    proof = proof_for_stop(seen, tried)
+    if proof is not None:
+        if seen.peer is Contact.UNASKED:
+            return Look(f"{proof.why}; the peer host was not asked yet")
+        if not is_proven(seen, tried):
+            return Wait(f"{proof.why}; a second look must show the same")
+        return None if seen.is_fresh else Wait(f"{proof.why}; the answers of the two hosts do not lie together")
+    if seen.observer is None:
+        return _nobody_tells(seen, f"neither the cluster nor both hosts can tell where {vm} is")
+    words = contradiction(seen)
+    if words is not None:
+        return _contradicted(seen, tried, words)
+    if seen.owner is Place.NOWHERE:
+        return Wait(f"the cluster names no owner of {vm}")
+    if seen.owner_side is None:
+        return _stop_through_cluster(seen, tried, "a node that is none of the two hosts")
+    if seen.contact(seen.owner_side) is Contact.UNASKED:
+        return Look(f"{seen.names.of(seen.owner_side)} owns {vm}")
+    return _unseen(seen, tried, seen.owner_side)
+
+
+def _contradicted(seen: Observation, tried: StopAttempts, words: str) -> Step:
+    if Timer.CONTRADICTION not in tried.over and not tried.hurry:
+        return Wait(words)
+    why = f"{words}, for longer than [timing] settle" if Timer.CONTRADICTION in tried.over else words
+    if seen.machine is ResourceKind.ONLINE or is_stuck(seen, tried):
+        if tried.machine_stop is Retry.READY:
+            return _through_cluster(seen, Do.STOP_MACHINE, why)
+        return Wait(f"{words}; the cluster was asked to stop it")
+    # A Failed VM resource is not cleared: its Offline would prove nothing, while Failed does once the VM is down.
+    twice = seen.machine is ResourceKind.OFFLINE and Timer.STOPPED_TWICE in tried.over
+    stopped = twice or seen.machine is ResourceKind.FAILED
+    if stopped and seen.configuration is ResourceKind.ONLINE and tried.unregister is Retry.READY:
+        return _through_cluster(seen, Do.STOP_CONFIGURATION, why)
+    return Wait(f"{words}; its resource is {seen.machine.value}")
+
+
+def _unseen(seen: Observation, tried: StopAttempts, side: Side) -> Step:
+    host, vm = seen.names.of(side), seen.names.vm
+    why = f"{host} owns {vm} and does not say how it is"
+    if not seen.on(side).is_not_live and seen.node(side) in MEMBERS:
+        if not tried.hurry and Timer.OWNER_UNREADABLE not in tried.over:
+            return Wait(f"{why}: it is given [timing] patience")
+        # The cluster would save it in the middle of its shutdown, which would then go on at its next start.
+        in_grace = tried.asked_once and Timer.GRACE not in tried.over
+        if in_grace and not tried.hurry:
+            return Wait(f"{vm} was asked to shut down, and {host} does not say how it is")
+        return _stop_through_cluster(seen, tried, host)
+    if is_stuck(seen, tried) and tried.machine_stop is Retry.READY:
+        return _through_cluster(seen, Do.STOP_MACHINE, f"neither host shows {vm}, its resource is {seen.machine.value}")
+    if seen.on(side).is_not_live:
+        shown = (
+            f"{host} shows {vm} {seen.on(side).word}" if seen.on(side).is_shown_down else f"{host} does not know {vm}"
+        )
+        said = f"its resource {seen.machine.value} and its configuration {seen.configuration.value}"
+        return Wait(f"{shown}, the cluster calls {said}")
+    return Wait(f"{why}, and its node is {seen.node(side).value}")
+
+
+def _stop_through_cluster(seen: Observation, tried: StopAttempts, host: str) -> Step:
+    vm = seen.names.vm
+    if seen.machine is ResourceKind.FAILED:
+        # To clear it would say nothing about the guest: an Offline of our own making is no proof.
+        return Wait(f"the VM resource of {vm} is failed, and Hyper-V on {host} cannot be read")
+    if ResourceKind.PENDING in (seen.machine, seen.configuration):
+        return Wait(f"the cluster is stopping {vm} on {host}")
+    if seen.machine is ResourceKind.ONLINE:
+        if tried.machine_stop is not Retry.READY:
+            return Wait(f"the cluster was asked to stop {vm} on {host}")
+        return _through_cluster(
+            seen,
+            Do.STOP_MACHINE,
+            f"{host} owns {vm} and does not say how it is; the guest is saved, shut down or turned off, as the "
+            "OfflineAction of its resource says",
+        )
+    if seen.machine is ResourceKind.OFFLINE and seen.configuration is ResourceKind.ONLINE:
+        if Timer.STOPPED_TWICE not in tried.over:
+            return Wait(f"the cluster has stopped {vm} on {host}; a second look must show the same")
+        if tried.unregister is Retry.READY:
+            return _through_cluster(seen, Do.STOP_CONFIGURATION, f"the cluster has stopped {vm} on {host}")
+    said = f"its resource {seen.machine.value} and its configuration {seen.configuration.value}"
+    return Wait(f"{host} owns {vm} and does not say how it is; the cluster calls {said}")
 
 
 def _through_cluster(seen: Observation, do: Do, why: str) -> Act:
@@ -151,101 +270,33 @@ def _through_cluster(seen: Observation, do: Do, why: str) -> Act:
     return Act(do, seen.observer or Side.LOCAL, why)
 
 
-def _turn_off(tried: StopAttempts, side: Side, why: str) -> Step:
-    if tried.turn_off is Retry.RECENT:
-        return Wait(f"{why}; it has just been turned off")
-    return Act(Do.TURN_OFF, side, why)
-
-
-def _settle(seen: Observation, tried: StopAttempts) -> Step | None:
-    """Let a move end before its guest counts as off: a saved guest may be about to start."""
-    if not _is_on_its_way(seen, tried):
-        return None
-    if Timer.BUSY not in tried.over:
-        return Wait(f"the group of {seen.names.vm} is changing state")
-    return _through_cluster(seen, Do.CANCEL_MOVE, "its group has been changing for longer than settle")
-
-
-def _is_on_its_way(seen: Observation, tried: StopAttempts) -> bool:
-    return not tried.cancelled and not tried.hurry and seen.is_migrating
-
-
-def _doubt(seen: Observation, tried: StopAttempts) -> Step | None:
-    """Return what to do while a guest that nobody sees may still run; None if it is certainly off."""
-    vm = seen.names.vm
-    if seen.observer is None or seen.group is GroupKind.ABSENT:
-        if seen.on_local.is_off and seen.on_peer.is_off:
-            return None
-        if seen.peer is Contact.UNASKED:
-            return Look(f"the cluster does not say where {vm} is")
-        return Wait(f"neither the cluster nor both hosts can tell where {vm} is")
-    if seen.owner is Place.NOWHERE:
-        return Wait(f"the cluster names no owner of {vm}")
-    if seen.owner is Place.ELSEWHERE:
-        return _stop_through_cluster(seen, tried, "a node that is none of the two hosts")
-    side = Side.LOCAL if seen.owner is Place.LOCAL else Side.PEER
-    if seen.on(side).is_off:
-        return None
-    if seen.contact(side) is Contact.UNASKED:
-        return Look(f"{seen.names.of(side)} owns {vm}")
-    return _on_silent(seen, tried, side)
-
-
-def _on_silent(seen: Observation, tried: StopAttempts, side: Side) -> Step | None:
-    host, vm = seen.names.of(side), seen.names.vm
-    match seen.node(side):
-        case NodeKind.DOWN | NodeKind.QUARANTINED:
-            return None
-        case NodeKind.ISOLATED if _owner_is_silent_and_isolated(seen) and Timer.OWNER_SILENT in tried.over:
-            return None
-        case NodeKind.UP | NodeKind.PAUSED:
-            return _stop_through_cluster(seen, tried, host)
-    return Wait(f"{host} owns {vm}, does not say how it is, and its node is {seen.node(side).value}")
-
-
-def _stop_through_cluster(seen: Observation, tried: StopAttempts, host: str) -> Step | None:
-    vm = seen.names.vm
-    if seen.machine is ResourceKind.OFFLINE:
-        return None
-    if seen.machine is ResourceKind.PENDING or tried.machine_stop is Retry.RECENT:
-        return Wait(f"the cluster is stopping {vm} on {host}")
-    # The cluster would save it in the middle of its shutdown, which would then go on at its next start.
-    if tried.stopping and not tried.hurry and Timer.GRACE not in tried.over:
-        return Wait(f"{vm} was asked to shut down, and {host} does not say how it is")
-    return _through_cluster(seen, Do.STOP_MACHINE, f"{host} owns {vm} and does not say how it is")
-
-
-def _owner_is_silent_and_isolated(seen: Observation) -> bool:
-    side = {Place.LOCAL: Side.LOCAL, Place.PEER: Side.PEER}.get(seen.owner)
-    if side is None or seen.observer in (None, side):
-        return False
-    observer = Side.PEER if side is Side.LOCAL else Side.LOCAL
-    silent = seen.contact(side) is Contact.SILENT and seen.node(side) is NodeKind.ISOLATED
-    return silent and seen.node(observer) is NodeKind.UP
-
-
 def _off(seen: Observation, tried: StopAttempts) -> Step:
     vm = seen.names.vm
+    if seen.observer is None:
+        return Done(f"{vm} is off: neither host shows it live; no cluster service answers", warn=True)
     why = f"the configuration resource of {vm} is {seen.configuration.value}"
-    if seen.group is GroupKind.ABSENT:
-        return Done(f"{vm} is off, and the cluster does not know it", warn=True)
     # A quick migration takes the configuration offline on its way.
-    if seen.observer is not None and _is_unregistered(seen) and not seen.is_migrating:
+    if _is_unregistered(seen) and not seen.is_migrating:
         return Done(f"{vm} is off and unregistered")
     if Timer.OFF in tried.over:
         return Done(f"{vm} is off, but could not be unregistered: {why}", warn=True)
-    if seen.observer is None:
-        return Wait(f"{vm} is off; the cluster service does not answer")
-    if seen.group is GroupKind.FAILED and seen.machine is ResourceKind.FAILED and tried.clears is Retry.READY:
-        return _through_cluster(seen, Do.CLEAR_FAILED, "its group is failed")
-    if seen.configuration is ResourceKind.ONLINE and tried.unregister is Retry.READY:
+    if _is_lost(seen, tried):
+        return Done(f"{vm} is off, lost with its host, so it stays registered there", warn=True)
+    if contradiction(seen) is not None:
+        return Done(f"{vm} is off; Hyper-V and the cluster contradict each other, so it stays registered", warn=True)
+    owner = seen.owner_side
+    shown = owner is not None and seen.on(owner).is_shown_down
+    if seen.group is GroupKind.FAILED and seen.machine is ResourceKind.FAILED and shown:
+        if tried.clears is Retry.READY:
+            return _through_cluster(seen, Do.CLEAR_FAILED, "its group is failed")
+    elif seen.configuration is ResourceKind.ONLINE and tried.unregister is Retry.READY:
         return _through_cluster(seen, Do.STOP_CONFIGURATION, f"{vm} is off")
     return Wait(why)
 
 
-def _is_unseen(seen: Observation) -> bool:
-    side = {Place.LOCAL: Side.LOCAL, Place.PEER: Side.PEER}.get(seen.owner)
-    return side is not None and seen.on(side).kind is VmKind.UNREADABLE
+def _is_lost(seen: Observation, tried: StopAttempts) -> bool:
+    proof = proof_for_stop(seen, tried)
+    return proof is not None and proof.lost
 
 
 def _is_unregistered(seen: Observation) -> bool:

@@ -40,6 +40,12 @@ class VolumeObservation:
     observer: Side = Side.LOCAL
 
 
+def is_unused(seen: VolumeObservation) -> bool:
+    """Tell whether this look shows the volume online, both hosts answering, and nobody on it; twice, and it may go."""
+    answered = seen.local is Contact.ANSWERS and seen.peer is Contact.ANSWERS
+    return answered and seen.state is ResourceKind.ONLINE and seen.users is Users.NONE
+
+
 def decide(seen: VolumeObservation, stop: Retry, over: frozenset[Timer]) -> Step:
     """Return the next step for a volume whose VMs of this run are all off and unregistered."""
     if seen.local is not Contact.ANSWERS or seen.peer is not Contact.ANSWERS:
@@ -56,6 +62,8 @@ def decide(seen: VolumeObservation, stop: Retry, over: frozenset[Timer]) -> Step
     match seen.users:
         case Users.UNASKED:
             return Look(f"which VMs are on {seen.csv} is not known yet")
+        case Users.NONE if Timer.OFF_TWICE not in over:
+            return Wait(f"no other VM is on {seen.csv}; a second look must show the same")
         case Users.NONE:
             return Act(Do.STOP_CSV, seen.observer, f"no other VM is on {seen.csv}")
     return Done(f"{seen.csv} is left online: {seen.because}")

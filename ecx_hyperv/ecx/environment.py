@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ecx_hyperv.config import Config, Node
 from ecx_hyperv.decide.facts import Side
-from ecx_hyperv.decide.unregister import Factor
+from ecx_hyperv.decide.stops import Factor
 from ecx_hyperv.ecx import ip_addresses
 from ecx_hyperv.ecx.commands import Runner
 from ecx_hyperv.ecx.ip_addresses import InterfaceAddress

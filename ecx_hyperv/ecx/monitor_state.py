@@ -16,6 +16,8 @@ from ecx_hyperv.deadline import Clock
 from ecx_hyperv.ecx import files
 
 _HOUR_S = 3600.0
+# Two readings of when a guest booted lie this close together if they mean one boot.
+_SAME_BOOT_S = 30.0
 
 
 class MonitorState(Struct, frozen=True, kw_only=True):
@@ -30,6 +32,8 @@ class MonitorState(Struct, frozen=True, kw_only=True):
     since: dict[str, float] = {}
     actions: tuple[float, ...] = ()
     heartbeat_was_ok: bool = False
+    heartbeat_asked: float | None = None
+    heartbeat_booted: float | None = None
     # Under the names of the files that earlier releases wrote, so that an upgrade repeats no alert.
     last_alert: str = field(name="told", default="")
     last_alert_at: float = field(name="told_at", default=0.0)
@@ -59,6 +63,15 @@ class MonitorState(Struct, frozen=True, kw_only=True):
     def heartbeat(self, *, was_ok: bool) -> "MonitorState":
         """Take note that the guest's heartbeat was OK, or is to be forgotten."""
         return replace(self, heartbeat_was_ok=was_ok)
+
+    def asked_heartbeat(self, now: float, *, booted: float | None = None) -> "MonitorState":
+        """Take note that the heartbeat was asked about; `booted` is the guest's boot in which it was well."""
+        known = self.heartbeat_booted if booted is None else booted
+        return replace(self, heartbeat_asked=now, heartbeat_booted=known)
+
+    def saw_heartbeat(self, booted: float) -> bool:
+        """Tell whether the heartbeat was seen well in the boot of the guest that began then."""
+        return self.heartbeat_booted is not None and abs(booted - self.heartbeat_booted) < _SAME_BOOT_S
 
     def acted(self, now: float) -> "MonitorState":
         """Take note of an action on the peer."""

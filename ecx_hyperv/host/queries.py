@@ -9,7 +9,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from ecx_hyperv.host.rows import GroupRow, NodeRow, ResourceRow, VmRow, VolumeRow, names_in_quotes
+from ecx_hyperv.host.rows import (
+    GroupRow,
+    NodeRow,
+    ResourceRow,
+    VmIdRow,
+    VmRow,
+    VolumeRow,
+    names_in_quotes,
+    vm_key,
+)
 from ecx_hyperv.host.wire import Call, RemoteError, Result, text, texts
 
 T = TypeVar("T")
@@ -101,7 +110,9 @@ def resources() -> Query[tuple[ResourceRow, ...]]:
 
 def shared_volumes() -> Query[tuple[VolumeRow, ...]]:
     """Every Shared Volume of the cluster."""
-    call = Call(cmdlet="Get-ClusterSharedVolume", args={}, select=("Name", "Id", "State", *_name_of("OwnerNode")))
+    call = Call(
+        cmdlet="Get-ClusterSharedVolume", args={}, select=("Name", "Id", "State", *_name_of("OwnerNode"), _FOLDERS)
+    )
     return Query("shared volumes", call, each(_volume))
 
 
@@ -116,17 +127,44 @@ def volumes_of(configuration: str) -> Query[tuple[str, ...]]:
     return Query(f"volumes of {configuration}", call, lambda rows: _words(rows, "Value"))
 
 
-def vm(name: str) -> Query[VmRow | None]:
-    """One VM, as this host knows it; None for one that it does not know."""
+_FOLDERS = "SharedVolumeInfo.FriendlyVolumeName"
+_VM = (
+    *("Id", "Name", "State", "OperationalStatus", "PrimaryOperationalStatus", "SecondaryOperationalStatus"),
+    *("Heartbeat", "Uptime.TotalSeconds", "IsClustered", "Path", "ConfigurationLocation", "HardDrives.Path"),
+)
+
+
+def vm_ids() -> Query[tuple[VmIdRow, ...]]:
+    """The VM of each role, as this host's own copy of the cluster database has it, whoever owns the role."""
+    select = ("Resource", "Type", "Group", "VmId", "Volumes")
+    return Query("ids", Call(cmdlet="Agent-VmIds", args={}, select=select), each(_vm_id))
+
+
+def vm_id_of(resource: str) -> Query[tuple[VmIdRow, ...]]:
+    """The VM of one resource, as the cluster has it; its owner answers, who may be gone."""
     call = Call(
-        cmdlet="Get-VM",
-        args={"Name": name},
-        select=(
-            *("Name", "State", "OperationalStatus", "PrimaryOperationalStatus", "SecondaryOperationalStatus"),
-            *("Heartbeat", "Uptime.TotalSeconds"),
-        ),
+        cmdlet="Get-ClusterParameter",
+        args={"Name": "VmId"},
+        select=("ClusterObject.Name", "ClusterObject.OwnerGroup.Name", "Value"),
+        from_=Call(cmdlet="Get-ClusterResource", args={"Name": resource}),
     )
-    return Query(f"vm {name}", call, lambda rows: _vm_named(rows, name), none_if_absent(name))
+    return Query(f"id of {resource}", call, each(lambda row: _vm_id_of(row, resource)))
+
+
+def vm_by_id(key: str) -> Query[VmRow | None]:
+    """The VM with that id, as this host knows it; None for one that it does not know."""
+    call = Call(cmdlet="Get-VM", args={"Id": key}, select=_VM)
+    return Query(f"vm {vm_key(key)}", call, lambda rows: _vm_with(rows, key), _none_if_absent_by_id(key))
+
+
+def vms_named(name: str) -> Query[tuple[VmRow, ...]]:
+    """Every VM of that name, as this host knows them: an EC-VM is the one that is not clustered."""
+    call = Call(cmdlet="Get-VM", args={"Name": name}, select=_VM)
+
+    def none_of_them(error: RemoteError) -> tuple[VmRow, ...] | RemoteError:
+        return () if says_absent(error, name) else error
+
+    return Query(f"named {name}", call, each(lambda row: _vm(row, name)), none_of_them)
 
 
 def iscsi_connections() -> Query[tuple[str, ...]]:
@@ -138,6 +176,19 @@ def iscsi_connections() -> Query[tuple[str, ...]]:
 def none_if_absent(name: str) -> Callable[[RemoteError], RemoteError | None]:
     """Return what reads an error of a cmdlet that looks for a VM by name: None if it says that there is none."""
     return lambda error: None if says_absent(error, name) else error
+
+
+def _none_if_absent_by_id(key: str) -> Callable[[RemoteError], RemoteError | None]:
+    """Return what reads an error of Get-VM -Id: None where it says that there is no VM with that id.
+
+    Without the id in its message, ObjectNotFound is Hyper-V in trouble, and says nothing about the VM.
+    """
+
+    def read(error: RemoteError) -> RemoteError | None:
+        is_absent = error.category == "ObjectNotFound" and vm_key(key) in (error.message or "").lower()
+        return None if is_absent else error
+
+    return read
 
 
 def says_absent(error: RemoteError, name: str) -> bool:
@@ -178,16 +229,29 @@ def _resource(row: Row) -> ResourceRow:
 
 
 def _volume(row: Row) -> VolumeRow:
-    return VolumeRow(text(row, "Name"), text(row, "Id"), text(row, "State"), _name(row, "OwnerNode"))
+    owner, paths = _name(row, "OwnerNode"), _paths(row, _FOLDERS)
+    return VolumeRow(text(row, "Name"), text(row, "Id"), text(row, "State"), owner, paths)
 
 
-def _vm_named(rows: Rows, name: str) -> VmRow | RemoteError:
-    vms = [_vm(row, name) for row in rows if text(row, "Name").casefold() in (name.casefold(), "")]
-    if not vms:
-        # A name that it does not know is an error; a login that may not see the VM may get just nothing.
-        return RemoteError(message=f"Get-VM neither shows {name} nor says that there is none", id="NoResult")
-    # Names are not unique on a host: of two, the one that runs is the one that matters.
-    return next((vm for vm in vms if vm.state not in ("Off", "Saved")), vms[0])
+def _vm_with(rows: Rows, key: str) -> VmRow | RemoteError:
+    found = next((one for one in (_vm(row, "") for row in rows) if one.id == vm_key(key)), None)
+    # An id that it does not know is an error; a login that may not see the VM may get just nothing.
+    return found or RemoteError(message=f"Get-VM neither shows {key} nor says that there is none", id="NoResult")
+
+
+def _vm_id(row: Row) -> VmIdRow:
+    return VmIdRow(
+        resource=text(row, "Resource"),
+        type=text(row, "Type"),
+        group=text(row, "Group"),
+        id=vm_key(text(row, "VmId")),
+        volumes=_words([row], "Volumes"),
+    )
+
+
+def _vm_id_of(row: Row, resource: str) -> VmIdRow:
+    name = text(row, "ClusterObject.Name") or resource
+    return VmIdRow(name, "", text(row, "ClusterObject.OwnerGroup.Name"), vm_key(text(row, "Value")), ())
 
 
 def _vm(row: Row, name: str) -> VmRow:
@@ -198,7 +262,17 @@ def _vm(row: Row, name: str) -> VmRow:
         operational=frozenset(word for status in statuses for word in texts(row.get(status))),
         heartbeat=text(row, "Heartbeat") or None,
         uptime=_seconds(row.get("Uptime.TotalSeconds")),
+        id=vm_key(text(row, "Id")),
+        is_clustered=clustered if isinstance(clustered := row.get("IsClustered"), bool) else None,
+        files=tuple(one for path in ("Path", "ConfigurationLocation", "HardDrives.Path") for one in _paths(row, path)),
     )
+
+
+def _paths(row: Row, key: str) -> tuple[str, ...]:
+    """Return one path or several, whole: a comma in one means nothing."""
+    value = row.get(key)
+    several = value if isinstance(value, list) else [value]
+    return tuple(one for one in several if isinstance(one, str) and one)
 
 
 def _seconds(value: object) -> float:

@@ -1,6 +1,7 @@
 """What a host shows, as typed facts: a class for each kind of object that a question brings."""
 
 import re
+import uuid
 from dataclasses import dataclass
 
 
@@ -38,12 +39,13 @@ class ResourceRow:
 
 @dataclass(frozen=True, slots=True)
 class VolumeRow:
-    """A Shared Volume."""
+    """A Shared Volume; `paths` are the folders under which its files are, as far as the cluster tells them."""
 
     name: str
     id: str
     state: str
     owner: str
+    paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +59,27 @@ class VolumeAccess:
 
 @dataclass(frozen=True, slots=True)
 class VmRow:
-    """A VM as one host knows it; uptime in seconds."""
+    """A VM as one host knows it; uptime in seconds; `files` is where its files are: its folders, then its disks."""
 
     name: str
     state: str
     operational: frozenset[str]
     heartbeat: str | None
     uptime: float
+    id: str = ""
+    is_clustered: bool | None = None
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VmIdRow:
+    """A resource of a VM's role, and the VM that it stands for; `volumes` are ids of the Shared Volumes under it."""
+
+    resource: str
+    type: str
+    group: str
+    id: str
+    volumes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +173,14 @@ class ClusterProperties:
 def volume_key(identifier: str) -> str:
     """Return an identifier of a Shared Volume as it can be compared: in one case, without the braces of a GUID."""
     return identifier.casefold().strip("{} ")
+
+
+def vm_key(identifier: str) -> str:
+    """Return the id of a VM as it can be compared: in lower case, without braces; empty for what is no GUID."""
+    try:
+        return str(uuid.UUID(identifier.strip()))
+    except ValueError:
+        return ""
 
 
 def names_in_quotes(name: str, message: str) -> bool:

@@ -1,4 +1,4 @@
-"""A session: one PowerShell with the agent on a host, asked one request at a time.
+"""A session: one PowerShell with the agent on a host; requests are sent ahead, and answered in turn.
 
 A session that missed a deadline or broke a frame is never used again: what it was asked last may have been carried
 out, may still be, and its late answer would be taken for the next one's.
@@ -9,8 +9,9 @@ import queue
 import secrets
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Protocol
 
@@ -19,6 +20,8 @@ import paramiko
 from ecx_hyperv.config import StdinWay
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.errors import NoAgent, SessionLost
+from ecx_hyperv.host.clock import HostClock
+from ecx_hyperv.host.link import Answered
 from ecx_hyperv.host.ssh import Connection
 from ecx_hyperv.host.wire import (
     Answer,
@@ -27,7 +30,6 @@ from ecx_hyperv.host.wire import (
     GoodBye,
     Greeting,
     Hello,
-    Reply,
     Request,
     WireError,
     encode_command,
@@ -57,22 +59,49 @@ _BOOTSTRAPS = {way: _read(f"bootstrap_{way.value}.ps1") for way in StdinWay}
 class Session(Protocol):
     """A way to ask one host."""
 
-    def ask(self, request: Request, deadline: Deadline) -> tuple[Hello, Reply]:
-        """Carry out a request; raises NoAgent before it was sent, SessionLost once it may have been carried out."""
+    def send(self, requests: Sequence[tuple[Request, float]], deadline: Deadline) -> None:
+        """Send requests, each with the seconds that it may take once its turn has come.
+
+        Raises NoAgent if none can have arrived, SessionLost once one may have been carried out.
+        """
+
+    def receive(self, deadline: Deadline) -> Answered:
+        """Wait for the answer to the oldest request without one; raises SessionLost."""
 
     def close(self) -> None:
-        """End the session at once."""
+        """End the session at once, without waiting for anybody."""
 
 
-def open_session(connection: Connection, powershell: str, way: StdinWay, deadline: Deadline) -> Session:
-    """Start the agent on a host that is connected to; raises NoAgent."""
+def open_session(
+    connection: Connection, powershell: str, way: StdinWay, deadline: Deadline, clock: HostClock | None = None
+) -> Session:
+    """Start the agent on a host that is connected to; what it says of its time goes to `clock`. Raises NoAgent."""
+    clock = clock or HostClock()
     if way is StdinWay.INPUT:
-        return _InputSession(connection, powershell)
-    try:
-        return _HandleSession(connection, powershell, deadline)
-    except BaseException:
-        connection.close()
-        raise
+        return _InputSession(connection, powershell, clock)
+    return _HandleSession(connection, powershell, deadline, clock)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentLogin:
+    """A login to a host, and how agents are started in it."""
+
+    connection: Connection
+    powershell: str
+    way: StdinWay
+
+    @property
+    def is_active(self) -> bool:
+        """Tell whether it is not known to be broken."""
+        return self.connection.is_active
+
+    def open_session(self, deadline: Deadline, clock: HostClock) -> Session:
+        """Start an agent; raises NoAgent."""
+        return open_session(self.connection, self.powershell, self.way, deadline, clock)
+
+    def close(self) -> None:
+        """End the login, and every session in it, at once."""
+        self.connection.close()
 
 
 class Agent:
@@ -80,11 +109,14 @@ class Agent:
 
     def __init__(self, connection: Connection, powershell: str, way: StdinWay, deadline: Deadline) -> None:
         nonce = secrets.token_hex(16)
+        self._clock = deadline.clock
+        self.arrived_at = self.launched_at = deadline.clock.monotonic()
         self.host = connection.target.address
         self.connection = connection
         self._frames = Frames(nonce)
-        self._inbox: queue.SimpleQueue[Frame | WireError | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[tuple[Frame | WireError | None, float]] = queue.SimpleQueue()
         self._stderr: deque[bytes] = deque(maxlen=16)
+        self.first_line = encode_script(nonce, _AGENT)
         script = _BOOTSTRAPS[way].replace("NONCE", nonce)
         self._channel = connection.launch(encode_command(powershell, script), deadline)
         self._stderr_drain = self._start(self._drain_stderr)
@@ -105,9 +137,9 @@ class Agent:
             self._channel.shutdown_write()
 
     def next_frame(self, deadline: Deadline) -> Frame:
-        """Return the next frame; raises SessionLost."""
+        """Return the next frame, which came at `arrived_at`; raises SessionLost."""
         try:
-            frame = self._inbox.get(timeout=max(0.05, deadline.remaining()))
+            frame, self.arrived_at = self._inbox.get(timeout=max(0.05, deadline.remaining()))
         except queue.Empty:
             raise SessionLost(self.host, "no answer in time", seen=self.said()) from None
         if isinstance(frame, WireError):
@@ -126,7 +158,7 @@ class Agent:
             raise NoAgent(
                 self.host,
                 "PowerShell or the agent does not come up",
-                seen=f"{lost.what}: {lost.seen}",
+                seen=f"{lost.what.split(': ', 1)[-1]}: {lost.seen}",
                 remedy="log in there by ssh and run powershell; see its language mode and any AppLocker or WDAC policy",
             ) from None
         if not isinstance(frame, Greeting):
@@ -140,6 +172,15 @@ class Agent:
                 return False
             deadline.sleep(_POLL_S)
         return True
+
+    def close(self) -> None:
+        """End it at once: the agent leaves when its stdin ends."""
+        # What a channel sends when it is closed may have to wait for the connection.
+        threading.Thread(target=self._close, name="channel-close", daemon=True).start()
+
+    def _close(self) -> None:
+        with suppress(OSError, EOFError, paramiko.SSHException):
+            self._channel.close()
 
     def said(self) -> str:
         """Return what the host said beside its frames, and how its PowerShell ended if it did."""
@@ -163,15 +204,18 @@ class Agent:
         try:
             while data := self._channel.recv(65536):
                 for frame in self._frames.feed(data):
-                    self._inbox.put(frame)
+                    self._put(frame)
             self._await_last_words()
-            self._inbox.put(None)
+            self._put(None)
         except WireError as error:
-            self._inbox.put(error)
+            self._put(error)
             # An output that never ends would otherwise fill the pipe for as long as the connection lives.
             self.connection.close()
         except (OSError, EOFError, paramiko.SSHException):
-            self._inbox.put(None)
+            self._put(None)
+
+    def _put(self, frame: Frame | WireError | None) -> None:
+        self._inbox.put((frame, self._clock.monotonic()))
 
     def _drain_stderr(self) -> None:
         try:
@@ -184,48 +228,106 @@ class Agent:
 class _HandleSession:
     """One PowerShell for the whole session, its stdin held open."""
 
-    def __init__(self, connection: Connection, powershell: str, deadline: Deadline) -> None:
+    def __init__(self, connection: Connection, powershell: str, deadline: Deadline, clock: HostClock) -> None:
         self._agent = Agent(connection, powershell, StdinWay.HANDLE, deadline)
+        self._answers = _Answers(self._agent, clock)
         self._asked = 0
         try:
-            self._agent.send(encode_script(agent_script()), deadline)
+            self._agent.send(self._agent.first_line, deadline)
+            self._answers.hello(deadline)
         except SessionLost as lost:
+            self._agent.close()
             raise NoAgent(self._agent.host, lost.what, seen=self._agent.said()) from None
-        self._hello = self._agent.hello(deadline)
+        except NoAgent:
+            self._agent.close()
+            raise
 
-    def ask(self, request: Request, deadline: Deadline) -> tuple[Hello, Reply]:
-        """Carry out a request; raises SessionLost."""
-        self._asked += 1
-        self._agent.send(encode_request(self._asked, _milliseconds(deadline), request), deadline)
-        return self._hello, _answer(self._agent, self._asked, deadline)
+    def send(self, requests: Sequence[tuple[Request, float]], deadline: Deadline) -> None:
+        """Send requests; raises SessionLost."""
+        lines = []
+        for request, seconds in requests:
+            self._asked += 1
+            lines.append(encode_request(self._asked, _milliseconds(seconds, deadline), request))
+        self._answers.expect(len(lines), deadline.clock.monotonic())
+        self._agent.send(b"".join(lines), deadline)
 
-    def close(self) -> None:
-        """End the session at once: the agent leaves when its stdin ends."""
-        self._agent.connection.close()
-
-
-class _InputSession:
-    """One PowerShell for each request, which gathers all of its input first."""
-
-    def __init__(self, connection: Connection, powershell: str) -> None:
-        self._connection = connection
-        self._powershell = powershell
-
-    def ask(self, request: Request, deadline: Deadline) -> tuple[Hello, Reply]:
-        """Carry out a request; raises NoAgent, SessionLost."""
-        agent = Agent(self._connection, self._powershell, StdinWay.INPUT, deadline)
-        agent.send(encode_script(agent_script()) + encode_request(1, _milliseconds(deadline), request), deadline)
-        agent.end_input()
-        try:
-            hello = agent.hello(deadline)
-        except NoAgent as silent:
-            # It has the request, and may still come round to it.
-            raise SessionLost(agent.host, silent.what, seen=silent.seen) from None
-        return hello, _answer(agent, 1, deadline)
+    def receive(self, deadline: Deadline) -> Answered:
+        """Wait for the next answer; raises SessionLost."""
+        return self._answers.receive(deadline)
 
     def close(self) -> None:
         """End the session at once."""
-        self._connection.close()
+        self._agent.close()
+
+
+class _InputSession:
+    """One PowerShell for all that is sent together, which gathers all of its input first."""
+
+    def __init__(self, connection: Connection, powershell: str, clock: HostClock) -> None:
+        self._connection = connection
+        self._powershell = powershell
+        self._clock = clock
+        self._agent: Agent | None = None
+        self._answers: _Answers | None = None
+
+    def send(self, requests: Sequence[tuple[Request, float]], deadline: Deadline) -> None:
+        """Start a PowerShell and send requests; raises NoAgent, SessionLost."""
+        self.close()
+        self._agent = agent = Agent(self._connection, self._powershell, StdinWay.INPUT, deadline)
+        self._answers = _Answers(agent, self._clock)
+        lines = [
+            encode_request(number, _milliseconds(seconds, deadline), request)
+            for number, (request, seconds) in enumerate(requests, 1)
+        ]
+        self._answers.expect(len(lines), deadline.clock.monotonic())
+        agent.send(agent.first_line + b"".join(lines), deadline)
+        agent.end_input()
+        try:
+            self._answers.hello(deadline)
+        except NoAgent as silent:
+            # It has the requests, and may still come round to them.
+            raise SessionLost(agent.host, silent.what, seen=silent.seen) from None
+
+    def receive(self, deadline: Deadline) -> Answered:
+        """Wait for the next answer; raises SessionLost."""
+        if self._answers is None:
+            raise SessionLost(self._connection.target.address, "nothing was asked")
+        return self._answers.receive(deadline)
+
+    def close(self) -> None:
+        """End the session at once."""
+        if self._agent is not None:
+            self._agent.close()
+
+
+class _Answers:
+    """The answers of one PowerShell, matched to its requests, which it answers in turn."""
+
+    def __init__(self, agent: Agent, clock: HostClock) -> None:
+        self._agent = agent
+        self._clock = clock
+        self._hello = Hello(agent=0, host="")
+        self._sent: deque[float] = deque()
+        self._received = 0
+
+    def hello(self, deadline: Deadline) -> None:
+        """Wait for the agent's first words; raises NoAgent."""
+        self._hello = self._agent.hello(deadline)
+        self._clock.heard(self._hello.up_ms, self._agent.launched_at, self._agent.arrived_at)
+
+    def expect(self, count: int, sent: float) -> None:
+        """Take note of requests that are sent now."""
+        self._sent.extend([sent] * count)
+
+    def receive(self, deadline: Deadline) -> Answered:
+        """Wait for the next answer; raises SessionLost."""
+        self._received += 1
+        frame = self._agent.next_frame(Deadline(deadline.clock, deadline.end + _GRACE_S))
+        if not isinstance(frame, Answer) or frame.id != self._received:
+            raise SessionLost(self._agent.host, f"it answers something else than request {self._received}")
+        sent, arrived = self._sent.popleft(), self._agent.arrived_at
+        self._clock.heard(frame.reply.up_ms, sent, arrived)
+        return Answered(self._hello, frame.reply, sent, arrived)
 
 
 def agent_script() -> str:
@@ -233,12 +335,5 @@ def agent_script() -> str:
     return _AGENT
 
 
-def _milliseconds(deadline: Deadline) -> int:
-    return max(1, int(deadline.remaining() * 1000))
-
-
-def _answer(agent: Agent, number: int, deadline: Deadline) -> Reply:
-    frame = agent.next_frame(Deadline(deadline.clock, deadline.end + _GRACE_S))
-    if not isinstance(frame, Answer) or frame.id != number:
-        raise SessionLost(agent.host, f"it answers something else than request {number}")
-    return frame.reply
+def _milliseconds(seconds: float, deadline: Deadline) -> int:
+    return max(1, int(min(seconds, deadline.remaining()) * 1000))

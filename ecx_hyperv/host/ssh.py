@@ -62,6 +62,11 @@ class Connection:
         self.target = target
         self._transport = transport
 
+    @property
+    def is_active(self) -> bool:
+        """Tell whether it is not known to be broken."""
+        return bool(self._transport.is_active())
+
     def launch(self, command: str, deadline: Deadline) -> paramiko.Channel:
         """Start a command without a terminal; raises NoAgent if the host does not accept it in time."""
         limit = deadline.within(LAUNCH_S)

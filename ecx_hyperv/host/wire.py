@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
+# The edition of the wire that this program speaks, as line 1 asks for it and a hello answers.
+EDITION = 2
 LONGEST = 8 * 1024 * 1024
 LONGEST_REQUEST = 1024 * 1024
 _KEPT_NOISE = 16 * 1024
@@ -21,19 +23,29 @@ Argument = str | int | float | bool | list[str]
 
 
 class Call(Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"from_": "from"}):
-    """One cmdlet, its arguments, the calls whose objects are piped in, and the properties wanted of what comes out."""
+    """One cmdlet, its arguments, the call whose objects are piped in, and the properties wanted of what comes out.
+
+    `only` keeps the objects that have one of these values in each property, for a call that feeds or guards another;
+    `guard` is a call that must succeed, and leave an object, before this one is made.
+    """
 
     cmdlet: str
     args: Mapping[str, Argument]
     select: tuple[str, ...] = ()
     from_: "Call | None" = None
+    only: Mapping[str, tuple[str, ...]] = {}
+    guard: "Call | None" = None
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """Calls that are made in turn; with `stop_on_error` none after the first that fails. No calls is a ping."""
+    """Calls that are made in turn; with `stop_on_error` none after the first that fails. No calls is a ping.
+
+    `not_after`, in ms of the host's `up_ms`: later than that no call is made that changes something.
+    """
 
     calls: tuple[Call, ...] = ()
     stop_on_error: bool = True
+    not_after: int | None = None
 
 
 class RemoteError(Struct, frozen=True, kw_only=True):
@@ -69,11 +81,15 @@ class Reply(Struct, frozen=True, kw_only=True):
 
     results: tuple[Result, ...]
     ms: float = 0
+    up_ms: int | None = None
     modules: Mapping[str, float] = {}
 
 
 class Hello(Struct, frozen=True, kw_only=True):
-    """The agent's first words."""
+    """The agent's first words; `up_ms` counts from the host's boot, `free_memory` in bytes.
+
+    `digest` is of the agent that runs, `sent` of the one in line 1 where another runs, `scope` of what that one may do.
+    """
 
     agent: int
     host: str
@@ -82,7 +98,12 @@ class Hello(Struct, frozen=True, kw_only=True):
     pid: int | None = None
     language: str | None = None
     utc: str | None = None
+    up_ms: int | None = None
     free_memory: float | None = None
+    digest: str | None = None
+    sent: str | None = None
+    installed: bool | None = None
+    scope: str | None = None
 
 
 class Fatal(Struct, frozen=True):
@@ -122,8 +143,11 @@ Frame = Greeting | Answer | GoodBye
 
 def encode_request(number: int, deadline_ms: int, request: Request) -> bytes:
     """Build the line of a request; raises WireError for one that is too long."""
+    fields = msgspec.structs.asdict(request)
+    if request.not_after is None:
+        del fields["not_after"]
     try:
-        content = msgspec.json.encode(request)
+        content = msgspec.json.encode(fields)
     except UnicodeEncodeError as error:
         raise WireError(f"a request with a name that is no text: {error}") from None
     line = f"{number} {deadline_ms} ".encode("ascii") + base64.b64encode(content) + b"\n"
@@ -209,9 +233,21 @@ def _unpack(content: bytes, kind: type[_T]) -> _T:
         raise WireError(f"a broken {kind.__name__.lower()} frame: {error}") from None
 
 
-def encode_script(script: str) -> bytes:
-    """Build the first line: the agent itself."""
-    return base64.b64encode(script.encode("utf-8")) + b"\n"
+_CHANGING = ("Start-", "Stop-", "Move-", "Resume-", "Restart-", "Update-", "Agent-ShutdownGuest")
+
+
+def changes(call: Call) -> bool:
+    """Tell whether a call changes something on a host, so that it is made only up to a moment."""
+    return call.cmdlet.startswith(_CHANGING)
+
+
+def encode_script(nonce: str, script: str) -> bytes:
+    """Build the first line: the agent itself, headed by the nonce and the edition that is asked for.
+
+    The bootstrap carries the nonce as well: either side may be the older one.
+    """
+    text = f"# ecx-hyperv nonce={nonce} agent={EDITION}\n{script}"
+    return base64.b64encode(text.encode("utf-8")) + b"\n"
 
 
 def encode_command(powershell: str, bootstrap: str) -> str:

@@ -9,6 +9,7 @@ from ecx_hyperv.decide.steps import Act, Done, Fail, Look, Step, Wait
 from ecx_hyperv.ecx.alerts import Alert, Level
 from ecx_hyperv.ecx.commands import Runner
 from ecx_hyperv.ecx.environment import Pair
+from ecx_hyperv.ecx.kept_ids import KeptIds
 from ecx_hyperv.ecx.locks import Locks
 from ecx_hyperv.ecx.maintenance import Flags, Kind
 from ecx_hyperv.errors import LocalError
@@ -55,6 +56,7 @@ class RunContext:
     alert: Alert
     locks: Locks
     maintenance: Flags
+    kept_ids: KeptIds
     run: Runner
     progress: Progress = field(default_factory=NoProgress)
     dry: bool = False
@@ -87,6 +89,9 @@ class StepReporter:
                 self._context.log.info(text, vm=name)
                 if do.value.notable:
                     self._context.alert(Level.WARN, f"{name}: {text}")
+            case Done(alarm=True) | Wait(alarm=True):
+                self._context.log.error(text, vm=name)
+                self._context.alert(Level.ERR, text)
             case Done(warn=True):
                 self._context.log.warning(text, vm=name)
                 self._context.alert(Level.WARN, text)

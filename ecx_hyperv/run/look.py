@@ -1,76 +1,47 @@
-"""Looking at the hosts, and performing on the way what was decided."""
+"""Looking at both hosts side by side, and performing on the way what was decided.
 
-from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import zip_longest
-from typing import Protocol
+The looks at a guest must never be further apart than three intervals, whatever hangs: a guest that is shutting down,
+or whose grace is over, is not to be lost sight of. So once a guest was seen, a look goes on with what it has when the
+next one would come too late otherwise; what hangs is left to end by itself, in a session that nobody else uses.
+"""
+
+from collections.abc import Container, Iterable, Sequence
 
 from ecx_hyperv.deadline import Deadline
-from ecx_hyperv.decide.facts import Observation, Side
-from ecx_hyperv.decide.steps import Act, Do
-from ecx_hyperv.errors import HostError
-from ecx_hyperv.host.actions import Action, action_for
-from ecx_hyperv.host.link import Ask, Exchanged
-from ecx_hyperv.host.observe import HostSnapshot, SnapshotRequest, read
-from ecx_hyperv.host.situation import HostNames, Snapshots, name_hosts
-from ecx_hyperv.host.wire import RemoteError, Request, Result
+from ecx_hyperv.decide.facts import Side
+from ecx_hyperv.host.link import Pending
+from ecx_hyperv.host.observe import SnapshotRequest
+from ecx_hyperv.host.rows import VmRow
+from ecx_hyperv.host.snapshots import HostNames, Snapshots, name_hosts
+from ecx_hyperv.run.acts import Acts, Plan
 from ecx_hyperv.run.context import RunContext
-from ecx_hyperv.run.tasks import Task
+from ecx_hyperv.run.host_look import HostLook
+from ecx_hyperv.run.identities import Identities
 
-# What is noted of a step whose answer did not come: it may have been carried out, or not.
-_UNKNOWN = RemoteError(message="its answer did not come", id="NoAnswer")
-# What a look may take, a slow host's module loading included.
-LOOK_S = 60.0
-
-
-class ActionTarget(Protocol):
-    """What an action is performed for: a VM's task, or a volume's; `name` is the VM's, or the volume's."""
-
-    name: str
-
-    def issued(self, do: Do, now: float, error: RemoteError | None) -> None:
-        """Take note of a step that was sent, and of its error, or that its outcome is unknown."""
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """An action, and who wants it: several VMs need their common volume brought online but once."""
-
-    action: Action
-    targets: list[ActionTarget]
-
-
-class Plan:
-    """What a look is to perform before it observes."""
-
-    def __init__(self) -> None:
-        self._planned: dict[tuple[Side, str], Planned] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._planned)
-
-    def add(self, task: Task, step: Act, seen: Observation, snapshots: Snapshots) -> None:
-        """Add a step's action, once for all the tasks that want it."""
-        snapshot = None if seen.observer is None else snapshots.snapshot(seen.observer)
-        self.put(task, action_for(step, seen, snapshot))
-
-    def put(self, target: ActionTarget, action: Action) -> None:
-        """Add an action, once for all who want it."""
-        planned = self._planned.setdefault((action.side, repr(action.call)), Planned(action, []))
-        planned.targets.append(target)
-
-    def on(self, side: Side) -> list[Planned]:
-        """Return what is planned on a host."""
-        return [planned for planned in self._planned.values() if planned.action.side is side]
+# So many intervals may lie between two looks at a guest; so much of one may pass before the waiting is thought over.
+_SPAN, _SLICE = 3.0, 0.25
+# What is told later than this after the deadline is told to nobody.
+_LATEST_S = 10.0
 
 
 class HostPair:
-    """The two hosts, acted on and looked at together, and their names; `iscsi` is who is asked for its connections."""
+    """The two hosts, acted on and looked at together, and their names; `iscsi` is who is asked for its connections.
 
-    def __init__(self, context: RunContext, vms: Sequence[str], iscsi: Container[Side] = ()) -> None:
+    With `paced`, looks that follow one another wait for nothing that hangs.
+    """
+
+    def __init__(
+        self, context: RunContext, vms: Sequence[str], iscsi: Container[Side] = (), *, paced: bool = False
+    ) -> None:
         self._context = context
-        self._vms = tuple(vms)
+        self.identities = Identities(context, vms)
+        self._ids_of: tuple[str, ...] = ()
         self._iscsi = iscsi
+        self._paced = paced
+        interval = context.config.timing.interval
+        self._looks = {side: HostLook(side, context.pair.of(side).host, context.hosts, interval) for side in Side}
+        self._has_news = False
+        self.acts = Acts(context)
         self.names = HostNames(context.pair.local.host, context.pair.peer.host, peer_is_known=False)
 
     def act_and_observe(
@@ -81,48 +52,100 @@ class HostPair:
         *,
         volumes_of: tuple[str, ...] = (),
     ) -> Snapshots:
-        """Perform and observe, each host in one request, both side by side."""
-        wanted = {
-            side: SnapshotRequest(vms=self._vms, iscsi=side in self._iscsi, volumes_of=volumes_of) for side in sides
-        }
-        asks = {side: self._ask(wanted[side], plan.on(side)) for side in sides}
-        answers = self._context.hosts.exchange(asks, deadline)
-        snapshots = self._snapshots(
-            {side: self._snapshot(answers[side], plan.on(side), wanted[side]) for side in sides}
-        )
+        """Perform and observe, both hosts side by side."""
+        self.acts.collect()
+        for side in sides:
+            self.acts.send(side, plan, deadline)
+        wanted = {side: self._wanted(side, volumes_of) for side in sides}
+        in_front: dict[Side, list[Pending]] = {}
+        for side in sides:
+            look = self._looks[side]
+            front = self.acts.front(side, plan, look.session, deadline)
+            in_front[side] = look.send(wanted[side], front, deadline)
+        self._wait(sides, [one for pendings in in_front.values() for one in pendings], deadline)
+        for side, pendings in in_front.items():
+            for pending in pendings:
+                pending.take_back()
+                self.acts.note_front(plan.on(side, blocks=False), pending.outcome())
+        taken = {side: self._looks[side].take(wanted[side], self.acts.last) for side in sides}
+        self.acts.collect()
+        snapshots = Snapshots(local=taken.get(Side.LOCAL), peer=taken.get(Side.PEER))
         self.names = name_hosts(snapshots, self.names)
+        self._learn(snapshots)
         return snapshots
 
-    def _ask(self, wanted: SnapshotRequest, planned: Sequence[Planned]) -> Ask:
-        settle = self._context.config.timing.settle
-        seconds = LOOK_S + sum(settle for one in planned if one.action.do.value.blocks)
-        calls = (*(one.action.call for one in planned), *wanted.calls())
-        return Ask(Request(calls=calls, stop_on_error=False), seconds)
+    @property
+    def has_news(self) -> bool:
+        """Tell whether the last look has told an id that was not asked for in it."""
+        return self._has_news
 
-    def _snapshots(self, found: Mapping[Side, HostSnapshot | HostError]) -> Snapshots:
-        return Snapshots(local=found.get(Side.LOCAL), peer=found.get(Side.PEER))
+    def _learn(self, snapshots: Snapshots) -> None:
+        before, asked_for = self.identities.ids, self._ids_of
+        self.identities.learn(snapshots)
+        self._ids_of = self.identities.resources_to_ask(snapshots)
+        new = [key for name, key in self.identities.ids.items() if before.get(name) != key]
+        hidden = any(not isinstance(one.vm(key), VmRow) for key in new for one in snapshots.all()[:1])
+        self._has_news = hidden or self._ids_of != asked_for
 
-    def _snapshot(
-        self, answer: Exchanged, planned: Sequence[Planned], wanted: SnapshotRequest
-    ) -> HostSnapshot | HostError:
-        if isinstance(answer, HostError):
-            for one in planned if answer.may_have_been_done else ():
-                self._note(one, _UNKNOWN, f"outcome unknown: {answer.summary}")
-            return answer
-        hello, reply = answer
-        for one, result in zip_longest(planned, reply.results[: len(planned)]):
-            error = None if result is None else _error(result)
-            refused = "" if error is None else f"refused: {error}"
-            self._note(one, error, "outcome unknown: no result of it" if result is None else refused)
-        return read(hello, reply.results[len(planned) :], wanted)
-
-    def _note(self, planned: Planned, error: RemoteError | None, trouble: str) -> None:
+    def new_ones(self, sides: Iterable[Side]) -> list[Side]:
+        """Return the hosts that are still being asked for the first time: nothing can be decided without them yet."""
         now = self._context.clock.monotonic()
-        for target in planned.targets:
-            target.issued(planned.action.do, now, error)
-            if trouble:
-                self._context.log.warning(f"{planned.action.do.words}: {trouble}", vm=target.name)
+        return [side for side in sides if self._looks[side].is_new(now)]
 
+    def rest(self, seconds: float, deadline: Deadline) -> None:
+        """Let time pass before the next look: no longer than until the act that was sent last is over, or than the
+        next look at a guest may be put off."""
+        due = self._due(self._looks.values())
+        now = deadline.clock.monotonic()
+        seconds = seconds if due is None else max(0.0, min(seconds, due - now))
+        pendings = self.acts.pendings
+        if pendings:
+            self._context.hosts.wait(pendings[-1:], deadline.within(seconds))
+        else:
+            deadline.sleep(seconds)
 
-def _error(result: Result) -> RemoteError | None:
-    return None if result.ok else result.error or RemoteError(message="failed without a reason")
+    def _wait(self, sides: Sequence[Side], in_front: Sequence[Pending], deadline: Deadline) -> None:
+        """Wait for a look, but not for so long that the next one would come too late."""
+        looks = [self._looks[side] for side in sides]
+        pendings = [*in_front, *(one for look in looks for one in look.pendings)]
+        clock, interval = deadline.clock, self._context.config.timing.interval
+        latest, began = deadline.end + _LATEST_S, clock.monotonic()
+        while any(one.outcome() is None for one in pendings) and clock.monotonic() < latest:
+            until = latest
+            if self._paced:
+                due = self._due(looks)
+                # What is late already gets as long as a look that begins now.
+                held = began + _SPAN * interval - self._opening(looks)
+                until = latest if due is None else due if due > began else held
+                if clock.monotonic() >= until:
+                    return
+                # Once a guest has been seen it is known how long the rest may be waited for.
+                until = min(until, clock.monotonic() + interval * _SLICE)
+            self._context.hosts.wait(pendings, Deadline(clock, until))
+            for look in looks:
+                look.see_guests()
+
+    def _due(self, looks: Iterable[HostLook]) -> float | None:
+        """Return when the next look at the guests must begin; None where none was seen lately."""
+        interval, now = self._context.config.timing.interval, self._context.clock.monotonic()
+        looks = [one for one in looks if one.guests_seen is not None]
+        recent = [one.guests_seen for one in looks if now - (one.guests_seen or 0.0) < _SPAN * interval]
+        seen = [one for one in recent if one is not None]
+        if not self._paced or not seen:
+            return None
+        return min(seen) + _SPAN * interval - self._opening(looks)
+
+    def _opening(self, looks: Iterable[HostLook]) -> float:
+        """Return how long before it is due a look begins: for a fresh PowerShell to come up, as far as one knows."""
+        slack = self._context.config.timing.interval * _SLICE
+        return slack + max((one.opening for one in looks), default=0.0)
+
+    def _wanted(self, side: Side, volumes_of: tuple[str, ...]) -> SnapshotRequest:
+        return SnapshotRequest(
+            vms=self.identities.ids,
+            named=self.identities.names,
+            ids_of=self._ids_of,
+            iscsi=side in self._iscsi,
+            volumes_of=volumes_of,
+            ec_vm=self._context.pair.of(side).vm,
+        )

@@ -1,39 +1,51 @@
 """The loop: observe, decide, act, until every VM of the run is done, has failed, or time is up.
 
-A step's cmdlet travels in the same request as the next observation. Nothing is concluded from how a cmdlet ended, a
+A step's cmdlet travels in the same exchange as the next observation. Nothing is concluded from how a cmdlet ended, a
 lost reply included, but how often it may be tried again: what became of it, the next observation tells.
+
+Hosts that cannot be asked are given [timing] patience, since most of what keeps them from answering heals by itself
+(D8: a stop gave up after a login that was refused for 2 s). An EC-VM that was frozen in the middle of a run, saved or
+paused, does no more in that run: another run may have begun elsewhere meanwhile.
 """
 
 from collections.abc import Callable, Sequence
 
 from ecx_hyperv.deadline import Deadline
-from ecx_hyperv.decide.facts import Place, Side
+from ecx_hyperv.decide.facts import Identity, Observation, Place, Side
 from ecx_hyperv.decide.steps import Act, Done, Fail, Look, Step, Wait
-from ecx_hyperv.ecx.locks import Lock
 from ecx_hyperv.ecx.maintenance import Kind
-from ecx_hyperv.errors import HostError, HostKeyRefused, LocalError, LoginRefused
-from ecx_hyperv.host.situation import Snapshots, observe_vm
+from ecx_hyperv.errors import HostError, HostKeyRefused
+from ecx_hyperv.exits import Exit
+from ecx_hyperv.host.identity import for_a_stop
+from ecx_hyperv.host.situation import observe_vm
+from ecx_hyperv.host.snapshots import Snapshots
+from ecx_hyperv.run.acts import Plan
 from ecx_hyperv.run.context import RunContext, StepReporter
-from ecx_hyperv.run.look import HostPair, Plan
-from ecx_hyperv.run.tasks import Moment, StartTask, Task
+from ecx_hyperv.run.look import HostPair
+from ecx_hyperv.run.tasks import Moment, Task
+from ecx_hyperv.run.vm_locks import VmLocks
+
+# A dry run looks so often before it says what it waits for: a step that takes two looks is no wait.
+_DRY_LOOKS = 3
 
 
 class Loop:
     """One run over several VMs; each task's `end` says how it ended, `snapshots` what was seen last."""
 
-    def __init__(self, context: RunContext, tasks: Sequence[Task], deadline: Deadline, *, patience: float) -> None:
+    def __init__(self, context: RunContext, tasks: Sequence[Task], deadline: Deadline) -> None:
         self._context = context
-        self._tasks = tasks
+        self.tasks = [*tasks]
         self._deadline = deadline
-        self._patience = patience
         self._starts = all(task.is_start for task in tasks)
-        self._vm_locks = _VmLocks(context, tasks)
+        self._vm_locks = VmLocks(context, tasks)
         self._reporter = StepReporter(context)
-        self._began = context.clock.monotonic()
+        self._answered_at = context.clock.monotonic()
         self._has_answered = False
+        self._looks = 0
         # A start looks at the peer host only where that one matters; a stop must know where the guest is.
         self.sides = [Side.LOCAL] if self._starts else [Side.LOCAL, Side.PEER]
-        self.host_pair = HostPair(context, [task.name for task in tasks], iscsi=[Side.LOCAL] if self._starts else [])
+        iscsi = [Side.LOCAL] if self._starts else []
+        self.host_pair = HostPair(context, [task.name for task in tasks], iscsi=iscsi, paced=True)
         self.snapshots = Snapshots(None, None)
 
     def go(self) -> None:
@@ -42,12 +54,16 @@ class Loop:
         try:
             while self._open:
                 self.snapshots = self.host_pair.act_and_observe(self.sides, plan, self._deadline)
+                self._looks += 1
                 plan = Plan()
-                if self._deadline.has_passed:
+                if self._was_frozen():
+                    self._end_all(lambda _: _FROZEN)
+                elif self._deadline.has_passed:
                     self._end_late()
                 elif not self._turn(plan) and self._open:
-                    self._deadline.sleep(self._context.config.timing.interval)
+                    self.host_pair.rest(self._context.config.timing.interval, self._deadline)
         finally:
+            self.host_pair.acts.abandon()
             self._vm_locks.release_all()
 
     def _end_late(self) -> None:
@@ -59,12 +75,18 @@ class Loop:
 
     @property
     def _open(self) -> list[Task]:
-        return [task for task in self._tasks if task.end is None]
+        return [task for task in self.tasks if task.end is None]
+
+    def _was_frozen(self) -> bool:
+        return any(self._context.hosts.was_frozen(side) for side in self.sides)
 
     def _turn(self, plan: Plan) -> bool:
         """Decide for every open task, and tell whether to look again at once."""
+        if self.host_pair.new_ones(self.sides):
+            return False
         trouble = self._no_contact()
         if trouble is None:
+            self._answered_at = self._context.clock.monotonic()
             return self._decide_all(plan)
         if self._is_hopeless(trouble):
             self._end_all(lambda _: _failed_by(trouble))
@@ -76,29 +98,62 @@ class Loop:
     def _decide_all(self, plan: Plan) -> bool:
         look_again = False
         for task in self._open:
-            seen = observe_vm(
-                self._context.config,
-                self.host_pair.names,
-                task.name,
-                self.snapshots,
-                maintenance=self._context.in_maintenance(Kind.VM, task.name),
-            )
-            step = self._vm_locks.refusal(task) or task.next(seen, self.snapshots, self._moment())
-            self._reporter.report(task.name, step)
-            if seen.owner is Place.PEER and not isinstance(step, Done | Fail):
-                self._ask_peer_too()
-            if isinstance(step, Done | Fail):
-                self._finish(task, step)
-            elif isinstance(step, Look):
-                look_again = look_again or self.snapshots.peer is None
-                self._ask_peer_too()
-            elif isinstance(step, Act) and self._context.dry:
-                self._finish(task, Done(f"next: {step.words}: {step.why}"))
-            elif isinstance(step, Wait) and self._context.dry:
-                self._finish(task, Done(f"next: wait: {step.why}"))
-            elif isinstance(step, Act) and not task.is_held_back(step, self._context.clock.monotonic()):
-                plan.add(task, step, seen, self.snapshots)
+            look_again = self._decide(task, plan) or look_again
         return bool(plan) or look_again
+
+    def _decide(self, task: Task, plan: Plan) -> bool:
+        """Decide for one task, and tell whether to look again at once."""
+        seen = self._observe(task)
+        moment = self._moment()
+        identity = self.host_pair.identities.of(task.name)
+        step = self._vm_locks.refusal(task, moment.remaining) or task.next(seen, self.snapshots, identity, moment)
+        is_first = self._looks < _DRY_LOOKS
+        if self._context.dry and isinstance(step, Wait) and is_first:
+            return False
+        self._reporter.report(task.name, step)
+        if seen.owner is Place.PEER and not isinstance(step, Done | Fail):
+            self._ask_peer_too()
+        if isinstance(step, Done | Fail):
+            self._finish(task, step)
+        elif isinstance(step, Look):
+            self._ask_peer_too()
+            return self.snapshots.peer is None
+        elif self._context.dry:
+            self._finish(task, Done(f"next: {_next(step)}"))
+        elif isinstance(step, Act) and not self._is_held_back(task, step):
+            plan.add(task, step, seen, identity)
+        # What was learnt only now, an id above all, is asked for at once.
+        return self.host_pair.has_news and isinstance(step, Wait)
+
+    def _observe(self, task: Task) -> Observation:
+        identities = self.host_pair.identities
+        if not task.is_start and identities.of(task.name).identity is Identity.AMBIGUOUS:
+            self._split(task)
+        return observe_vm(
+            self._context.config,
+            self.host_pair.names,
+            task.name,
+            self.snapshots,
+            identities.of(task.name),
+            maintenance=self._context.in_maintenance(Kind.VM, task.name),
+            since=task.last_act,
+        )
+
+    def _split(self, task: Task) -> None:
+        """Have a stop bring down every VM that may be meant: it never fails for an ambiguity."""
+        found = self.host_pair.identities.of(task.name)
+        first, *others = for_a_stop(found)
+        self._context.log.error(found.lacks, vm=task.name, stopped=", ".join((first, *others)))
+        self.host_pair.identities.pin(task.name, first)
+        for key in others:
+            more = task.for_another(f"{task.name} ({key})")
+            self.host_pair.identities.fix(more.name, task.name, key)
+            self.tasks.append(more)
+
+    def _is_held_back(self, task: Task, step: Act) -> bool:
+        """Tell whether the step has just been issued, or is under way."""
+        now = self._context.clock.monotonic()
+        return task.is_held_back(step, now) or self.host_pair.acts.is_under_way(task.name, step.do)
 
     def _ask_peer_too(self) -> None:
         if Side.PEER not in self.sides:
@@ -121,56 +176,34 @@ class Loop:
         return troubles[0]
 
     def _is_hopeless(self, trouble: HostError) -> bool:
-        if self._has_answered:
-            return False
-        waited = self._context.clock.monotonic() - self._began
-        return isinstance(trouble, HostKeyRefused | LoginRefused) or waited >= self._patience
+        """Tell whether no host will answer: a key that is not the pinned one does not become it by waiting."""
+        if self._starts and not self._has_answered and isinstance(trouble, HostKeyRefused):
+            return True
+        return self._context.clock.monotonic() - self._answered_at >= self._context.config.timing.patience
 
-    def _end_all(self, end_of: Callable[[Task], Fail]) -> None:
+    def _end_all(self, end_of: Callable[[Task], Fail | Done]) -> None:
         for task in self._open:
             end = end_of(task)
             self._reporter.report(task.name, end)
             self._finish(task, end)
 
 
+_FROZEN = Fail(
+    Exit.OUT_OF_TIME,
+    "this run does no more: the EC-VM stood still for 30 s or longer",
+    "the host's clock ran on while this EC-VM's stood still: it was saved, paused or moved, or its host stalled",
+    "run it again, once it is certain on which EC-VM the group is active",
+)
+
+
 def _failed_by(trouble: HostError) -> Fail:
     return Fail(trouble.exit, trouble.summary, trouble.seen, trouble.remedy)
 
 
-class _VmLocks:
-    """The locks of a run's VMs, each asked for until it is held."""
-
-    def __init__(self, context: RunContext, tasks: Sequence[Task]) -> None:
-        self._context = context
-        self._locks: dict[str, Lock] = {
-            task.name: context.locks.start(task.name) if task.is_start else context.locks.stop(task.name)
-            for task in tasks
-        }
-        self._held: set[str] = set()
-
-    def refusal(self, task: Task) -> Step | None:
-        """Return why a task may not go on now; None if it may."""
-        if self._context.dry:
-            return None
-        try:
-            if task.name not in self._held:
-                if not self._locks[task.name].acquire():
-                    return Wait(f"another run works on {task.name}: {self._locks[task.name].holder()}")
-                self._held.add(task.name)
-            if isinstance(task, StartTask) and self._context.locks.is_stopping(task.name):
-                return task.give_way()
-        except LocalError as error:
-            # Better to start or stop a VM without a lock than not at all.
-            if task.name not in self._held:
-                self._context.log.warning("no lock", vm=task.name, because=str(error))
-                self._held.add(task.name)
-        return None
-
-    def release(self, task: Task) -> None:
-        """Let go of a task's lock, once it has ended."""
-        self._locks[task.name].release()
-
-    def release_all(self) -> None:
-        """Let go of every lock."""
-        for lock in self._locks.values():
-            lock.release()
+def _next(step: Step) -> str:
+    match step:
+        case Act():
+            return f"{step.words}: {step.why}"
+        case Wait(why=why):
+            return f"wait: {why}"
+    return str(step)

@@ -30,7 +30,7 @@ from ecx_hyperv.decide.peer import (
     decide,
     looks_hung,
 )
-from ecx_hyperv.decide.states import VmKind, heartbeat_is_silent, vm_kind
+from ecx_hyperv.decide.states import VmKind, heartbeat_is_lost, heartbeat_is_ok, heartbeat_is_silent, vm_kind
 from ecx_hyperv.ecx import clpstat
 from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.ecx.commands import ping
@@ -38,18 +38,20 @@ from ecx_hyperv.ecx.maintenance import Kind
 from ecx_hyperv.ecx.monitor_state import MonitorState, MonitorStates
 from ecx_hyperv.errors import HostError, LocalError
 from ecx_hyperv.exits import Exit
-from ecx_hyperv.host import cmdlets
+from ecx_hyperv.host import cmdlets, queries
 from ecx_hyperv.host.link import Ask, Exchanged
-from ecx_hyperv.host.observe import SnapshotRequest, read
 from ecx_hyperv.host.rows import VmRow
-from ecx_hyperv.host.situation import contact_of
-from ecx_hyperv.host.wire import Call, Request
+from ecx_hyperv.host.snapshots import contact_of
+from ecx_hyperv.host.wire import Call, RemoteError, Request, changes
 from ecx_hyperv.run.context import RunContext
-from ecx_hyperv.run.look import LOOK_S
 
 MOST_ACTIONS = 3
 _KIND = "peer"
 _PING_S = 2
+# How often a healthy run asks the peer host about the heartbeat of its EC-VM.
+_HEARTBEAT_EVERY_S = 300.0
+# What a look may take, or a reset, a slow host's module loading included.
+_ASK_S = 60.0
 
 
 class _Span(Enum):
@@ -63,6 +65,8 @@ class _Glance:
     seen: PeerObservation
     step: PeerStep
     trouble: HostError | None
+    # The EC-VM's id on its host, empty where that did not show it.
+    key: str = ""
 
 
 class PeerWatcher:
@@ -102,7 +106,7 @@ class PeerWatcher:
         # Remembered before it is done, so that a run that is killed in between does not do it twice.
         now = self._context.clock.boottime()
         self._save(state.acted(now))
-        return self._act(second.step)
+        return self._act(second.step, second.key)
 
     def _glance(self, state: MonitorState) -> tuple[_Glance, MonitorState]:
         timing, now = self._context.config.timing, self._context.clock.boottime()
@@ -115,15 +119,17 @@ class PeerWatcher:
             cooling=any(now - action < timing.cool_down for action in state.actions),
             used_up=len(state.actions) >= MOST_ACTIONS,
         )
-        trouble, uptime = None, 0.0
+        trouble, row = None, None
         if isinstance(decide(seen), AskHost):
-            seen, trouble, uptime = self._ask_host(seen)
+            seen, trouble, row = self._ask_host(seen, state)
+        elif seen.ecx is PeerEcx.ONLINE:
+            state = self._note_heartbeat(state, now)
         state = state.look([_Span.HUNG] if looks_hung(seen) else [], now, timing.stale)
         # One that booted since, of itself or by an operator, is not hung yet, whatever it was before.
-        just_booted = 0 < uptime < timing.hung_after
+        just_booted = row is not None and 0 < row.uptime < timing.hung_after
         hung = looks_hung(seen) and state.lasted(_Span.HUNG, now) >= timing.hung_after and not just_booted
         seen = replace(seen, hung=hung)
-        return _Glance(seen, decide(seen), trouble), state
+        return _Glance(seen, decide(seen), trouble, "" if row is None else row.id), state
 
     def _ecx(self) -> PeerEcx:
         try:
@@ -133,28 +139,44 @@ class PeerWatcher:
             return PeerEcx.SENSELESS
         return clpstat.judge(status, self._context.pair.local.name, self._peer.name)
 
-    def _ask_host(self, seen: PeerObservation) -> tuple[PeerObservation, HostError | None, float]:
-        wanted = SnapshotRequest(vms=(self._peer.vm,), cluster=False, iscsi=False)
-        answer = self._exchange(*wanted.calls())
+    def _ask_host(
+        self, seen: PeerObservation, state: MonitorState
+    ) -> tuple[PeerObservation, HostError | None, VmRow | None]:
+        query = queries.vms_named(self._peer.vm)
+        answer = self._exchange(query.call)
         if isinstance(answer, HostError):
-            return replace(seen, contact=contact_of(answer)), answer, 0.0
-        hello, reply = answer
-        row = read(hello, reply.results, wanted).vms[self._peer.vm.casefold()]
-        if row is None:
+            return replace(seen, contact=contact_of(answer)), answer, None
+        rows = query.read(next(iter(answer.reply.results), None))
+        row = _the_ec_vm(rows)
+        on_host = UNSEEN if row is None else VmOnHost(vm_kind(row.state), row.state)
+        if rows == ():
             on_host = VmOnHost(VmKind.ABSENT)
-        else:
-            on_host = VmOnHost(vm_kind(row.state), row.state) if isinstance(row, VmRow) else UNSEEN
-        return (
-            replace(
-                seen,
-                contact=Contact.ANSWERS,
-                on_host=on_host,
-                heartbeat_silent=isinstance(row, VmRow) and heartbeat_is_silent(row.heartbeat),
-                ping=self._ping() if on_host.kind is VmKind.RUNNING else Ping.UNASKED,
-            ),
-            None,
-            row.uptime if isinstance(row, VmRow) else 0.0,
+        silent = row is not None and (
+            heartbeat_is_lost(row.heartbeat)
+            or (
+                heartbeat_is_silent(row.heartbeat) and state.saw_heartbeat(_booted(row, self._context.clock.boottime()))
+            )
         )
+        ping = self._ping() if on_host.kind is VmKind.RUNNING else Ping.UNASKED
+        seen = replace(seen, contact=Contact.ANSWERS, on_host=on_host, heartbeat_silent=silent, ping=ping)
+        return seen, None, row
+
+    def _note_heartbeat(self, state: MonitorState, now: float) -> MonitorState:
+        """Ask the peer host now and then how its EC-VM is while all is well: only then "no contact" means anything.
+
+        A guest without integration services never has a heartbeat, and would look hung in every partition (D11).
+        """
+        asked = state.heartbeat_asked
+        if self._context.dry or (asked is not None and 0 <= now - asked < _HEARTBEAT_EVERY_S):
+            return state
+        query = queries.vms_named(self._peer.vm)
+        answer = self._exchange(query.call)
+        if isinstance(answer, HostError):
+            return state
+        row = _the_ec_vm(query.read(next(iter(answer.reply.results), None)))
+        if row is None or not heartbeat_is_ok(row.heartbeat):
+            return state.asked_heartbeat(now)
+        return state.asked_heartbeat(now, booted=_booted(row, now))
 
     def _ping(self) -> Ping:
         try:
@@ -165,16 +187,18 @@ class PeerWatcher:
             return Ping.UNASKED
         return Ping.ANSWERS if answers else Ping.SILENT
 
-    def _act(self, step: PeerAct) -> PeerEnd:
+    def _act(self, step: PeerAct, key: str) -> PeerEnd:
         text = f"{step.remedy.value} {self._peer.name}: {step.why}"
         self._context.log.warning(text)
         self._context.alert(Level.WARN, text)
         if step.remedy is PeerRemedy.START_ECX:
             return self._start_ecx(text)
-        answer = self._exchange(_CALLS[step.remedy](self._peer.vm))
+        if not key:
+            return PeerEnd(Exit.CANNOT_TELL, f"{text}: its host does not tell its id", "see Hyper-V Manager there")
+        answer = self._exchange(_CALLS[step.remedy](key))
         if isinstance(answer, HostError):
             return PeerEnd(answer.exit, f"{text}: {answer.summary}", answer.remedy)
-        result = answer[1].results[0] if answer[1].results else None
+        result = answer.reply.results[0] if answer.reply.results else None
         if result is None or not result.ok:
             error = "no result" if result is None else str(result.error)
             return PeerEnd(Exit.REFUSED, f"{text}: refused: {error}", f"see Hyper-V Manager on {self._peer.host}")
@@ -193,8 +217,9 @@ class PeerWatcher:
         )
 
     def _exchange(self, *calls: Call) -> Exchanged:
-        ask = Ask(Request(calls=calls, stop_on_error=False), LOOK_S)
-        return self._context.hosts.exchange({Side.PEER: ask}, self._deadline)[Side.PEER]
+        until = self._deadline.end if any(changes(call) for call in calls) else None
+        ask = Ask(Request(calls=calls, stop_on_error=False), _ASK_S, until=until)
+        return self._context.hosts.exchange({Side.PEER: [ask]}, self._deadline)[Side.PEER][0]
 
     def _remember(self, state: MonitorState, end: PeerEnd) -> PeerEnd:
         self._save(state)
@@ -238,3 +263,14 @@ _CALLS = {
     PeerRemedy.RESUME: cmdlets.resume_vm,
     PeerRemedy.RESTART: cmdlets.restart_vm,
 }
+
+
+def _the_ec_vm(rows: tuple[VmRow, ...] | RemoteError) -> VmRow | None:
+    """Return the EC-VM among the VMs of its name: exactly one that is not clustered, else nobody can tell."""
+    own = [] if isinstance(rows, RemoteError) else [row for row in rows if row.is_clustered is not True]
+    return own[0] if len(own) == 1 else None
+
+
+def _booted(row: VmRow, now: float) -> float:
+    """Return when a guest booted, in seconds since this EC-VM booted."""
+    return now - row.uptime

@@ -11,20 +11,15 @@ from ecx_hyperv.ecx import clpstat
 from ecx_hyperv.ecx.maintenance import Flag, Kind
 from ecx_hyperv.errors import HostError, LocalError
 from ecx_hyperv.exits import Exit
+from ecx_hyperv.host.identity import CONFIGURATION, MACHINE, VmIdentity
+from ecx_hyperv.host.lookups import find_group, find_resource, find_volume, has_session
 from ecx_hyperv.host.observe import HostSnapshot, is_same_host
 from ecx_hyperv.host.rows import VmRow
-from ecx_hyperv.host.situation import (
-    CONFIGURATION,
-    MACHINE,
-    Snapshots,
-    find_group,
-    find_resource,
-    find_volume,
-    has_session,
-)
+from ecx_hyperv.host.snapshots import Snapshots
 from ecx_hyperv.host.wire import RemoteError
+from ecx_hyperv.run.acts import Plan
 from ecx_hyperv.run.context import RunContext
-from ecx_hyperv.run.look import HostPair, Plan
+from ecx_hyperv.run.look import HostPair
 
 
 class HostStatus(Struct, frozen=True, kw_only=True):
@@ -53,6 +48,8 @@ class VmStatus(Struct, frozen=True, kw_only=True):
     """A VM: where the cluster says it is, and how each host shows it (null: not registered there, or not told)."""
 
     name: str
+    id: str | None = None
+    role: str | None = None
     owner: str | None = None
     group: str | None = None
     group_flags: list[str] = []
@@ -110,13 +107,15 @@ def look(context: RunContext, vms: Sequence[str], deadline: Deadline) -> PairSta
     """Look at both hosts and ECX once."""
     host_pair = HostPair(context, vms, iscsi=tuple(Side))
     snapshots = host_pair.act_and_observe(tuple(Side), Plan(), deadline)
+    if host_pair.has_news:
+        snapshots = host_pair.act_and_observe(tuple(Side), Plan(), deadline)
     snapshot = None if snapshots.observer is None else snapshots.snapshot(snapshots.observer)
     flags = _flags(context)
     csvs = context.config.volumes_of(vms)
     return PairStatus(
         node=context.pair.local.name,
         hosts=[_host(context, side, snapshots, snapshot) for side in Side],
-        vms=[_vm(context, vm, snapshots, snapshot, flags) for vm in vms],
+        vms=[_vm(context, vm, host_pair.identities.of(vm), snapshots, flags) for vm in vms],
         volumes=[_volume(csv, snapshot) for csv in csvs or [context.config.cluster.csv]],
         ecx=_ecx(context, deadline),
         maintenance=flags,
@@ -145,30 +144,31 @@ def _host(context: RunContext, side: Side, snapshots: Snapshots, snapshot: HostS
     )
 
 
-def _vm(
-    context: RunContext, vm: str, snapshots: Snapshots, snapshot: HostSnapshot | None, flags: Sequence[Flag]
-) -> VmStatus:
-    group = None if snapshot is None else find_group(snapshot, vm)
-    configuration = None if snapshot is None else find_resource(snapshot, vm, CONFIGURATION)
-    machine = None if snapshot is None else find_resource(snapshot, vm, MACHINE)
+def _vm(context: RunContext, vm: str, identity: VmIdentity, snapshots: Snapshots, flags: Sequence[Flag]) -> VmStatus:
+    snapshot = None if snapshots.observer is None else snapshots.snapshot(snapshots.observer)
+    group = None if snapshot is None else find_group(snapshot, identity.role or vm)
+    configuration = None if snapshot is None else find_resource(snapshot, identity, vm, CONFIGURATION)
+    machine = None if snapshot is None else find_resource(snapshot, identity, vm, MACHINE)
     flag = next((one for one in flags if one.kind is Kind.VM and one.name.casefold() == vm.casefold()), None)
     return VmStatus(
         name=vm,
+        id=identity.id or None,
+        role=identity.role or None,
         owner=None if group is None else group.owner,
         group=None if group is None else group.state,
         group_flags=[] if group is None else sorted(group.flags - {"0"}),
         configuration=None if configuration is None else configuration.state,
         machine=None if machine is None else machine.state,
         csv=context.config.csv_of(vm) or context.config.cluster.csv,
-        local=_on_host(snapshots.snapshot(Side.LOCAL), vm),
-        peer=_on_host(snapshots.snapshot(Side.PEER), vm),
+        local=_on_host(snapshots.snapshot(Side.LOCAL), identity.id),
+        peer=_on_host(snapshots.snapshot(Side.PEER), identity.id),
         maintenance=flag is not None,
         maintenance_until=None if flag is None else flag.until,
     )
 
 
-def _on_host(snapshot: HostSnapshot | None, vm: str) -> OnHost | None:
-    row = None if snapshot is None else snapshot.vms.get(vm.casefold())
+def _on_host(snapshot: HostSnapshot | None, key: str) -> OnHost | None:
+    row = None if snapshot is None else snapshot.vm(key)
     if not isinstance(row, VmRow):
         return None
     return OnHost(

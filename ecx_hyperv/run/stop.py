@@ -6,14 +6,14 @@ from dataclasses import replace
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.decide.peer import PeerEcx
 from ecx_hyperv.decide.steps import Done
-from ecx_hyperv.decide.unregister import Factor, StopRequest
+from ecx_hyperv.decide.stops import Factor, StopRequest
 from ecx_hyperv.ecx import clpstat
 from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.ecx.maintenance import Kind
 from ecx_hyperv.errors import LocalError
 from ecx_hyperv.run.context import RunContext
 from ecx_hyperv.run.loop import Loop
-from ecx_hyperv.run.tasks import StopTask
+from ecx_hyperv.run.stop_task import StopTask
 from ecx_hyperv.run.volumes import VolumeLoop
 
 
@@ -27,12 +27,13 @@ def stop(context: RunContext, vms: Sequence[str], asked: StopRequest, deadline: 
             context.alert(Level.WARN, text)
     if asked.factor is Factor.GROUPFAILOVER and not asked.by_hand:
         asked = replace(asked, ecx_peer_online=_peer_is_online(context, deadline))
-    tasks = [StopTask(vm, timing, asked) for vm in vms]
-    # Failing here shuts the EC-VM down: hosts that do not answer are given more time than at a start.
-    loop = Loop(context, tasks, deadline, patience=max(timing.connect, timing.settle))
+    loop = Loop(context, [StopTask(vm, timing, asked) for vm in vms], deadline)
     loop.go()
-    off = [task.name for task in tasks if isinstance(task.end, Done) and not task.end.stays]
-    if off and not context.dry:
+    tasks = [task for task in loop.tasks if isinstance(task, StopTask)]
+    # Where several VMs were meant by one name, its volume may go only once all of them are off.
+    stays = any(not isinstance(task.end, Done) or task.end.stays for task in tasks if task.name not in vms)
+    off = [vm for vm, task in zip(vms, tasks, strict=False) if isinstance(task.end, Done) and not task.end.stays]
+    if off and not stays and not context.dry:
         VolumeLoop(context, loop.host_pair, loop.snapshots, off, deadline).go()
     return tasks
 

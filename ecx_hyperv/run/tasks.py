@@ -2,7 +2,8 @@
 
 Kept: nothing is tried for ever, and nothing is concluded from how a cmdlet ended. A step is counted when it was sent,
 also when its answer was lost: it may have been carried out, and a step that changes a guest must not be sent a fourth
-time because three answers were lost. What became of a step, the next observation tells.
+time because three answers were lost. What was refused, or not carried out at all, is taken back: "started 3 times" is
+said of cmdlets that ran (D19). What became of a step, the next observation tells.
 
 A span ("critical for 600 s") runs only while each look shows the same; one look that does not starts it anew. The
 counters and spans live as long as the run. Nothing of them is kept between runs: a run that is repeated begins from
@@ -15,21 +16,29 @@ without limit (16, 19).
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from ecx_hyperv.config import Timing
-from ecx_hyperv.decide import start, unregister, volume
-from ecx_hyperv.decide.attempts import StartAttempts
-from ecx_hyperv.decide.facts import Observation, Refusal, Side
-from ecx_hyperv.decide.states import ResourceKind
-from ecx_hyperv.decide.steps import Act, Counted, Do, Done, Fail, Retry, Step, Timer
-from ecx_hyperv.decide.volume import VolumeObservation
-from ecx_hyperv.exits import Exit
-from ecx_hyperv.host.observe import HostSnapshot
-from ecx_hyperv.host.situation import Snapshots, refusal_of, refusal_seen
+from ecx_hyperv.decide.facts import Observation
+from ecx_hyperv.decide.steps import Act, Counted, Do, Done, Fail, Step, Wait
+from ecx_hyperv.host.actions import ActOutcome
+from ecx_hyperv.host.identity import VmIdentity
+from ecx_hyperv.host.snapshots import Snapshots
 from ecx_hyperv.host.wire import RemoteError
-from ecx_hyperv.run.counters import Counter, Stopwatch
+from ecx_hyperv.run.counters import Counter
+
+# A span in which somebody must have looked is begun anew by two looks that lie further apart than this.
+GAP_S = 15.0
+# An answer that still shows what was before an act says nothing for this long: Get-VM may repeat what it read before.
+_STALE_S = 6.0
+# What is never decided from such an answer.
+_HARMS = frozenset(
+    {
+        *(Do.MIGRATE_QUICK, Do.MIGRATE_LOST, Do.STOP_CONFIGURATION, Do.CLEAR_FAILED, Do.STOP_MACHINE),
+        Do.TURN_OFF,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +62,21 @@ class Task(ABC):
         self.why = "nothing was seen yet"
         self._last: dict[Do, float] = {}
         self._counters: dict[Counted, Counter] = {}
+        self._now_shown: tuple[object, ...] = ()
+        self._shown_before: tuple[object, ...] = ()
 
-    def next(self, seen: Observation, snapshots: Snapshots, moment: Moment) -> Step:
-        """Decide; a step that has just been tried is not tried again before the interval is over."""
-        step = self.decide(seen, snapshots, moment)
+    @property
+    def last_act(self) -> float:
+        """Return when this run last did something to the VM, its volume or its move."""
+        return max(self._last.values(), default=float("-inf"))
+
+    def next(self, seen: Observation, snapshots: Snapshots, identity: VmIdentity, moment: Moment) -> Step:
+        """Decide; what is decided from an answer that may be older than the last act is waited for, if it harms."""
+        self._now_shown = _shown(seen)
+        step = self.decide(seen, snapshots, identity, moment)
+        is_stale = moment.now - self.last_act < _STALE_S and self._now_shown == self._shown_before
+        if isinstance(step, Act) and step.do in _HARMS and is_stale:
+            step = Wait(f"{step.why}; what is shown may be from before the last step")
         if isinstance(step, Done | Fail):
             self.end = step
         else:
@@ -68,15 +88,28 @@ class Task(ABC):
         return now - self._last.get(step.do, float("-inf")) < self.timing.interval
 
     def issued(self, do: Do, now: float, error: RemoteError | None) -> None:
-        """Take note of a step that was sent, and of its error; its outcome may be unknown."""
+        """Take note of a step that was sent, and of its error; its outcome may be unknown, or not known yet."""
         self._last[do] = now
-        counter = None if do.value.counted is None else self._counters.get(do.value.counted)
+        self._shown_before = self._now_shown
+        counter = self._counter(do)
         if counter is not None:
             counter.add(now)
         self.note(do, now, error)
+        if error is not None and error.id != "NoAnswer":
+            self.answered(do, now, ActOutcome(error))
+
+    def answered(self, do: Do, now: float, outcome: ActOutcome) -> None:
+        """Take note of what became of a step that was issued; what was not carried out uses up no attempt."""
+        counter = self._counter(do)
+        if counter is not None and (outcome.error is not None and outcome.error.id != "NoAnswer"):
+            counter.take_back()
+        self.note_outcome(do, now, outcome)
+
+    def _counter(self, do: Do) -> Counter | None:
+        return None if do.value.counted is None else self._counters.get(do.value.counted)
 
     @abstractmethod
-    def decide(self, seen: Observation, snapshots: Snapshots, moment: Moment, /) -> Step:
+    def decide(self, seen: Observation, snapshots: Snapshots, identity: VmIdentity, moment: Moment, /) -> Step:
         """Return the next step."""
 
     @abstractmethod
@@ -84,172 +117,18 @@ class Task(ABC):
         """Take note of what a step that was sent means beyond its being counted."""
 
     @abstractmethod
-    def out_of_time(self) -> Fail:
+    def note_outcome(self, do: Do, now: float, outcome: ActOutcome, /) -> None:
+        """Take note of what an outcome means beyond its being counted."""
+
+    def for_another(self, name: str) -> "Task":
+        """Return the same task for another VM; only a stop brings down each VM that may be meant."""
+        raise NotImplementedError(name)
+
+    @abstractmethod
+    def out_of_time(self) -> Fail | Done:
         """Say how the task ends that has reached the deadline."""
 
 
-class StartTask(Task):
-    """A VM that is to run on the local host."""
-
-    is_start = True
-
-    def __init__(self, vm: str, timing: Timing) -> None:
-        super().__init__(vm, timing)
-        pause = timing.interval * 5
-        limited = (Counted.STARTS, Counted.CLEARS, Counted.REGISTRATIONS, Counted.MIGRATIONS)
-        self._counters = {counted: Counter(pause) for counted in limited}
-        self._counters[Counted.PORTAL] = Counter(pause, allowed=None)
-        self._csv_start_sent = False
-        self._was_home = False
-        self._refused = Refusal.NOTHING
-        self._seen: Observation | None = None
-        self._refused_before = Refusal.NOTHING
-        self._lasting = Stopwatch(
-            {
-                Timer.AT_HOME: timing.settle,
-                Timer.PEER_CRITICAL: timing.critical,
-                Timer.PEER_TRANSITIONAL: timing.settle,
-                Timer.PEER_SILENT: timing.isolated,
-                Timer.ODD: timing.settle,
-            }
-        )
-
-    def decide(self, seen: Observation, snapshots: Snapshots, moment: Moment, /) -> Step:
-        """Return the next step."""
-        now = moment.now
-        self._seen = seen
-        if seen.csv is ResourceKind.ONLINE:
-            self._csv_start_sent = False
-        tried = StartAttempts(
-            starts=self._counters[Counted.STARTS].look(now),
-            clears=self._counters[Counted.CLEARS].look(now),
-            registrations=self._counters[Counted.REGISTRATIONS].look(now),
-            migrations=self._counters[Counted.MIGRATIONS].look(now),
-            portal=self._counters[Counted.PORTAL].look(now),
-            csv_start_sent=self._csv_start_sent,
-            was_home=self._was_home,
-            refused=self._refusal(seen, snapshots.snapshot(Side.LOCAL), now),
-            over=self._lasting.update(start.timers(seen), now),
-        )
-        self._was_home = self._was_home or start.is_home(seen, moved=self._counters[Counted.MIGRATIONS].count > 0)
-        return start.decide(seen, tried)
-
-    def note(self, do: Do, _now: float, error: RemoteError | None, /) -> None:
-        """Take note of what a step that was sent means beyond its being counted."""
-        if do in (Do.START_CSV, Do.MOVE_CSV):
-            self._csv_start_sent = do is Do.START_CSV
-        self._refused = Refusal.NOTHING if error is None else refusal_of(error)
-
-    def out_of_time(self) -> Fail:
-        """Say how the start ends that has reached the deadline."""
-        return start.out_of_time(self.name, self._seen, self.why)
-
-    def give_way(self) -> Fail:
-        """Say how the start ends that finds a stop of the same VM beginning."""
-        return Fail(
-            Exit.NOT_AS_ASKED,
-            f"{self.name} is not started",
-            "a stop of it began while it was being started",
-            "none, if the stop was meant; else start it again once the stop has ended",
-        )
-
-    def _refusal(self, seen: Observation, snapshot: HostSnapshot | None, now: float) -> Refusal:
-        if self._refused is not Refusal.NOTHING or snapshot is None:
-            return self._refused
-        if any(refusal_of(error) is Refusal.DENIED for error in snapshot.errors()):
-            return Refusal.DENIED
-        # The cluster keeps the reason of the last failure: it counts only once this run has tried, and seen it fail.
-        found = refusal_seen(self.name, snapshot)
-        attempts = (self._counters[Counted.STARTS], self._counters[Counted.MIGRATIONS])
-        if not any(counter.count for counter in attempts):
-            self._refused_before = found
-        # A VM that was moved while it was off brings along why it failed on the other host, until it runs again.
-        is_old = found is self._refused_before and seen.machine is not ResourceKind.FAILED
-        if is_old or seen.on_local.is_live:
-            return Refusal.NOTHING
-        tried = any(counter.count and counter.look(now) is not Retry.RECENT for counter in attempts)
-        return found if tried and not seen.is_migrating else Refusal.NOTHING
-
-
-class StopTask(Task):
-    """A VM that is to be off and unregistered."""
-
-    is_start = False
-
-    def __init__(self, vm: str, timing: Timing, asked: unregister.StopRequest) -> None:
-        super().__init__(vm, timing)
-        pause = timing.interval * 5
-        self._asked = asked
-        self._stopping = False
-        self._cancelled = False
-        self._counters = {
-            Counted.TURN_OFFS: Counter(pause, allowed=None),
-            Counted.CLEARS: Counter(pause),
-            Counted.MACHINE_STOPS: Counter(pause, allowed=None),
-            Counted.REGISTRATIONS: Counter(timing.interval * 2, allowed=None),
-        }
-        self._seen: Observation | None = None
-        self._over: frozenset[Timer] = frozenset()
-        on_failover = asked.factor is unregister.Factor.GROUPFAILOVER
-        self._lasting = Stopwatch(
-            {
-                Timer.BUSY: timing.settle,
-                Timer.GRACE: timing.shutdown_on_failover if on_failover else timing.shutdown,
-                Timer.OWNER_SILENT: timing.isolated,
-                Timer.OFF: timing.leftover,
-            }
-        )
-
-    def decide(self, seen: Observation, _snapshots: Snapshots, moment: Moment, /) -> Step:
-        """Return the next step."""
-        now = moment.now
-        self._seen = seen
-        tried = unregister.StopAttempts(
-            stopping=self._stopping,
-            stop=self._counters[Counted.SHUTDOWNS].look(now) if self._stopping else Retry.READY,
-            turn_off=self._counters[Counted.TURN_OFFS].look(now),
-            cancelled=self._cancelled,
-            clears=self._counters[Counted.CLEARS].look(now),
-            machine_stop=self._counters[Counted.MACHINE_STOPS].look(now),
-            unregister=self._counters[Counted.REGISTRATIONS].look(now),
-            hurry=moment.remaining <= self.timing.reserve,
-            over=self._over,
-        )
-        self._over = self._lasting.update(unregister.timers(seen, tried), now)
-        return unregister.decide(seen, self._asked, replace(tried, over=self._over))
-
-    def note(self, do: Do, now: float, error: RemoteError | None, /) -> None:
-        """Take note of what a step that was sent means beyond its being counted."""
-        if do is Do.STOP_VM:
-            self._stopping = True
-            # A guest that took the request is not asked again; one that refused it is.
-            again = Counter(float("inf") if error is None else self.timing.interval * 5, allowed=None)
-            self._counters[Counted.SHUTDOWNS] = again
-            again.add(now)
-        elif do is Do.CANCEL_MOVE:
-            self._cancelled = True
-
-    def out_of_time(self) -> Fail:
-        """Say how the stop ends that has reached the deadline."""
-        return unregister.out_of_time(self._seen, self.why)
-
-
-class VolumeTask:
-    """A Shared Volume that a stop may take offline."""
-
-    def __init__(self, csv: str, timing: Timing) -> None:
-        self.name = csv
-        self.end: Done | None = None
-        self._stops = Counter(timing.interval * 5, allowed=None)
-        self._lasting = Stopwatch({Timer.OFF: timing.leftover})
-
-    def next(self, seen: VolumeObservation, now: float) -> Step:
-        """Decide."""
-        step = volume.decide(seen, self._stops.look(now), self._lasting.update([Timer.OFF], now))
-        if isinstance(step, Done):
-            self.end = step
-        return step
-
-    def issued(self, _do: Do, now: float, _error: RemoteError | None) -> None:
-        """Take note of a stop that was sent."""
-        self._stops.add(now)
+def _shown(seen: Observation) -> tuple[object, ...]:
+    """Return what an act may change: where the VM is, and how it is there."""
+    return (seen.on_local, seen.on_peer, seen.machine, seen.configuration, seen.group, seen.owner, seen.queued)

@@ -8,10 +8,12 @@ from ecx_hyperv.decide.steps import Act, Done, Look
 from ecx_hyperv.errors import LocalError
 from ecx_hyperv.host import cmdlets
 from ecx_hyperv.host.actions import Action
-from ecx_hyperv.host.situation import Snapshots, observe_volume, unplaced
+from ecx_hyperv.host.snapshots import Snapshots
+from ecx_hyperv.host.volumes import observe_volume, to_place, volumes_of
+from ecx_hyperv.run.acts import Plan
 from ecx_hyperv.run.context import RunContext, StepReporter
-from ecx_hyperv.run.look import HostPair, Plan
-from ecx_hyperv.run.tasks import VolumeTask
+from ecx_hyperv.run.look import HostPair
+from ecx_hyperv.run.stop_task import VolumeTask
 
 
 class VolumeLoop:
@@ -27,19 +29,27 @@ class VolumeLoop:
         self._deadline = deadline
         self._reporter = StepReporter(context)
         self._volumes_of: set[str] = set()
-        self._tasks = [VolumeTask(csv, context.config.timing) for csv in context.config.volumes_of(off)]
+        # Every configured VM is asked about, on both hosts: one that nobody listed as a user is not absent.
+        host_pair.identities.add([vm.name for vm in context.config.vm])
+        names = volumes_of(context.config, off, snapshots, host_pair.identities.known)
+        self._tasks = [VolumeTask(csv, context.config.timing) for csv in names]
 
     def go(self) -> list[Done]:
         """Carry every volume to its end, and say how each ended; a volume never fails a stop."""
+        self._look(Plan())
         while True:
             plan, look_again = self._decide_all()
             if not self._open:
                 return [task.end for task in self._tasks if task.end is not None]
             if not plan and not look_again:
                 self._deadline.sleep(self._context.config.timing.interval)
-            volumes_of = tuple(sorted(self._volumes_of))
-            both = (Side.LOCAL, Side.PEER)
-            self._snapshots = self._host_pair.act_and_observe(both, plan, self._deadline, volumes_of=volumes_of)
+            self._look(plan)
+
+    def _look(self, plan: Plan) -> None:
+        both, volumes_of = (Side.LOCAL, Side.PEER), tuple(sorted(self._volumes_of))
+        self._snapshots = self._host_pair.act_and_observe(both, plan, self._deadline, volumes_of=volumes_of)
+        if self._host_pair.has_news:
+            self._snapshots = self._host_pair.act_and_observe(both, Plan(), self._deadline, volumes_of=volumes_of)
 
     @property
     def _open(self) -> list[VolumeTask]:
@@ -52,7 +62,14 @@ class VolumeLoop:
                 task.end = Done(f"{task.name} was not taken offline in time", warn=True)
                 self._reporter.report(task.name, task.end)
                 continue
-            seen = observe_volume(self._context.config, task.name, self._snapshots, self._off, self._started_here())
+            seen = observe_volume(
+                self._context.config,
+                task.name,
+                self._snapshots,
+                self._host_pair.identities.known,
+                self._off,
+                self._started_here(),
+            )
             step = task.next(seen, self._context.clock.monotonic())
             self._reporter.report(task.name, step)
             if isinstance(step, Look):
@@ -66,7 +83,7 @@ class VolumeLoop:
         snapshot = None if observer is None else self._snapshots.snapshot(observer)
         if snapshot is None:
             return False
-        wanted = set(unplaced(self._context.config, snapshot, self._off))
+        wanted = set(to_place(snapshot))
         news = wanted - self._volumes_of
         self._volumes_of |= wanted
         return bool(news)

@@ -30,9 +30,12 @@ from ecx_hyperv.ecx.monitor_state import MonitorState, MonitorStates
 from ecx_hyperv.errors import HostError, HostKeyRefused, LocalError, LoginRefused
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.host.rows import VmRow
-from ecx_hyperv.host.situation import Snapshots, observe_vm
+from ecx_hyperv.host.situation import observe_vm
+from ecx_hyperv.host.snapshots import Snapshots
+from ecx_hyperv.run.acts import Plan
 from ecx_hyperv.run.context import RunContext
-from ecx_hyperv.run.look import HostPair, Plan
+from ecx_hyperv.run.look import HostPair
+from ecx_hyperv.run.stop_task import GET_VM_AGE_S
 
 _KIND = "vm"
 _FAILED = "failed"
@@ -69,7 +72,8 @@ class Watcher:
         states = {vm: self._load(vm) for vm in self._vms}
         verdicts = self._judge(states)
         if any(verdict.health is Health.FAILED for verdict in verdicts.values()):
-            self._deadline.sleep(self._context.config.timing.confirm_vm)
+            # Within one PowerShell Get-VM may repeat what it read up to 5 s before.
+            self._deadline.sleep(max(self._context.config.timing.confirm_vm, GET_VM_AGE_S))
             again = self._judge(states)
             verdicts = {vm: _confirmed(verdicts[vm], again[vm]) for vm in self._vms}
         for vm, verdict in verdicts.items():
@@ -85,6 +89,9 @@ class Watcher:
         patience = self._deadline.within(self._context.config.timing.connect)
         while True:
             snapshots = self._host_pair.act_and_observe([Side.LOCAL], Plan(), self._deadline)
+            if self._host_pair.has_news:
+                # Which VM is meant has only just been learnt.
+                snapshots = self._host_pair.act_and_observe([Side.LOCAL], Plan(), self._deadline)
             can_heal = isinstance(snapshots.local, HostError) and not isinstance(
                 snapshots.local, HostKeyRefused | LoginRefused
             )
@@ -99,13 +106,15 @@ class Watcher:
             self._host_pair.names,
             vm,
             snapshots,
+            self._host_pair.identities.of(vm),
             maintenance=self._context.in_maintenance(Kind.VM, vm),
         )
         state, lost = self._heartbeat(vm, snapshots, states[vm])
         watched = Watched(seen=seen, locked=self._is_locked(vm), heartbeat_lost=lost)
         spans: list[Enum] = [*monitor.spans(watched)]
         state = state.look([*spans, *_still_blind(state)], now, timing.stale)
-        over = frozenset(span for span in monitor.Span if state.lasted(span, now) >= timing.settle)
+        twice = {monitor.Span.CONTRADICTED: 2 * timing.settle}
+        over = frozenset(span for span in monitor.Span if state.lasted(span, now) >= twice.get(span, timing.settle))
         verdict = monitor.judge(
             Watched(
                 seen=seen, locked=watched.locked, heartbeat_lost=lost, over=over & frozenset(monitor.spans(watched))
@@ -119,7 +128,7 @@ class Watcher:
 
     def _heartbeat(self, vm: str, snapshots: Snapshots, state: MonitorState) -> tuple[MonitorState, bool]:
         snapshot = snapshots.snapshot(Side.LOCAL)
-        row = None if snapshot is None else snapshot.vms.get(vm.casefold())
+        row = None if snapshot is None else snapshot.vm(self._host_pair.identities.of(vm).id)
         if not isinstance(row, VmRow):
             return state, False
         if heartbeat_is_ok(row.heartbeat):

@@ -1,6 +1,7 @@
 """What hosts and this EC-VM say, however odd, becomes facts or a reason, and never an exception."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,15 +71,17 @@ RESULTS = st.builds(
 class OnlyThePage(VirtualHosts):
     """Hosts behind stand-ins that know what the wire's page names, and refuse all else."""
 
-    def exchange(self, asks: Any, deadline: Deadline) -> dict[Side, Exchanged]:
+    def exchange(self, asks: Any, deadline: Deadline) -> dict[Side, list[Exchanged]]:
         """Refuse what is not on the page, whatever comes of the rest."""
         found = super().exchange(asks, deadline)
-        return {side: self._refused(asks[side], answer) for side, answer in found.items()}
+        return {
+            side: [self._refused(ask, answer) for ask, answer in zip(asks[side], answers, strict=True)]
+            for side, answers in found.items()
+        }
 
     def _refused(self, ask: Ask, answer: Exchanged) -> Exchanged:
         if isinstance(answer, HostError):
             return answer
-        hello, reply = answer
         refused = Result(ok=False, error=RemoteError(message="not allowed", id="BadRequest"))
         # What stands in no example of the page may be null.
         kept = {"Name", "State", "OwnerNode", "OwnerNode.Name", "StatusInformation", "Id", "TargetAddress"}
@@ -86,13 +89,13 @@ class OnlyThePage(VirtualHosts):
             msgspec.structs.replace(
                 one, value=tuple({k: row[k] if k in kept else None for k in row} for row in one.value)
             )
-            for one in reply.results
+            for one in answer.reply.results
         ]
         results = [
             one if {call.cmdlet, call.from_.cmdlet if call.from_ else call.cmdlet} <= ON_THE_PAGE else refused
             for call, one in zip(ask.request.calls, told, strict=True)
         ]
-        return hello, Reply(results=tuple(results))
+        return replace(answer, reply=Reply(results=tuple(results)))
 
 
 def nothing_there(command: Sequence[str], seconds: float) -> Completed:

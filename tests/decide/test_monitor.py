@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ecx_hyperv.decide.facts import Contact, Observation, Place
+from ecx_hyperv.decide.facts import Contact, Identity, Observation, Place
 from ecx_hyperv.decide.monitor import Health, Span, Watched, judge, spans
 from ecx_hyperv.decide.states import VM_STATES, Doing, GroupKind, ResourceKind, VmKind
 from tests.decide.support import ABSENT, RUNNING, UNREADABLE, at_home, vm
@@ -104,17 +104,69 @@ def test_a_word_that_nobody_knows_is_no_evidence(seen: Observation) -> None:
     ("changes", "expected"),
     [
         ({"configuration": ResourceKind.OFFLINE}, FAILED),
-        ({"configuration": ResourceKind.FAILED}, FAILED),
+        ({"configuration": ResourceKind.FAILED}, UNKNOWN),
         ({"configuration": ResourceKind.ONLINE}, UNKNOWN),
         ({"configuration": ResourceKind.UNKNOWN}, UNKNOWN),
         ({"configuration": ResourceKind.ABSENT}, UNKNOWN),
-        ({"group": GroupKind.ABSENT}, UNKNOWN),
+        ({"configuration": ResourceKind.OFFLINE, "group": GroupKind.ABSENT, "owner": Place.NOWHERE}, UNKNOWN),
         ({"observer": None, "configuration": ResourceKind.OFFLINE}, UNKNOWN),
     ],
 )
 def test_a_vm_that_is_not_registered(changes: dict[str, Any], expected: Health) -> None:
     """A VM that Hyper-V does not know has failed only if the cluster says that it is not registered."""
-    assert expected is health(at_home(on_local=ABSENT, **changes))
+    assert expected is health(at_home(on_local=ABSENT, **changes), *Span)
+
+
+@pytest.mark.parametrize("state", ["Off", "Saved", "OffCritical"])
+def test_a_contradiction_cannot_be_told_until_it_has_lasted(state: str) -> None:
+    """Shown down while the cluster says Online: cannot tell; failed once it has lasted and Get-VM still shows it."""
+    seen = at_home(on_local=vm(state), machine=ResourceKind.ONLINE)
+
+    assert UNKNOWN is health(seen, *set(Span) - {Span.CONTRADICTED})
+    assert FAILED is health(seen, Span.CONTRADICTED)
+    assert Span.CONTRADICTED in spans(Watched(seen=seen))
+    assert Span.CONTRADICTED not in spans(Watched(seen=at_home(on_local=vm(state))))
+
+
+def test_absent_in_contradiction_is_never_failed() -> None:
+    """A VM that Get-VM does not show at all while the cluster calls it Online is no evidence, however long."""
+    for configuration in (ResourceKind.ONLINE, ResourceKind.FAILED):
+        assert UNKNOWN is health(at_home(on_local=ABSENT, configuration=configuration), *Span)
+
+
+@pytest.mark.parametrize("state", ["Running", "Off", "Paused", "Starting"])
+@pytest.mark.parametrize("identity", [Identity.AMBIGUOUS, Identity.UNREAD])
+def test_whatever_bears_the_name_is_no_evidence(identity: Identity, state: str) -> None:
+    """While it cannot be told which VM is meant, no VM of that name makes it healthy or failed (F7)."""
+    verdict = judge(Watched(seen=at_home(identity=identity, lacks="two VMs", on_local=vm(state)), over=frozenset(Span)))
+
+    assert UNKNOWN is verdict.health
+    assert ("two VMs" in verdict.why) is True
+
+
+@pytest.mark.parametrize(("on_local", "expected"), [(RUNNING, HEALTHY), (vm("Off"), UNKNOWN), (ABSENT, UNKNOWN)])
+def test_a_vm_in_no_role(on_local: Any, expected: Health) -> None:
+    """A known VM in no role is healthy while it runs here, and else cannot be told: its role is gone, not its host."""
+    seen = at_home(identity=Identity.NO_ROLE, lacks="", on_local=on_local, owner=Place.NOWHERE)
+
+    assert expected is health(seen, *Span)
+
+
+@pytest.mark.parametrize(
+    ("state", "over", "expected"),
+    [
+        ("PausedCritical", (), HEALTHY),
+        ("PausedCritical", tuple(Span), FAILED),
+        ("Paused", (), FAILED),
+        ("Other", (), UNKNOWN),
+    ],
+)
+def test_a_vm_that_lives_here_has_not_been_moved(state: str, over: tuple[Span, ...], expected: Health) -> None:
+    """A VM that this host shows live was not moved away, whoever is called its owner."""
+    verdict = judge(Watched(seen=at_home(on_local=vm(state), owner=Place.PEER), over=frozenset(over)))
+
+    assert expected is verdict.health
+    assert "moved" not in verdict.why
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ecx_hyperv.decide.facts import Contact, Place, Side
+from ecx_hyperv.decide.facts import UNSEEN, Contact, Place, Side, VmOnHost
 from ecx_hyperv.decide.states import (
     GROUP_STATES,
     NODE_STATES,
@@ -28,6 +28,7 @@ from ecx_hyperv.decide.states import (
     resource_kind,
     vm_kind,
 )
+from ecx_hyperv.decide.steps import Act, Do
 from tests.decide.support import NAMES, at_peer
 
 ENUMS: dict[str, Any] = json.loads(files("ecx_hyperv.host").joinpath("cmdlets.json").read_text(encoding="utf-8"))[
@@ -60,11 +61,11 @@ def test_every_state_that_windows_has_is_known(enum: str, table: dict[str, Any])
         ("", VmKind.ODD),
         ("2", VmKind.ODD),
         ("Failed", VmKind.ODD),
-        ("SomethingNewCritical", VmKind.CRITICAL),
+        ("SomethingNewCritical", VmKind.STALLED),
     ],
 )
 def test_unknown_vm_states(word: str, expected: VmKind) -> None:
-    """A word that nobody has seen is odd, and one that says critical is critical."""
+    """A word that nobody has seen is odd, and one that says critical is on its way with its storage away."""
     assert expected is vm_kind(word)
 
 
@@ -167,3 +168,62 @@ def test_both_sides_are_told_apart() -> None:
     assert (Contact.ANSWERS, Contact.SILENT) == (seen.contact(Side.LOCAL), seen.contact(Side.PEER))
     assert (NodeKind.UP, NodeKind.ISOLATED) == (seen.node(Side.LOCAL), seen.node(Side.PEER))
     assert Place.PEER is seen.owner
+
+
+@pytest.mark.parametrize(
+    ("state", "live", "shown_down", "critical", "in_transition"),
+    [
+        ("Running", True, False, False, False),
+        ("Paused", True, False, False, False),
+        ("Off", False, True, False, False),
+        ("FastSaved", False, True, False, False),
+        ("OffCritical", False, True, True, False),
+        ("PausedCritical", True, False, True, False),
+        ("SavingCritical", True, False, True, True),
+        ("Saving", True, False, False, True),
+        ("Other", True, False, False, True),
+    ],
+)
+def test_what_a_state_means(state: str, live: bool, shown_down: bool, critical: bool, in_transition: bool) -> None:
+    """Each state is live or down, critical or not, in transition or not; what is shown down is not live."""
+    seen = VmOnHost(vm_kind(state), state)
+
+    assert (live, shown_down, critical, in_transition) == (
+        seen.is_live,
+        seen.is_shown_down,
+        seen.is_critical,
+        seen.is_in_transition,
+    )
+    assert seen.is_not_live is shown_down
+
+
+def test_absent_and_unreadable_are_no_states() -> None:
+    """A VM that a host does not know is not live, and not shown down; one that nobody can read is neither."""
+    absent, unseen = VmOnHost(VmKind.ABSENT), UNSEEN
+
+    assert (False, False, True) == (absent.is_live, absent.is_shown_down, absent.is_not_live)
+    assert (False, False, False) == (unseen.is_live, unseen.is_shown_down, unseen.is_not_live)
+
+
+def test_only_the_states_that_hyperv_allows_can_be_cut() -> None:
+    """No state on its way is both live and out of transition (TurnOff would discard what is being saved, D24)."""
+    cut = {state for state in VM_STATES if VmOnHost(vm_kind(state)).is_live} - {
+        state for state in VM_STATES if VmOnHost(vm_kind(state)).is_in_transition
+    }
+
+    assert {"Running", "Paused", "RunningCritical", "PausedCritical"} == cut
+
+
+def test_what_a_step_is_called() -> None:
+    """A step on the peer host says so where it is done to what that host has."""
+    assert "turn off on the peer host" == Act(Do.TURN_OFF, Side.PEER, "why").words
+    assert "turn off" == Act(Do.TURN_OFF, Side.LOCAL, "why").words
+    assert "unregister" == Act(Do.STOP_CONFIGURATION, Side.PEER, "why").words
+
+
+def test_what_blocks_is_what_a_host_does_to_a_vm() -> None:
+    """The cmdlets that return only once they are done are those to a VM itself; each that may fail is counted."""
+    blocks = {Do.START_VM, Do.RESUME_VM, Do.SHUT_DOWN, Do.FORCE_SHUT_DOWN, Do.TURN_OFF}
+
+    assert blocks == {do for do in Do if do.value.blocks}
+    assert all(do.value.counted is not None and do.value.on_host for do in blocks)

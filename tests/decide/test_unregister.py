@@ -1,45 +1,51 @@
-"""vm-unregister's table, row by row."""
+"""vm-unregister's table, row by row, but for how a live guest is brought down (test_power)."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from ecx_hyperv.decide.facts import Contact, Observation, Place, Side
+from ecx_hyperv.decide.facts import Contact, Identity, Observation, Place, Side
+from ecx_hyperv.decide.off_for_stop import proof_for_stop
+from ecx_hyperv.decide.shutdown import ShutdownAnswer
 from ecx_hyperv.decide.states import VM_STATES, Doing, GroupKind, NodeKind, ResourceKind, VmKind
-from ecx_hyperv.decide.steps import Act, Do, Done, Fail, Look, Retry, Step, Timer, Wait
-from ecx_hyperv.decide.unregister import Factor, StopAttempts, StopRequest, decide, out_of_time, timers
+from ecx_hyperv.decide.steps import Do, Done, Fail, Look, Retry, Step, Timer, Wait
+from ecx_hyperv.decide.stops import Factor, StopAttempts, StopRequest
+from ecx_hyperv.decide.unregister import decide, out_of_time, timers
 from ecx_hyperv.exits import Exit
-from tests.decide.support import ABSENT, OFF, RUNNING, UNREADABLE, act_of, at_home, at_peer, vm
+from tests.decide.support import (
+    ABSENT,
+    EVERY_TIMER,
+    FAILED,
+    OFF,
+    OFFLINE,
+    ONLINE,
+    PENDING,
+    RUNNING,
+    UNKNOWN,
+    UNREADABLE,
+    act_of,
+    at_peer,
+    do_of,
+    exit_of,
+    here,
+    lost,
+    off_at_peer,
+    off_here,
+    vm,
+)
+from tests.decide.support import stop_tried as tried
 
 GROUPSTOP = StopRequest(factor=Factor.GROUPSTOP)
-FAILOVER = StopRequest(factor=Factor.GROUPFAILOVER)
+RECENT = Retry.RECENT
+TWICE = Timer.OFF_TWICE
+PATIENT = Timer.OWNER_UNREADABLE
+BLIND = {"observer": None, "owner": Place.NOWHERE}
 
 
-def here(**changes: Any) -> Observation:
-    """Return a VM that runs on the local host, both hosts answering."""
-    usual = {
-        "on_local": RUNNING,
-        "on_peer": ABSENT,
-        "peer": Contact.ANSWERS,
-        "group": GroupKind.ONLINE,
-        "machine": ResourceKind.ONLINE,
-    }
-    return at_home(**{**usual, **changes})
-
-
-def there(**changes: Any) -> Observation:
-    """Return a VM that the peer host owns."""
-    return at_peer(**changes)
-
-
-def tried(*over: Timer, **what: Any) -> StopAttempts:
-    """Return what a run has tried."""
-    return StopAttempts(over=frozenset(over), **what)
-
-
-def do_of(step: Step) -> Do | None:
-    """Return what a step does."""
-    return step.do if isinstance(step, Act) else None
+def stop(seen: Observation, *over: Timer, **what: Any) -> Step:
+    """Return the next step of a GROUPSTOP."""
+    return decide(seen, GROUPSTOP, tried(*over, **what))
 
 
 def test_a_group_move_stops_nothing() -> None:
@@ -53,15 +59,13 @@ def test_a_group_move_stops_nothing() -> None:
 @pytest.mark.defect(41)
 def test_without_a_factor_nothing_is_stopped() -> None:
     """Without CLP_FACTOR and without --yes a stop is a usage error."""
-    step = decide(here(), StopRequest(factor=Factor.NONE), StopAttempts())
-
-    assert isinstance(step, Fail)
-    assert Exit.USAGE is step.exit
+    assert Exit.USAGE is exit_of(decide(here(), StopRequest(factor=Factor.NONE), StopAttempts()))
 
 
 def test_by_hand_it_is_stopped() -> None:
     """With --yes a VM is stopped whatever the factor."""
-    assert Do.STOP_VM is do_of(decide(here(), StopRequest(factor=Factor.NONE, by_hand=True), StopAttempts()))
+    for factor in Factor:
+        assert Do.SHUT_DOWN is do_of(decide(here(), StopRequest(factor=factor, by_hand=True), StopAttempts()))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +79,7 @@ def test_by_hand_it_is_stopped() -> None:
         (Factor.OTHER, True),
     ],
 )
-@pytest.mark.parametrize("seen", [there(), here(on_local=vm("Running", Doing.MIGRATING))])
+@pytest.mark.parametrize("seen", [at_peer(), here(on_local=vm("Running", Doing.MIGRATING))])
 def test_a_vm_that_wsfc_has_moved_is_followed(factor: Factor, stays: bool, seen: Observation) -> None:
     """A VM that is healthy on the peer host, or on its way there, is left to run unless a stop of all is meant."""
     step = decide(seen, StopRequest(factor=factor), StopAttempts())
@@ -99,243 +103,136 @@ def test_a_healthy_guest_survives_a_failover(asked: StopRequest, seen: Observati
     assert stays is (isinstance(step, Done) and step.stays)
 
 
-@pytest.mark.defect(36)
-def test_a_running_guest_is_shut_down_where_it_runs() -> None:
-    """A running guest is shut down on the host that runs it, which may be the peer."""
-    assert Do.STOP_VM is do_of(decide(here(), GROUPSTOP, StopAttempts()))
-    assert (Do.STOP_VM, Side.PEER) == act_of(decide(there(), GROUPSTOP, StopAttempts()))
+@pytest.mark.parametrize("state", ["Off", "Saved", "OffCritical", "SavedCritical", "FastSavedCritical"])
+def test_what_is_off_is_unregistered_in_a_later_look(state: str) -> None:
+    """A guest that is off needs no power cut: in two looks that lie together it is unregistered, where it is."""
+    seen = off_here(on_local=vm(state))
+
+    assert Wait is type(stop(seen, *EVERY_TIMER - {TWICE, Timer.BLIND_OFF, Timer.OFF}))
+    assert Wait is type(stop(replace(seen, is_fresh=False), TWICE))
+    assert (Do.STOP_CONFIGURATION, Side.LOCAL) == act_of(stop(seen, TWICE))
+    assert Look is type(stop(replace(seen, peer=Contact.UNASKED, on_peer=UNREADABLE), TWICE))
+    assert Wait is type(stop(seen, TWICE, unregister=RECENT))
 
 
-def test_a_guest_outside_the_cluster_is_found() -> None:
-    """A VM whose group is not in the cluster is stopped on the host that runs it."""
-    assert (Do.STOP_VM, Side.PEER) == act_of(
-        decide(here(group=GroupKind.ABSENT, on_local=ABSENT, on_peer=RUNNING), GROUPSTOP, StopAttempts())
-    )
+def test_the_cluster_is_asked_where_its_service_answers() -> None:
+    """What any node can do for the cluster is done on the host whose cluster service answers."""
+    seen = off_at_peer(observer=Side.PEER, local=Contact.SILENT, on_local=UNREADABLE)
 
-
-@pytest.mark.defect(38)
-@pytest.mark.parametrize(
-    ("what", "over", "expected"),
-    [
-        ({"stopping": True, "stop": Retry.RECENT}, (), None),
-        ({"stopping": True, "stop": Retry.READY}, (), Do.STOP_VM),
-        ({"stopping": True, "stop": Retry.RECENT}, (Timer.GRACE,), Do.TURN_OFF),
-        ({"stopping": True, "turn_off": Retry.RECENT}, (Timer.GRACE,), None),
-        ({"hurry": True}, (), Do.TURN_OFF),
-    ],
-)
-def test_a_guest_gets_its_grace_and_no_more(what: dict[str, Any], over: tuple[Timer, ...], expected: Do | None) -> None:
-    """A guest is asked, waited for, and after its grace, or with only the reserve left, turned off."""
-    assert expected is do_of(decide(here(), GROUPSTOP, tried(*over, **what)))
-
-
-@pytest.mark.parametrize("state", ["Paused", "PausedCritical", "RunningCritical", "NeverSeenCritical"])
-def test_what_cannot_shut_down_is_turned_off(state: str) -> None:
-    """A paused guest, or one whose storage is gone, cannot shut down, and is turned off."""
-    assert Do.TURN_OFF is do_of(decide(here(on_local=vm(state)), GROUPSTOP, StopAttempts()))
-    assert (Do.TURN_OFF, Side.PEER) == act_of(decide(there(on_peer=vm(state)), GROUPSTOP, StopAttempts()))
-
-
-@pytest.mark.parametrize("state", ["OffCritical", "SavedCritical", "FastSavedCritical"])
-def test_what_was_down_when_its_storage_went_is_off(state: str) -> None:
-    """A guest that was down already needs no power cut, and counts as off."""
-    assert Do.STOP_CONFIGURATION is do_of(decide(here(on_local=vm(state)), GROUPSTOP, StopAttempts()))
-
-
-@pytest.mark.parametrize("state", ["Starting", "Saving", "Other", "NeverSeen"])
-@pytest.mark.parametrize(
-    ("what", "over", "expected"),
-    [({}, (), None), ({}, (Timer.BUSY,), Do.TURN_OFF), ({"hurry": True}, (), Do.TURN_OFF)],
-)
-def test_a_transition_is_waited_for(
-    state: str, what: dict[str, Any], over: tuple[Timer, ...], expected: Do | None
-) -> None:
-    """A transition, or a word that nobody knows, is waited for up to `settle`, then the guest is turned off."""
-    assert expected is do_of(decide(here(on_local=vm(state)), GROUPSTOP, tried(*over, **what)))
-
-
-@pytest.mark.parametrize(
-    ("what", "over", "expected"),
-    [
-        ({}, (), None),
-        ({}, (Timer.BUSY,), Do.CANCEL_MOVE),
-        ({"hurry": True}, (), Do.CANCEL_MOVE),
-        ({"cancelled": True}, (Timer.BUSY,), Do.TURN_OFF),
-        ({"cancelled": True}, (), None),
-        ({"stopping": True, "stop": Retry.RECENT}, (Timer.BUSY,), None),
-    ],
-)
-def test_a_migration_is_waited_for_then_cancelled(
-    what: dict[str, Any], over: tuple[Timer, ...], expected: Do | None
-) -> None:
-    """A group that is being moved is waited for up to `settle`, then its move cancelled, then the guest turned off."""
-    assert expected is do_of(decide(here(group=GroupKind.PENDING), GROUPSTOP, tried(*over, **what)))
-
-
-@pytest.mark.parametrize(
-    ("what", "over", "expected"),
-    [
-        ({}, (), Wait),
-        ({}, (Timer.BUSY,), Act),
-        ({"cancelled": True}, (Timer.BUSY,), Act),
-        ({"hurry": True}, (), Act),
-    ],
-)
-def test_a_saved_guest_in_a_move_may_start_again(
-    what: dict[str, Any], over: tuple[Timer, ...], expected: type[Step]
-) -> None:
-    """While the group is changing, a guest that is down does not count as off yet."""
-    step = decide(here(on_local=vm("Saved"), group=GroupKind.PENDING), GROUPSTOP, tried(*over, **what))
-
-    assert expected is type(step)
-    if what.get("cancelled") or what.get("hurry"):
-        assert Do.STOP_CONFIGURATION is do_of(step)
+    assert (Do.STOP_CONFIGURATION, Side.PEER) == act_of(stop(seen, TWICE))
 
 
 @pytest.mark.defect(37)
-@pytest.mark.parametrize(
-    ("peer", "on_peer", "expected"),
-    [
-        (Contact.ANSWERS, ABSENT, Done),
-        (Contact.ANSWERS, OFF, Done),
-        (Contact.ANSWERS, UNREADABLE, Wait),
-        (Contact.SILENT, UNREADABLE, Wait),
-        (Contact.UNASKED, UNREADABLE, Look),
-    ],
-)
-def test_a_group_that_is_not_there(peer: Contact, on_peer: Any, expected: type[Step]) -> None:
-    """Without a group both hosts must say that the VM does not run there."""
-    seen = here(group=GroupKind.ABSENT, on_local=ABSENT, peer=peer, on_peer=on_peer)
-
-    assert expected is type(decide(seen, GROUPSTOP, StopAttempts()))
-
-
-@pytest.mark.parametrize(
-    ("machine", "what", "expected"),
-    [
-        (ResourceKind.ONLINE, {}, Do.STOP_MACHINE),
-        (ResourceKind.FAILED, {}, Do.STOP_MACHINE),
-        (ResourceKind.PENDING, {}, None),
-        (ResourceKind.ONLINE, {"machine_stop": Retry.RECENT}, None),
-        (ResourceKind.OFFLINE, {}, Do.STOP_CONFIGURATION),
-    ],
-)
-@pytest.mark.parametrize("node", [NodeKind.UP, NodeKind.PAUSED])
-def test_a_silent_owner_whose_node_is_up(
-    machine: ResourceKind, what: dict[str, Any], expected: Do | None, node: NodeKind
-) -> None:
-    """Where the owner's host is silent but its node up, the cluster stops the VM from the other host."""
-    seen = there(peer=Contact.SILENT, on_peer=UNREADABLE, peer_node=node, machine=machine)
-
-    assert expected is do_of(decide(seen, GROUPSTOP, tried(**what)))
-
-
-def test_a_silent_local_host_is_handled_from_the_peer() -> None:
-    """Where the local host is silent, the peer's cluster service stands in for it."""
-    seen = here(local=Contact.SILENT, on_local=UNREADABLE, observer=Side.PEER)
-
-    assert Do.STOP_MACHINE is do_of(decide(seen, GROUPSTOP, StopAttempts()))
-
-
-@pytest.mark.parametrize("over", [(), (Timer.OWNER_SILENT,), tuple(Timer)])
-def test_an_isolated_owner_that_shows_life_never_counts_as_off(over: tuple[Timer, ...]) -> None:
-    """An isolated host that refuses, breaks off or makes no sense is alive: its guest does not count as off."""
-    seen = there(peer=Contact.TROUBLED, on_peer=UNREADABLE, peer_node=NodeKind.ISOLATED)
-
-    assert Wait is type(decide(seen, GROUPSTOP, tried(*over)))
-
-
-@pytest.mark.parametrize(
-    ("node", "local_node", "over", "expected"),
-    [
-        (NodeKind.DOWN, NodeKind.UP, (), Act),
-        (NodeKind.QUARANTINED, NodeKind.UP, (), Act),
-        (NodeKind.ISOLATED, NodeKind.UP, (), Wait),
-        (NodeKind.ISOLATED, NodeKind.UP, (Timer.OWNER_SILENT,), Act),
-        (NodeKind.ISOLATED, NodeKind.PAUSED, (Timer.OWNER_SILENT,), Wait),
-        (NodeKind.JOINING, NodeKind.UP, (), Wait),
-        (NodeKind.UNKNOWN, NodeKind.UP, (), Wait),
-    ],
-)
-def test_an_owner_that_is_gone(
-    node: NodeKind, local_node: NodeKind, over: tuple[Timer, ...], expected: type[Step]
-) -> None:
-    """A node that is down counts as off; an isolated one after `isolated` of silence, if the local node is up."""
-    seen = there(peer=Contact.SILENT, on_peer=UNREADABLE, peer_node=node, local_node=local_node)
-    step = decide(seen, GROUPSTOP, tried(*over))
-
-    assert expected is type(step)
-    if isinstance(step, Act):
-        assert Do.STOP_CONFIGURATION is step.do
-
-
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        ({"owner": Place.NOWHERE}, Wait),
-        ({"owner": Place.ELSEWHERE}, Act),
-        ({"owner": Place.ELSEWHERE, "machine": ResourceKind.OFFLINE}, Act),
-        ({"owner": Place.PEER, "peer": Contact.UNASKED, "on_peer": UNREADABLE}, Look),
-        ({"observer": None, "on_peer": UNREADABLE}, Wait),
-    ],
-)
-def test_an_owner_that_is_nowhere_or_elsewhere(changes: dict[str, Any], expected: type[Step]) -> None:
-    """What the cluster cannot tell is waited for; what a third node owns the cluster itself stops."""
-    assert expected is type(decide(here(**{"on_local": ABSENT, **changes}), GROUPSTOP, StopAttempts()))
-
-
-@pytest.mark.parametrize(
-    ("changes", "what", "over", "expected"),
-    [
-        ({"configuration": ResourceKind.ONLINE}, {}, (), Do.STOP_CONFIGURATION),
-        ({"configuration": ResourceKind.ONLINE}, {"unregister": Retry.RECENT}, (), None),
-        ({"configuration": ResourceKind.PENDING}, {}, (), None),
-        ({"group": GroupKind.FAILED, "machine": ResourceKind.FAILED}, {}, (), Do.CLEAR_FAILED),
-        (
-            {"group": GroupKind.FAILED, "machine": ResourceKind.FAILED},
-            {"clears": Retry.RECENT},
-            (),
-            Do.STOP_CONFIGURATION,
-        ),
-        ({"group": GroupKind.FAILED, "machine": ResourceKind.OFFLINE}, {}, (), Do.STOP_CONFIGURATION),
-    ],
-)
-def test_a_vm_that_is_off_is_unregistered(
-    changes: dict[str, Any], what: dict[str, Any], over: tuple[Timer, ...], expected: Do | None
-) -> None:
-    """A VM that is off is cleared if its group is failed, and unregistered."""
-    seen = here(**{"on_local": OFF, "machine": ResourceKind.OFFLINE, "group": GroupKind.OFFLINE, **changes})
-
-    assert expected is do_of(decide(seen, GROUPSTOP, tried(*over, **what)))
-
-
-@pytest.mark.defect(37)
-@pytest.mark.parametrize("configuration", [ResourceKind.OFFLINE, ResourceKind.FAILED, ResourceKind.ABSENT])
+@pytest.mark.parametrize("configuration", [OFFLINE, FAILED])
 def test_a_vm_that_is_off_and_unregistered_is_done(configuration: ResourceKind) -> None:
     """A stop of what is stopped succeeds."""
-    seen = here(on_local=ABSENT, configuration=configuration, group=GroupKind.OFFLINE, machine=ResourceKind.OFFLINE)
+    seen = off_here(on_local=ABSENT if configuration is OFFLINE else OFF, configuration=configuration)
 
-    assert Done("web1 is off and unregistered") == decide(seen, GROUPSTOP, StopAttempts())
+    assert Done("web1 is off and unregistered") == stop(seen, TWICE)
 
 
-def test_a_vm_between_the_hosts_is_not_done() -> None:
-    """A quick migration takes the configuration offline on its way: as long as its group moves, nothing is done."""
-    moving = {"on_local": ABSENT, "machine": ResourceKind.OFFLINE, "group": GroupKind.PENDING}
-    seen = here(configuration=ResourceKind.OFFLINE, **moving)
+def test_a_failed_resource_is_cleared_only_where_the_guest_is_shown_down() -> None:
+    """A failed group is cleared a limited number of times, for a guest that Get-VM shows down (39)."""
+    seen = off_here(machine=FAILED, group=GroupKind.FAILED)
 
-    assert Wait is type(decide(seen, GROUPSTOP, StopAttempts()))
-    assert Do.CANCEL_MOVE is do_of(decide(seen, GROUPSTOP, tried(Timer.BUSY)))
-    assert Wait is type(decide(seen, GROUPSTOP, tried(Timer.BUSY, cancelled=True)))
-    assert Done is type(decide(seen, GROUPSTOP, tried(Timer.BUSY, Timer.OFF, cancelled=True)))
+    assert Do.CLEAR_FAILED is do_of(stop(seen, TWICE))
+    assert Wait is type(stop(seen, TWICE, clears=RECENT))
+    assert Wait is type(stop(seen, TWICE, clears=Retry.USED_UP))
+    assert Done is type(stop(seen, TWICE, Timer.OFF, clears=Retry.USED_UP))
+    assert Done is type(stop(replace(seen, on_local=ABSENT, configuration=OFFLINE), TWICE))
+
+
+def test_a_guest_shown_down_stays_off_after_this_runs_own_clear() -> None:
+    """What was shown down, cleared and unregistered by this run goes on to count as off, though it is absent then."""
+    assert Do.STOP_CONFIGURATION is do_of(stop(off_here(), TWICE, cleared=True))
+    # A clear in a look that showed the guest down is not counted as `cleared`: see off.clear_proves_nothing.
+    assert Done("web1 is off and unregistered") == stop(off_here(on_local=ABSENT, configuration=OFFLINE), TWICE)
+
+
+@pytest.mark.parametrize("what", [{"clears": RECENT}, {"unregister": RECENT}])
+def test_what_is_left_over_fails_no_stop(what: dict[str, Any]) -> None:
+    """Once the guest is off, what cannot be unregistered for `leftover` is left, at WARN."""
+    step = stop(off_here(), TWICE, Timer.OFF, **what)
+
+    assert isinstance(step, Done)
+    assert step.warn
+    assert not step.stays
+
+
+def test_a_guest_that_is_lost_with_its_host_stays_registered() -> None:
+    """What a lost host owns is not unregistered, which it could not be: the stop is done, at WARN."""
+    for seen, over in (
+        (lost(peer_node=NodeKind.DOWN), ()),
+        (lost(), (Timer.OWNER_SILENT,)),
+        (at_peer(peer_node=NodeKind.ISOLATED, on_peer=OFF), ()),
+    ):
+        assert Wait is type(stop(seen, *over))
+        step = stop(seen, *over, TWICE)
+        assert isinstance(step, Done)
+        assert step.warn
+        assert not step.stays
+
+
+@pytest.mark.parametrize(("what", "over", "expected"), [({}, (), Wait), ({}, (Timer.BUSY,), Do.CANCEL_MOVE)])
+def test_a_vm_between_the_hosts_is_not_off(what: dict[str, Any], over: tuple[Timer, ...], expected: Any) -> None:
+    """While its group moves, a guest that is down may be about to start: it is waited for, then cancelled."""
+    moving = {"group": GroupKind.PENDING, "on_local": vm("Saved")}
+    for seen in (off_here(**moving), off_here(**{**moving, "on_local": ABSENT, "configuration": OFFLINE})):
+        step = stop(seen, *over, TWICE, **what)
+        assert expected in (type(step), do_of(step))
+        assert Wait is type(stop(seen, TWICE, Timer.BUSY, cancelled=True))
+        assert Timer.OFF not in timers(seen, GROUPSTOP, tried())
+    settled = stop(off_here(**moving), TWICE, Timer.BUSY, Timer.CANCELLED, cancelled=True)
+    assert Do.STOP_CONFIGURATION is do_of(settled)
+    assert Do.STOP_CONFIGURATION is do_of(stop(off_here(**moving), TWICE, hurry=True))
+    absent = off_here(on_local=ABSENT, configuration=OFFLINE, group=GroupKind.PENDING)
+    assert Wait is type(stop(absent, TWICE, hurry=True))
+    assert Done is type(stop(absent, TWICE, Timer.OFF, hurry=True))
+
+
+@pytest.mark.parametrize("make", [here, at_peer])
+@pytest.mark.parametrize("node", [NodeKind.UP, NodeKind.PAUSED])
+def test_a_host_that_cannot_be_asked_is_given_patience_then_the_cluster_stops_the_vm(make: Any, node: NodeKind) -> None:
+    """An owner's host that cannot be read has `patience`; then the cluster stops VM, then configuration (D8)."""
+    side, contact, name = ("on_local", "local", "local_node") if make is here else ("on_peer", "peer", "peer_node")
+    observer = Side.PEER if make is here else Side.LOCAL
+    for trouble in (Contact.SILENT, Contact.TROUBLED, Contact.ANSWERS):
+        seen = make(**{side: UNREADABLE, contact: trouble, name: node, "observer": observer, "machine": ONLINE})
+        assert Wait is type(stop(seen, *EVERY_TIMER - {PATIENT}))
+        assert (Do.STOP_MACHINE, observer) == act_of(stop(seen, PATIENT))
+        assert (Do.STOP_MACHINE, observer) == act_of(stop(seen, hurry=True))
+        for retry in (RECENT, Retry.USED_UP):
+            assert Wait is type(stop(seen, PATIENT, machine_stop=retry))
+        stopped = replace(seen, machine=OFFLINE)
+        assert Wait is type(stop(stopped, PATIENT, machine_stopped=True))
+        assert Timer.STOPPED_TWICE in timers(stopped, GROUPSTOP, tried())
+        assert (Do.STOP_CONFIGURATION, observer) == act_of(stop(stopped, PATIENT, Timer.STOPPED_TWICE))
+        assert Wait is type(stop(stopped, PATIENT, Timer.STOPPED_TWICE, unregister=RECENT))
+        assert Done is type(stop(replace(stopped, configuration=OFFLINE), PATIENT, TWICE, machine_stopped=True))
+
+
+@pytest.mark.parametrize("machine", [FAILED, PENDING, UNKNOWN, ResourceKind.ABSENT])
+def test_the_cluster_stops_only_what_it_calls_online(machine: ResourceKind) -> None:
+    """A Failed VM resource is not cleared, and no configuration is stopped under one that is not Offline (3.5)."""
+    step = stop(lost(peer_node=NodeKind.UP, machine=machine), *EVERY_TIMER - {Timer.OFF})
+
+    assert isinstance(step, Wait)
+    assert machine is PENDING or machine.value in step.why
+
+
+def test_a_configuration_on_its_way_is_waited_for() -> None:
+    """While the configuration is Pending nothing more is asked of the cluster."""
+    seen = lost(peer_node=NodeKind.UP, configuration=PENDING)
+
+    assert Wait is type(stop(seen, *EVERY_TIMER))
 
 
 @pytest.mark.parametrize(
     ("what", "over", "expected"),
     [
-        ({"stopping": True}, (), None),
-        ({"stopping": True}, (Timer.GRACE,), Do.STOP_MACHINE),
-        ({"stopping": True, "hurry": True}, (), Do.STOP_MACHINE),
-        ({}, (), Do.STOP_MACHINE),
+        ({}, (PATIENT,), None),
+        ({}, (PATIENT, Timer.GRACE), Do.STOP_MACHINE),
+        ({"hurry": True}, (), Do.STOP_MACHINE),
     ],
 )
 def test_a_guest_that_shuts_down_unseen_has_its_grace(
@@ -344,82 +241,314 @@ def test_a_guest_that_shuts_down_unseen_has_its_grace(
     """A guest that was asked to shut down is not saved in the middle of it because its host's session broke."""
     seen = here(local=Contact.TROUBLED, on_local=UNREADABLE)
 
-    assert expected is do_of(decide(seen, GROUPSTOP, tried(*over, **what)))
+    assert expected is do_of(stop(seen, *over, asked_once=True, **what))
+
+
+@pytest.mark.parametrize("node", [NodeKind.ISOLATED, NodeKind.JOINING, NodeKind.UNKNOWN, NodeKind.DOWN])
+@pytest.mark.parametrize("hurry", [False, True])
+def test_an_owner_that_shows_life_and_is_no_member_is_waited_for(node: NodeKind, hurry: bool) -> None:
+    """Of a host that refuses, breaks off or makes no sense, and whose node is out, nobody can tell: wait."""
+    step = stop(lost(peer=Contact.TROUBLED, peer_node=node), *EVERY_TIMER - {PATIENT}, hurry=hurry)
+
+    assert isinstance(step, Wait)
+    assert node.value in step.why
 
 
 @pytest.mark.parametrize(
-    "changes", [{"configuration": ResourceKind.ONLINE}, {"observer": None, "configuration": ResourceKind.UNKNOWN}]
+    ("seen", "words"),
+    [
+        (off_here(machine=UNKNOWN), "shows web1 Off, the cluster calls its resource unknown"),
+        (off_here(machine=PENDING), "its resource pending"),
+        (off_here(machine=ResourceKind.ABSENT), "its resource absent"),
+        (off_here(on_local=ABSENT, configuration=UNKNOWN), "does not know web1, the cluster calls"),
+    ],
 )
-def test_what_is_left_over_fails_no_stop(changes: dict[str, Any]) -> None:
-    """Once the guest is off, what cannot be unregistered for `leftover` is left, at WARN."""
-    seen = here(**{"on_local": OFF, "group": GroupKind.OFFLINE, "machine": ResourceKind.OFFLINE, **changes})
-    step = decide(seen, GROUPSTOP, tried(Timer.OFF))
+def test_a_message_says_what_a_host_said(seen: Observation, words: str) -> None:
+    """A host that says how the VM is, is not said to be mute."""
+    step = stop(seen, *EVERY_TIMER - {Timer.BLIND_OFF})
+
+    assert isinstance(step, Wait)
+    assert words in step.why
+
+
+def test_an_owner_that_is_nowhere_or_not_asked() -> None:
+    """What the cluster cannot tell is waited for, and a host that was not asked yet is asked."""
+    assert Wait is type(stop(here(owner=Place.NOWHERE, on_local=ABSENT), *EVERY_TIMER))
+    assert Look is type(stop(at_peer(peer=Contact.UNASKED, on_peer=UNREADABLE), *EVERY_TIMER))
+
+
+def test_what_a_third_node_owns_is_stopped_through_the_cluster() -> None:
+    """A VM that a third node owns is stopped through the cluster; both resources Offline by that is off."""
+    seen = here(owner=Place.ELSEWHERE, on_local=ABSENT)
+    stopped = replace(seen, machine=OFFLINE)
+    gone = replace(stopped, configuration=OFFLINE)
+
+    assert Do.STOP_MACHINE is do_of(stop(seen))
+    assert Do.STOP_CONFIGURATION is do_of(stop(stopped, Timer.STOPPED_TWICE, machine_stopped=True))
+    assert Done is type(stop(gone, TWICE, machine_stopped=True))
+    assert Wait is type(stop(gone, TWICE))
+    assert Wait is type(stop(gone, TWICE, machine_stopped=True, cleared=True))
+    assert proof_for_stop(stopped, tried(machine_stopped=True)) is None
+    assert proof_for_stop(replace(gone, observer=None), tried(machine_stopped=True)) is None
+
+
+@pytest.mark.parametrize("on_peer", [OFF, ABSENT])
+def test_without_any_cluster_service_both_hosts_must_say_so_for_long(on_peer: Any) -> None:
+    """By (e) a stop is done, at WARN, once both hosts showed nothing live for `settle`."""
+    seen = here(**BLIND, on_local=OFF, on_peer=on_peer)
+
+    assert Wait is type(stop(seen, *EVERY_TIMER - {Timer.BLIND_OFF}))
+    step = stop(seen, Timer.BLIND_OFF)
+    assert isinstance(step, Done)
+    assert step.warn
+    assert Timer.BLIND_OFF in timers(seen, GROUPSTOP, tried())
+
+
+@pytest.mark.parametrize(
+    ("peer", "expected"), [(Contact.UNASKED, Look), (Contact.SILENT, Wait), (Contact.TROUBLED, Wait)]
+)
+def test_without_any_cluster_service_a_host_that_cannot_be_asked_is_waited_for(
+    peer: Contact, expected: type[Step]
+) -> None:
+    """One host alone cannot tell where the VM is."""
+    assert expected is type(stop(here(**BLIND, on_local=OFF, peer=peer, on_peer=UNREADABLE), *EVERY_TIMER))
+
+
+@pytest.mark.parametrize(
+    ("peer", "expected"), [(Contact.ANSWERS, Wait), (Contact.UNASKED, Look), (Contact.SILENT, Wait)]
+)
+@pytest.mark.parametrize("state", ["Running", "Off", "Paused"])
+def test_nothing_is_done_to_a_vm_of_which_no_id_is_known(peer: Contact, expected: type[Step], state: str) -> None:
+    """While no database says which VM is meant, nothing is done, whatever bears its name."""
+    for hurry in (False, True):
+        seen = off_here(identity=Identity.UNREAD, on_local=vm(state), peer=peer)
+        assert expected is type(stop(seen, *EVERY_TIMER, hurry=hurry))
+
+
+CONTRADICTION = [off_here(machine=ONLINE), off_at_peer(machine=ONLINE), here(on_local=ABSENT)]
+
+
+@pytest.mark.parametrize("seen", CONTRADICTION)
+def test_on_a_contradiction_nothing_is_stopped_before_it_has_lasted(seen: Observation) -> None:
+    """On a contradiction nothing is done for `settle`; then the cluster stops the VM resource (D2)."""
+    assert Wait is type(stop(seen, *EVERY_TIMER - {Timer.CONTRADICTION}))
+    assert Timer.CONTRADICTION in timers(seen, GROUPSTOP, tried())
+    assert Do.STOP_MACHINE is do_of(stop(seen, Timer.CONTRADICTION))
+    assert Do.STOP_MACHINE is do_of(stop(seen, hurry=True))
+    for retry in (RECENT, Retry.USED_UP):
+        assert Wait is type(stop(seen, Timer.CONTRADICTION, machine_stop=retry))
+
+
+@pytest.mark.parametrize(("over", "hurry"), [((Timer.CONTRADICTION,), False), ((), True)])
+def test_where_the_cluster_does_not_take_it_a_guest_shown_down_is_off(over: tuple[Timer, ...], hurry: bool) -> None:
+    """Once the cluster was asked, a guest shown down on its owner's host in two looks is off: done, at WARN."""
+    what: dict[str, Any] = {"machine_stopped": True, "machine_stop": RECENT, "hurry": hurry}
+    step = stop(off_here(machine=ONLINE), *over, TWICE, **what)
 
     assert isinstance(step, Done)
     assert step.warn
-    assert not step.stays
+    assert Wait is type(stop(off_here(machine=ONLINE), *over, **what))
+    assert Wait is type(stop(off_here(machine=ONLINE), *over, TWICE, **{**what, "machine_stopped": False}))
+    assert Wait is type(stop(here(on_local=ABSENT), *over, TWICE, **what))
+    assert Wait is type(stop(off_here(machine=ONLINE), TWICE, **{**what, "hurry": False}))
+    out = out_of_time(off_here(machine=ONLINE), tried(*over, TWICE, **what), "why")
+    assert isinstance(out, Done)
 
 
-def test_without_the_cluster_a_guest_that_is_off_is_waited_for() -> None:
-    """While no cluster service answers, a guest that is off on both hosts waits to be unregistered."""
-    assert Wait is type(decide(here(on_local=OFF, observer=None), GROUPSTOP, StopAttempts()))
+@pytest.mark.parametrize(
+    ("machine", "over", "expected"),
+    [
+        (OFFLINE, (Timer.CONTRADICTION, Timer.STOPPED_TWICE), Do.STOP_CONFIGURATION),
+        (OFFLINE, (Timer.CONTRADICTION,), None),
+        (OFFLINE, (Timer.STOPPED_TWICE,), None),
+        (FAILED, (Timer.CONTRADICTION,), Do.STOP_CONFIGURATION),
+        (FAILED, (), None),
+        (UNKNOWN, (Timer.CONTRADICTION, Timer.STOPPED_TWICE), None),
+    ],
+)
+def test_a_vm_that_hyperv_does_not_know_is_unregistered_through_the_cluster(
+    machine: ResourceKind, over: tuple[Timer, ...], expected: Do | None
+) -> None:
+    """Absent with its configuration Online: once its resource is stopped, its configuration is, and both prove it."""
+    assert expected is do_of(stop(here(on_local=ABSENT, machine=machine), *over))
+    assert Wait is type(stop(here(on_local=ABSENT, machine=machine), *over, unregister=RECENT))
+    assert Done is type(stop(here(on_local=ABSENT, machine=OFFLINE, configuration=OFFLINE), *over, TWICE))
 
 
-@pytest.mark.parametrize("state", sorted(VM_STATES))
-@pytest.mark.parametrize("factor", list(Factor))
-def test_no_stop_is_done_while_a_guest_may_run(state: str, factor: Factor) -> None:
-    """Whatever the state and the factor, a stop is done only if the guest is off, or is left to run and says so."""
-    for seen in (here(on_local=vm(state)), there(on_peer=vm(state))):
-        step = decide(seen, StopRequest(factor=factor), StopAttempts())
+@pytest.mark.parametrize("configuration", [FAILED, PENDING, UNKNOWN])
+def test_an_unsettled_configuration_of_a_vm_that_no_host_knows_proves_nothing_before_it_has_lasted(
+    configuration: ResourceKind,
+) -> None:
+    """Absent on both hosts with its configuration unsettled, a VM is off only once that has lasted settle (e)."""
+    seen = here(on_local=ABSENT, on_peer=ABSENT, peer=Contact.ANSWERS, machine=FAILED, configuration=configuration)
+    unlasting = EVERY_TIMER - {Timer.BLIND_OFF}
 
-        if isinstance(step, Done) and not step.stays:
-            assert VM_STATES[state] in (VmKind.DOWN, VmKind.STRANDED)
+    assert Wait is type(stop(seen, *unlasting))
+    assert Exit.CANNOT_TELL is exit_of(out_of_time(seen, tried(*unlasting), "why"))
+    assert Done is type(stop(seen, *EVERY_TIMER))
+    assert Done is type(out_of_time(seen, tried(*EVERY_TIMER), "why"))
+    assert isinstance(stop(here(on_local=ABSENT, machine=FAILED, configuration=configuration), *unlasting), Wait)
+
+
+def test_what_the_cluster_goes_on_bringing_up_is_stopped_once_no_host_has_shown_it_for_settle() -> None:
+    """A VM resource that is Pending under a VM that no host knows is stopped through the cluster, in the end."""
+    seen = here(on_local=ABSENT, on_peer=ABSENT, peer=Contact.ANSWERS, machine=PENDING, configuration=PENDING)
+
+    assert Wait is type(stop(seen, *EVERY_TIMER - {Timer.BLIND_OFF}))
+    assert Do.STOP_MACHINE is do_of(stop(seen, *EVERY_TIMER))
+
+
+NO_ROLE = {"identity": Identity.NO_ROLE, "owner": Place.NOWHERE, "group": GroupKind.ABSENT}
+
+
+@pytest.mark.parametrize("make", [here, at_peer])
+def test_a_vm_in_no_role_is_asked_for_its_grace_and_never_turned_off(make: Any) -> None:
+    """A VM that is in no role is asked where it runs; still running after its grace, it is left, with an alert."""
+    seen = make(**NO_ROLE)
+
+    assert Do.SHUT_DOWN is do_of(stop(seen, *EVERY_TIMER - {Timer.LEFT_RUNNING}))
+    assert Wait is type(stop(seen, *EVERY_TIMER - {Timer.LEFT_RUNNING}, asked_once=True, shutdown=RECENT))
+    for over, hurry in (((Timer.LEFT_RUNNING,), False), ((), True)):
+        step = stop(seen, *over, hurry=hurry, asked_once=True)
+        assert isinstance(step, Done)
+        assert step.stays
+        assert step.alarm
+        assert step.warn
+    assert Timer.LEFT_RUNNING in timers(seen, GROUPSTOP, tried(asked_once=True))
+    assert Timer.LEFT_RUNNING not in timers(seen, GROUPSTOP, tried())
+    assert Timer.LEFT_RUNNING not in timers(make(), GROUPSTOP, tried(asked_once=True))
+
+
+@pytest.mark.parametrize("state", ["Paused", "PausedCritical"])
+def test_what_cannot_be_asked_in_no_role_is_left(state: str) -> None:
+    """A VM in no role that cannot be asked as it is, is left as it is; one that was asked has its grace."""
+    step = stop(here(**NO_ROLE, on_local=vm(state)))
+
+    assert isinstance(step, Done)
+    assert step.stays
+    assert step.alarm
+    assert Wait is type(stop(here(**NO_ROLE, on_local=vm(state)), asked_once=True, shutdown=RECENT))
+
+
+@pytest.mark.parametrize("state", ["Stopping", "Starting", "StoppingCritical", "Other"])
+def test_a_transition_in_no_role_is_waited_for(state: str) -> None:
+    """A VM in no role that is on its way to another state may soon be off, or be asked."""
+    assert Wait is type(stop(here(**NO_ROLE, on_local=vm(state)), *EVERY_TIMER - {Timer.LEFT_RUNNING}))
+    assert Done is type(stop(here(**NO_ROLE, on_local=vm(state)), hurry=True))
+
+
+def test_only_the_name_fits() -> None:
+    """A VM of that name in no role is left, and the volume, once both hosts were asked for the known id."""
+    seen = off_here(**NO_ROLE, names_fit=True, on_local=ABSENT)
+    step = stop(seen)
+
+    assert isinstance(step, Done)
+    assert step.stays
+    assert step.alarm
+    assert Look is type(stop(replace(seen, peer=Contact.UNASKED, on_peer=UNREADABLE)))
+    assert Do.SHUT_DOWN is do_of(stop(replace(seen, on_peer=RUNNING)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "over", "expected"),
+    [
+        ({}, (), Done),
+        ({"peer": Contact.SILENT, "on_peer": UNREADABLE}, (), Wait),
+        ({"peer": Contact.SILENT, "on_peer": UNREADABLE}, (Timer.PEER_AWAY,), Done),
+        ({"peer": Contact.TROUBLED, "on_peer": UNREADABLE}, (Timer.PEER_AWAY,), Done),
+        ({"peer": Contact.SILENT, "on_peer": UNREADABLE, "peer_node": NodeKind.DOWN}, (), Done),
+        ({"peer": Contact.SILENT, "on_peer": UNREADABLE, "peer_node": NodeKind.ISOLATED}, (), Wait),
+        ({"local": Contact.SILENT, "on_local": UNREADABLE}, (Timer.PEER_AWAY,), Wait),
+        ({"peer": Contact.UNASKED, "on_peer": UNREADABLE}, (), Look),
+    ],
+)
+def test_what_is_in_no_role_and_nowhere_is_done(
+    changes: dict[str, Any], over: tuple[Timer, ...], expected: type[Step]
+) -> None:
+    """A VM in no role that no host which answers knows is done, at WARN, in two looks, once the peer is known away."""
+    seen = off_here(**{**NO_ROLE, "on_local": ABSENT, **changes})
+    step = stop(seen, *over, TWICE)
+
+    assert expected is type(step)
+    if isinstance(step, Done):
+        assert step.warn
+        assert Wait is type(stop(seen, *over))
+        assert TWICE in timers(seen, GROUPSTOP, tried(*over))
 
 
 @pytest.mark.parametrize(
     ("seen", "what", "expected"),
     [
-        (here(), tried(), set()),
-        (here(), tried(stopping=True), {Timer.GRACE}),
-        (here(group=GroupKind.PENDING), tried(), {Timer.BUSY}),
-        (here(on_local=vm("Saving")), tried(), {Timer.BUSY}),
-        (here(on_local=OFF), tried(stopping=True), {Timer.OFF}),
-        (here(local=Contact.TROUBLED, on_local=UNREADABLE), tried(stopping=True), {Timer.GRACE}),
-        (here(on_local=OFF, group=GroupKind.PENDING), tried(), {Timer.BUSY}),
-        (here(on_local=OFF, group=GroupKind.PENDING), tried(cancelled=True), {Timer.BUSY, Timer.OFF}),
-        (here(on_local=OFF, group=GroupKind.PENDING), tried(hurry=True), {Timer.BUSY, Timer.OFF}),
-        (there(peer=Contact.SILENT, on_peer=UNREADABLE, peer_node=NodeKind.ISOLATED), tried(), {Timer.OWNER_SILENT}),
-        (
-            there(peer=Contact.SILENT, on_peer=UNREADABLE, peer_node=NodeKind.ISOLATED),
-            tried(Timer.OWNER_SILENT),
-            {Timer.OWNER_SILENT, Timer.OFF},
-        ),
-        (there(peer=Contact.SILENT, on_peer=UNREADABLE), tried(), set()),
-        (there(peer=Contact.TROUBLED, on_peer=UNREADABLE, peer_node=NodeKind.ISOLATED), tried(), set()),
-        (here(owner=Place.NOWHERE, on_local=ABSENT), tried(), set()),
-        (here(local=Contact.SILENT, on_local=UNREADABLE, local_node=NodeKind.ISOLATED), tried(), set()),
+        (here(), {}, set()),
+        (here(), {"asked_once": True}, {Timer.GRACE, Timer.HALF_GRACE, Timer.TWICE_THE_GRACE}),
+        (off_here(), {"asked_once": True}, {TWICE, Timer.OFF, Timer.STOPPED_TWICE}),
+        (off_here(group=GroupKind.PENDING), {}, {TWICE, Timer.BUSY, Timer.STOPPED_TWICE}),
+        (off_here(group=GroupKind.PENDING), {"hurry": True}, {TWICE, Timer.BUSY, Timer.OFF, Timer.STOPPED_TWICE}),
+        (lost(), {}, {Timer.OWNER_SILENT, PATIENT, Timer.PEER_AWAY}),
+        (lost(peer=Contact.TROUBLED), {}, {PATIENT, Timer.PEER_AWAY}),
+        (lost(peer=Contact.UNASKED), {}, set()),
+        (here(owner=Place.NOWHERE, on_local=ABSENT), {}, set()),
+        (off_here(machine=ONLINE), {}, {Timer.CONTRADICTION}),
     ],
 )
-def test_timers(seen: Observation, what: StopAttempts, expected: set[Timer]) -> None:
+def test_timers(seen: Observation, what: dict[str, Any], expected: set[Timer]) -> None:
     """Each timer runs exactly while what it times is seen."""
-    assert expected == timers(seen, what)
+    assert expected == timers(seen, GROUPSTOP, tried(**what))
 
 
 @pytest.mark.parametrize(
-    ("seen", "expected"),
+    ("seen", "over", "expected"),
     [
-        (here(), Exit.OUT_OF_TIME),
-        (there(), Exit.OUT_OF_TIME),
-        (there(peer=Contact.SILENT, on_peer=UNREADABLE), Exit.CANNOT_TELL),
-        (None, Exit.CANNOT_TELL),
+        (here(), (), Exit.OUT_OF_TIME),
+        (at_peer(), (), Exit.OUT_OF_TIME),
+        (here(on_local=vm("Saving")), tuple(Timer), Exit.OUT_OF_TIME),
+        (lost(), (), Exit.CANNOT_TELL),
+        (off_here(), (), Exit.CANNOT_TELL),
+        (off_here(machine=ONLINE), (), Exit.CANNOT_TELL),
+        (None, (), Exit.CANNOT_TELL),
+        (off_here(), (TWICE,), None),
+        (lost(peer_node=NodeKind.DOWN), (TWICE,), None),
+        (here(**BLIND, on_local=OFF), (Timer.BLIND_OFF,), None),
+        (off_here(identity=Identity.UNREAD), tuple(Timer), Exit.CANNOT_TELL),
+        (here(**NO_ROLE), (), None),
+        (here(**NO_ROLE, local=Contact.SILENT, on_local=UNREADABLE), (), None),
     ],
 )
-def test_out_of_time(seen: Observation | None, expected: Exit) -> None:
-    """At its deadline a stop says whether the guest runs on, or that nobody can tell."""
-    assert expected is out_of_time(seen, "why").exit
+def test_out_of_time(seen: Observation | None, over: tuple[Timer, ...], expected: Exit | None) -> None:
+    """At its deadline a stop is done where the guest is off for certain or in no role, else says what may run (D17)."""
+    end = out_of_time(seen, tried(*over), "why")
+
+    if expected is None:
+        assert isinstance(end, Done)
+        assert end.warn
+        assert end.stays is end.alarm is (seen is not None and seen.identity is Identity.NO_ROLE)
+    else:
+        assert isinstance(end, Fail)
+        assert expected is end.exit
+        assert ("Saving" in end.what) is (seen is not None and seen.on_local.word == "Saving")
 
 
-@pytest.mark.defect(42)
-def test_a_failover_uses_the_same_rows() -> None:
-    """A failover whose guest is ill stops it like any other stop."""
-    assert Do.TURN_OFF is do_of(decide(here(on_local=vm("PausedCritical")), FAILOVER, StopAttempts()))
+@pytest.mark.parametrize("state", sorted(VM_STATES))
+@pytest.mark.parametrize("factor", [factor for factor in Factor if factor is not Factor.NONE])
+def test_no_stop_is_done_while_a_guest_may_run(state: str, factor: Factor) -> None:
+    """Whatever the state and the factor, a stop is done only if the guest is off, or is left to run and says so."""
+    for seen in (here(on_local=vm(state)), at_peer(on_peer=vm(state))):
+        for attempts in (tried(), tried(*EVERY_TIMER), tried(*EVERY_TIMER, hurry=True, machine_stopped=True)):
+            step = decide(seen, StopRequest(factor=factor), attempts)
+            assert not isinstance(step, Fail)
+            if isinstance(step, Done) and not step.stays:
+                assert VM_STATES[state] in (VmKind.DOWN, VmKind.STRANDED)
+
+
+def test_a_guest_that_is_asked_by_nobody_says_so() -> None:
+    """The message of a guest that waits names what it answered."""
+    step = stop(here(), asked_once=True, shutdown=RECENT, answer=ShutdownAnswer.NOT_READY)
+
+    assert isinstance(step, Wait)
+    assert "not ready" in step.why
+
+
+def test_nobody_else_is_taken_for_the_guest() -> None:
+    """A guest that lives on the other host than its owner's outweighs what the owner's host shows."""
+    assert (Do.SHUT_DOWN, Side.PEER) == act_of(stop(off_here(on_peer=RUNNING), TWICE))
+    assert proof_for_stop(off_here(on_peer=vm("Paused")), tried(*EVERY_TIMER)) is None

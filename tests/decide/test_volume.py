@@ -7,9 +7,10 @@ import pytest
 from ecx_hyperv.decide.facts import Contact, Side
 from ecx_hyperv.decide.states import ResourceKind
 from ecx_hyperv.decide.steps import Act, Do, Done, Look, Retry, Step, Timer, Wait
-from ecx_hyperv.decide.volume import Users, VolumeObservation, decide
+from ecx_hyperv.decide.volume import Users, VolumeObservation, decide, is_unused
 
 NOTHING: frozenset[Timer] = frozenset()
+TWICE = frozenset({Timer.OFF_TWICE})
 
 
 def seen(**changes: Any) -> VolumeObservation:
@@ -26,8 +27,10 @@ def seen(**changes: Any) -> VolumeObservation:
 
 
 def test_an_unused_volume_is_taken_offline() -> None:
-    """A volume that no other VM may be on is taken offline."""
-    assert Act(Do.STOP_CSV, Side.LOCAL, "no other VM is on Cluster Disk 1") == decide(seen(), Retry.READY, NOTHING)
+    """A volume that no other VM may be on is taken offline in a second look, where the cluster service answers."""
+    assert Act(Do.STOP_CSV, Side.LOCAL, "no other VM is on Cluster Disk 1") == decide(seen(), Retry.READY, TWICE)
+    assert Do.STOP_CSV is getattr(decide(seen(observer=Side.PEER), Retry.USED_UP, TWICE), "do", None)
+    assert Wait is type(decide(seen(), Retry.READY, NOTHING))
 
 
 @pytest.mark.defect(35)
@@ -46,7 +49,8 @@ def test_an_unused_volume_is_taken_offline() -> None:
 )
 def test_a_doubt_leaves_the_volume(changes: dict[str, Any]) -> None:
     """A volume in use, a doubt, or a silent host leaves the volume as it is, and says why."""
-    step = decide(seen(**changes), Retry.READY, NOTHING)
+    step = decide(seen(**changes), Retry.READY, TWICE)
+    assert not is_unused(seen(**changes))
 
     assert isinstance(step, Done)
     assert "left" in step.how
@@ -69,7 +73,7 @@ def test_a_volume_that_is_not_online_is_done(state: ResourceKind) -> None:
 )
 def test_what_is_not_known_yet_is_waited_for(changes: dict[str, Any], stop: Retry, expected: type[Step]) -> None:
     """A volume on its way down is waited for, and VMs whose volume is not known are looked at first."""
-    assert expected is type(decide(seen(**changes), stop, NOTHING))
+    assert expected is type(decide(seen(**changes), stop, TWICE))
 
 
 def test_a_volume_that_will_not_go_fails_no_stop() -> None:
@@ -78,3 +82,9 @@ def test_a_volume_that_will_not_go_fails_no_stop() -> None:
 
     assert isinstance(step, Done)
     assert step.warn
+
+
+@pytest.mark.parametrize("state", list(ResourceKind))
+def test_only_an_online_volume_is_unused(state: ResourceKind) -> None:
+    """The two looks count only while the volume is online: one that changes between them starts anew."""
+    assert is_unused(seen(state=state)) is (state is ResourceKind.ONLINE)

@@ -1,5 +1,6 @@
 """What the tests of the forerunner's defects share."""
 
+import dataclasses
 from collections.abc import Callable
 
 from msgspec.structs import replace
@@ -31,10 +32,9 @@ def refusing(wanted: Callable[[Side, Call], bool]) -> Callable[[Side, Ask, Deadl
         answer = proceed(ask)
         if isinstance(answer, HostError):
             return answer
-        hello, reply = answer
-        pairs = zip(ask.request.calls, reply.results, strict=True)
+        pairs = zip(ask.request.calls, answer.reply.results, strict=True)
         results = tuple(Result(ok=False, error=ERROR) if wanted(side, call) else result for call, result in pairs)
-        return hello, replace(reply, results=results)
+        return dataclasses.replace(answer, reply=replace(answer.reply, results=results))
 
     return disturb
 

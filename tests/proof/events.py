@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from ecx_hyperv.lab.model.things import EcVm, Guest, Plane, Sshd, Vm
+from ecx_hyperv.lab.model.things import EcVm, Guest, HostRefusal, Plane, ShutdownService, Sshd, Vm
 from ecx_hyperv.lab.model.world import World
 from tests.proof.simulation import Simulation
 
@@ -171,6 +171,100 @@ EVENTS: dict[str, Event] = {
 }
 
 
+def _hyper_v_restarts(host: str, simulation: Simulation) -> None:
+    there = simulation.world.hosts[host]
+    if there.on and there.vmms:
+        simulation.world.restart_hyper_v(host)
+
+
+def _refused(host: str, cmdlet: str, code: int, simulation: Simulation) -> None:
+    world = simulation.world
+    world.hosts[host].refusals.append(HostRefusal(cmdlet, code=code, until=world.now + 60))
+
+
+def _hangs(host: str, cmdlet: str, simulation: Simulation) -> None:
+    hangs = simulation.world.hosts[host].hangs
+    hangs.add(cmdlet)
+    simulation.world.at(90, partial(hangs.discard, cmdlet))
+
+
+def _stands_still(node: str, seconds: float, simulation: Simulation) -> None:
+    simulation.world.freeze_ec_vm(simulation.world.ec_vms[node], seconds)
+
+
+def _copy_appears(host: str, state: str, simulation: Simulation) -> None:
+    vm = _vm(simulation)
+    world = simulation.world
+    if not any(host in copy.guests for copy in world.unclustered):
+        world.roles.namesake(vm.name, host, state, number=len(world.unclustered) + 2)
+
+
+def _copies_are_gone(simulation: Simulation) -> None:
+    simulation.world.unclustered.clear()
+
+
+def _renamed(name: str, simulation: Simulation) -> None:
+    _vm(simulation).name = name
+
+
+def _role_renamed(name: str, simulation: Simulation) -> None:
+    simulation.world.roles.rename(_vm(simulation), name)
+
+
+def _service(service: ShutdownService, simulation: Simulation) -> None:
+    _vm(simulation).service = service
+
+
+def _guest_dies(simulation: Simulation) -> None:
+    vm = _vm(simulation)
+    guest = _guest(simulation)
+    if guest is not None and guest.state == "Running":
+        vm.restarts = True
+        simulation.world.cluster.crash(vm)
+
+
+def _saved(world: World, vm: Vm, owner: str) -> None:
+    guest = vm.guests.get(owner)
+    if guest is not None and guest.state == "Running" and not guest.going_down:
+        world.guests.save(vm, owner, lambda: None)
+
+
+def _since_edition_2() -> dict[str, Event]:
+    events: dict[str, Event] = {
+        "the guest reboots": partial(_to_the_vm, lambda world, vm, host: world.guests.reboot(vm, host)),
+        "the guest dies, and WSFC restarts it": _guest_dies,
+        "an operator saves the VM": partial(_to_the_vm, _saved),
+        "WSFC brings the VM up by itself": partial(
+            _to_the_vm, lambda world, vm, _: world.cluster.restart_by_itself(vm)
+        ),
+        "the VM is renamed in Hyper-V": partial(_renamed, "vm1-renamed"),
+        "the VM has its name again": partial(_renamed, "vm1"),
+        "the role is renamed": partial(_role_renamed, "SCVMM vm1 Resources"),
+        "the role has its name again": partial(_role_renamed, "vm1"),
+        "the copies are gone": _copies_are_gone,
+        **{
+            f"the guest's integration services: {service.value}": partial(_service, service)
+            for service in ShutdownService
+        },
+    }
+    for host in (ONE, TWO):
+        events[f"Hyper-V on {host} restarts"] = partial(_hyper_v_restarts, host)
+        for state in ("Running", "Off"):
+            events[f"a copy of the VM is on {host}: {state}"] = partial(_copy_appears, host, state)
+        for cmdlet, code in (("Start-VM", 32), ("Move-ClusterVirtualMachineRole", 5944)):
+            events[f"{cmdlet} is refused on {host} for a minute: {code}"] = partial(_refused, host, cmdlet, code)
+        for cmdlet in ("Get-VM", "Get-ClusterSharedVolume", "Get-ClusterGroup"):
+            events[f"{cmdlet} hangs on {host} for a while"] = partial(_hangs, host, cmdlet)
+    for node in NODES:
+        for seconds in (20.0, 300.0):
+            events[f"{node} stands still for {seconds:.0f} s"] = partial(_stands_still, node, seconds)
+    return events
+
+
+OF_EDITION_2 = _since_edition_2()
+EVENTS |= OF_EDITION_2
+
+
 def recover(simulation: Simulation) -> None:
     """Do what an administrator does: mend all that is broken, switch on all that is off, and start the group."""
     for step in (_mend_hosts, _mend_hosts, _mend_nodes, _mend_nodes):
@@ -190,10 +284,15 @@ def _mend_hosts(simulation: Simulation) -> None:
     simulation.world.restore_all()
     for host in simulation.world.hosts.values():
         host.sshd, host.paused, host.quarantined, host.memory = Sshd.UP, False, False, 64
+        host.refusals.clear()
+        host.hangs.clear()
         simulation.world.power_on_host(host.name)
         _service_starts(host.name, simulation)
-    for vm in simulation.world.vms.values():
-        vm.deaf = False
+    _copies_are_gone(simulation)
+    for name, vm in simulation.world.vms.items():
+        vm.deaf, vm.restarts, vm.service, vm.name = False, False, ShutdownService.READY, name
+        if vm.role != name:
+            simulation.world.roles.rename(vm, name)
 
 
 def _mend_nodes(simulation: Simulation) -> None:

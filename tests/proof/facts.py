@@ -6,77 +6,22 @@ Facts are set in the order of the table below, whatever the order in which a cas
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
 from ecx_hyperv.config import Timing
 from ecx_hyperv.decide.states import VM_STATES, VmKind, vm_kind
-from ecx_hyperv.decide.unregister import Factor
+from ecx_hyperv.decide.stops import Factor
 from ecx_hyperv.ecx.maintenance import Flag, Kind
 from ecx_hyperv.lab.model.ecx import SimulatedEcx
 from ecx_hyperv.lab.model.jobs import ScriptJob
-from ecx_hyperv.lab.model.things import Guest, Plane, Sshd, Vm, Volume
-from ecx_hyperv.lab.model.timings import Timings
+from ecx_hyperv.lab.model.things import Guest, Plane, Sshd, Volume
 from ecx_hyperv.lab.model.world import World
+from tests.proof.cases import ONE, TIMING, TIMINGS, TWO, Case, Setter, fingerprint, state_of
+from tests.proof.more_facts import FACTS_OF_EDITION_2
 from tests.virtual.contexts import SimulatedNode, make_config
 
-ONE, TWO = "ws2019-host-1", "ws2019-host-2"
-# As the defaults relate to each other, but shorter: a run that waits for ever is looked at every two seconds.
-TIMING = Timing(
-    start=150,
-    unregister=150,
-    settle=16,
-    critical=30,
-    isolated=14,
-    shutdown=24,
-    shutdown_on_failover=10,
-    reserve=24,
-    leftover=12,
-)
-TIMINGS = Timings(
-    host_boot=20,
-    ec_boot=5,
-    quorum_stop=5,
-    live=5,
-    quick=2,
-    powershell=0.3,
-    failover_clusters=0,
-    hyper_v=0,
-    iscsi=0,
-    call=0.01,
-)
-
-
-@dataclass(slots=True)
-class Case:
-    """A world, the node ec1, and what is asked."""
-
-    world: World
-    ecx: SimulatedEcx
-    sim: SimulatedNode
-    factor: Factor = Factor.GROUPSTOP
-    values: dict[str, str] = field(default_factory=dict)
-    # The nodes whose cluster service is stopped from the beginning.
-    cut_out: frozenset[str] = frozenset()
-
-    @property
-    def vm(self) -> Vm:
-        """Return the VM that the case is about."""
-        return self.world.vms["vm1"]
-
-    @property
-    def guest(self) -> Guest | None:
-        """Return its guest on its owner's host, if it is registered there."""
-        return self.vm.guests.get(self.vm.owner)
-
-    @property
-    def volume(self) -> Volume:
-        """Return the volume that it is on."""
-        return next(iter(self.world.volumes.values()))
-
-
-Setter = Callable[[Case], None]
+__all__ = ["FACTS", "ONE", "TIMING", "TWO", "Case", "Setter", "build", "fingerprint", "state_of"]
 
 
 def build(values: Mapping[str, str], timing: Timing = TIMING) -> Case:
@@ -96,35 +41,6 @@ def build(values: Mapping[str, str], timing: Timing = TIMING) -> Case:
     world.advance(4)
     case.cut_out = frozenset(host.name for host in world.hosts.values() if host.on and not host.service)
     return case
-
-
-def fingerprint(world: World) -> tuple[object, ...]:
-    """Return all that a run is there to set right: where the VMs are and how they do."""
-    return tuple(
-        (
-            vm.name,
-            vm.owner,
-            vm.configuration,
-            vm.machine,
-            *((host, guest.state, guest.started) for host, guest in sorted(vm.guests.items())),
-        )
-        for vm in world.vms.values()
-    )
-
-
-def state_of(world: World) -> str:
-    """Return the state of a world in words, without its clock."""
-    hosts = [
-        (host.on, host.sshd, host.service, host.paused, host.quarantined, host.joining, host.memory, bool(host.session))
-        for host in world.hosts.values()
-    ]
-    volumes = [(volume.state, volume.owner, volume.failures) for volume in world.volumes.values()]
-    vms = [(vm.owner, vm.configuration, vm.machine, vm.moving_to, sorted(vm.flags)) for vm in world.vms.values()]
-    guests = [
-        (vm.name, host, guest.state, guest.doing) for vm in world.vms.values() for host, guest in vm.guests.items()
-    ]
-    cuts = sorted(f"{sorted(pair)} {plane.value}" for pair, plane in world.cuts)
-    return repr((hosts, volumes, vms, sorted(guests), cuts))
 
 
 def _no_script(node: str, folder: str, script: str, variables: Mapping[str, str]) -> ScriptJob:
@@ -149,6 +65,8 @@ def _state(word: str) -> Setter:
         kind = vm_kind(word)
         if kind is VmKind.DOWN:
             guest.started = None
+        if word.endswith("Critical"):
+            guest.starved = case.world.now
         case.vm.machine = "Offline" if kind is VmKind.DOWN or word in ("OffCritical", "SavedCritical") else "Online"
 
     return set_state
@@ -357,3 +275,5 @@ FACTS: dict[str, dict[str, Setter]] = {
     },
     "factor": {factor.value: _factor(factor) for factor in Factor if factor is not Factor.NONE},
 }
+# The facts that the second edition adds, after the others: what they do, they do to the world as it is by then.
+FACTS |= FACTS_OF_EDITION_2

@@ -2,16 +2,16 @@
 
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.errors import HostError, HostKeyRefused, LoginRefused, SessionLost, Unreachable
-from ecx_hyperv.host.link import Ask, Exchanged
+from ecx_hyperv.host.link import Answered, Ask, Exchanged
 from ecx_hyperv.host.wire import Answer, Frames, RemoteError, Reply, Request, Result, WireError
-from ecx_hyperv.lab.model.things import Guest, Host
+from ecx_hyperv.lab.model.things import Guest, Host, Sshd
 from tests.proof.facts import Case
 from tests.virtual.hosts import Proceed
 
@@ -69,7 +69,7 @@ def refused(spot: Spot) -> Exchanged:
 def hangs(spot: Spot) -> Exchanged:
     """The host takes the call, and says nothing more."""
     spot.case.sim.hosts.hang_up(spot.side)
-    spot.case.sim.clock.sleep(min(spot.ask.seconds, spot.deadline.remaining()) + _GRACE_S)
+    spot.case.sim.hosts.takes(min(spot.ask.seconds, spot.deadline.remaining()) + _GRACE_S)
     return SessionLost(spot.name, "no answer in time")
 
 
@@ -105,8 +105,7 @@ def _through_the_wire(spot: Spot, spoil: Callable[[bytes], bytes]) -> Exchanged:
     answer = spot.go_on()
     if isinstance(answer, HostError):
         return answer
-    hello, reply = answer
-    frame = f"{_NONCE} 1 ".encode() + base64.b64encode(msgspec.json.encode(reply)) + b"\n"
+    frame = f"{_NONCE} 1 ".encode() + base64.b64encode(msgspec.json.encode(answer.reply)) + b"\n"
     try:
         frames = Frames(_NONCE).feed(spoil(frame))
     except WireError as error:
@@ -114,9 +113,9 @@ def _through_the_wire(spot: Spot, spoil: Callable[[bytes], bytes]) -> Exchanged:
         return SessionLost(spot.name, "its answer makes no sense", seen=str(error))
     if not frames or not isinstance(frames[0], Answer):
         spot.case.sim.hosts.hang_up(spot.side)
-        spot.case.sim.clock.sleep(min(spot.ask.seconds, spot.deadline.remaining()) + _GRACE_S)
+        spot.case.sim.hosts.takes(min(spot.ask.seconds, spot.deadline.remaining()) + _GRACE_S)
         return SessionLost(spot.name, "no answer in time")
-    return hello, frames[0].reply
+    return replace(answer, reply=frames[0].reply)
 
 
 def garbage(spot: Spot) -> Exchanged:
@@ -137,7 +136,7 @@ def noise(spot: Spot) -> Exchanged:
 def empty_reply(spot: Spot) -> Exchanged:
     """The call is carried out, its reply holds no result."""
     answer = spot.go_on()
-    return (answer[0], Reply(results=())) if isinstance(answer, tuple) else answer
+    return replace(answer, reply=Reply(results=())) if isinstance(answer, Answered) else answer
 
 
 def failing(index: int, error: RemoteError) -> Fault:
@@ -146,12 +145,12 @@ def failing(index: int, error: RemoteError) -> Fault:
     def fail(spot: Spot) -> Exchanged:
         calls = spot.ask.request.calls
         others = Request(calls=(*calls[:index], *calls[index + 1 :]), stop_on_error=spot.ask.request.stop_on_error)
-        answer = spot.proceed(Ask(others, spot.ask.seconds))
-        if not isinstance(answer, tuple):
+        answer = spot.proceed(replace(spot.ask, request=others))
+        if isinstance(answer, HostError):
             return answer
-        hello, reply = answer
-        results = (*reply.results[:index], Result(ok=False, error=error), *reply.results[index:])
-        return hello, msgspec.structs.replace(reply, results=results)
+        came = answer.reply.results
+        results = (*came[:index], Result(ok=False, error=error), *came[index:])
+        return replace(answer, reply=msgspec.structs.replace(answer.reply, results=results))
 
     return fail
 
@@ -227,6 +226,74 @@ def started_by_operator(spot: Spot) -> Exchanged:
     return spot.go_on()
 
 
+def guest_reboots(spot: Spot) -> Exchanged:
+    """The guest reboots by itself."""
+    spot.case.world.guests.reboot(spot.case.vm, spot.case.vm.owner)
+    return spot.go_on()
+
+
+def guest_dies(spot: Spot) -> Exchanged:
+    """The guest dies, and WSFC brings it back by itself."""
+    vm = spot.case.vm
+    vm.restarts = True
+    if vm.guests.get(vm.owner) is not None and vm.guests[vm.owner].state == "Running":
+        spot.case.world.cluster.crash(vm)
+    return spot.go_on()
+
+
+def started_by_wsfc(spot: Spot) -> Exchanged:
+    """WSFC brings the VM online by itself, where it is."""
+    spot.case.world.cluster.restart_by_itself(spot.case.vm)
+    return spot.go_on()
+
+
+def saved_by_operator(spot: Spot) -> Exchanged:
+    """An operator saves the VM."""
+    vm = spot.case.vm
+    guest = vm.guests.get(vm.owner)
+    if guest is not None and guest.state == "Running" and not guest.going_down:
+        spot.case.world.guests.save(vm, vm.owner, lambda: None)
+    return spot.go_on()
+
+
+def renamed_by_operator(spot: Spot) -> Exchanged:
+    """An operator renames the VM in Hyper-V."""
+    spot.case.vm.name = "vm1-renamed"
+    return spot.go_on()
+
+
+def role_renamed_by_operator(spot: Spot) -> Exchanged:
+    """An operator renames the VM's role."""
+    spot.case.world.roles.rename(spot.case.vm, "SCVMM vm1 Resources")
+    return spot.go_on()
+
+
+def copy_is_restored(spot: Spot) -> Exchanged:
+    """Somebody restores a copy of the VM on the host that is asked, and starts it."""
+    spot.case.world.roles.namesake("vm1", spot.name, "Running", number=77)
+    return spot.go_on()
+
+
+def hyper_v_restarts(spot: Spot) -> Exchanged:
+    """Hyper-V's service restarts on the host that is asked."""
+    spot.case.world.restart_hyper_v(spot.name)
+    return spot.go_on()
+
+
+def login_refused_for_a_while(spot: Spot) -> Exchanged:
+    """The host that is asked lets nobody in for five seconds."""
+    host = spot.host
+    host.sshd = Sshd.REFUSING
+    spot.case.world.at(5, lambda: setattr(host, "sshd", Sshd.UP))
+    return spot.go_on()
+
+
+def stands_still(spot: Spot) -> Exchanged:
+    """Our EC-VM stands still for a minute."""
+    spot.case.world.freeze_ec_vm(spot.case.world.ec_vms["ec1"], 60)
+    return spot.go_on()
+
+
 # Ourselves.
 
 
@@ -273,4 +340,8 @@ OF_THE_CALL: tuple[Fault, ...] = (
     *(power_lost, service_stops, iscsi_drops, volume_fails, moved_by_wsfc),
     *(stopped_by_operator, turned_off_by_operator, paused_by_operator, started_by_operator),
     *(killed_before, killed_after),
+)
+SINCE_EDITION_2: tuple[Fault, ...] = (
+    *(guest_reboots, guest_dies, started_by_wsfc, saved_by_operator, renamed_by_operator, role_renamed_by_operator),
+    *(copy_is_restored, hyper_v_restarts, login_refused_for_a_while, stands_still),
 )

@@ -25,18 +25,19 @@ class Mutation:
 
 
 _FETCH, _ATTEMPTS = "decide/fetch.py", "decide/attempts.py"
+_OFF, _POWER = "decide/off.py", "decide/power.py"
 _START, _STOP, _MONITOR = "decide/start.py", "decide/unregister.py", "decide/monitor.py"
 MUTATIONS = (
     Mutation("a running guest is moved by quick migration", _FETCH, "Do.MIGRATE_LIVE, why", "Do.MIGRATE_QUICK, why"),
     Mutation(
         "an isolated owner is treated as one that is down",
-        _FETCH,
-        "    if seen.peer_node is NodeKind.ISOLATED:\n        return _from_isolated(seen, tried)\n",
-        "",
+        _OFF,
+        "    if is_lost_by_local(seen) and Timer.OWNER_SILENT in over:",
+        "    if is_lost_by_local(seen):",
     ),
     Mutation(
         "a host that cannot be asked counts as silent",
-        "host/situation.py",
+        "host/snapshots.py",
         "return Contact.SILENT if isinstance(answer, Silent) else Contact.TROUBLED",
         "return Contact.SILENT",
     ),
@@ -69,18 +70,77 @@ MUTATIONS = (
         "return Verdict(Health.FAILED, what)",
     ),
     Mutation(
-        "a stop does not look for the owner",
+        "a stop does not look for the guest on the peer host",
         _STOP,
-        "    side = Side.LOCAL if seen.owner is Place.LOCAL else Side.PEER\n    if seen.on(side).is_off:",
-        "    side = Side.LOCAL\n    if seen.on(side).is_off:",
+        "    side = live_side(seen)\n    if side is not None:\n        return bring_down",
+        "    side = Side.LOCAL if seen.on_local.is_live else None\n    if side is not None:\n        return bring_down",
     ),
     Mutation(
         "a stop takes what it cannot see for off",
-        _STOP,
-        "    if seen.on(side).is_off:\n        return None",
-        "    if not seen.on(side).is_live:\n        return None",
+        _OFF,
+        "    if is_down(seen, owner) and by_cluster:",
+        "    if not seen.on(owner).is_live:",
     ),
-    Mutation("a guest is never turned off in a hurry", _STOP, "if tried.hurry or stuck or", "if stuck or"),
+    Mutation(
+        "a guest is never turned off in a hurry",
+        _POWER,
+        "    if tried.hurry:\n        return True\n",
+        "    if tried.hurry:\n        return False\n",
+    ),
+    Mutation(
+        "a guest loses its power before it had its grace",
+        _POWER,
+        "    if Timer.GRACE not in tried.over:\n        return False\n",
+        "",
+    ),
+    Mutation(
+        "a guest loses its power after one look",
+        _POWER,
+        "    if Timer.TURN_OFF_TWICE not in tried.over:",
+        "    if False:",
+    ),
+    Mutation("a guest in transition is cut short", _POWER, "if seen.on(side).is_in_transition:", "if False:"),
+    Mutation(
+        "a VM is unregistered after one look",
+        "decide/off_for_stop.py",
+        "twice = Timer.OFF_TWICE in tried.over or",
+        "twice = True or",
+    ),
+    Mutation("a VM is fetched after one look", _FETCH, "    if Timer.OFF_TWICE not in tried.over:", "    if False:"),
+    Mutation(
+        "an Offline of the run's own making proves that a guest is off",
+        _OFF,
+        "(seen.machine is ResourceKind.OFFLINE and not cleared)",
+        "seen.machine is ResourceKind.OFFLINE",
+    ),
+    Mutation(
+        "a quick migration is sent without a guard",
+        "host/actions.py",
+        "_quick(seen, identity, identity.machine)",
+        "_quick(seen, identity, None)",
+    ),
+    Mutation(
+        "Hyper-V that has just restarted counts as knowing no VM",
+        "host/situation.py",
+        "    row = snapshot.vm(identity.id)\n    if row is None:\n"
+        "        return VmOnHost(VmKind.ABSENT) if knows_guests else UNSEEN",
+        "    row = snapshot.vm(identity.id)\n    if row is None:\n        return VmOnHost(VmKind.ABSENT)",
+    ),
+    Mutation(
+        "of two VMs that may be meant one is taken", "host/identity.py", "    if len(candidates) > 1:", "    if False:"
+    ),
+    Mutation(
+        "a start gives up what is refused once",
+        "decide/hopeless.py",
+        "    if Timer.REFUSED not in tried.over:\n        return None\n",
+        "",
+    ),
+    Mutation(
+        "a run goes on after its EC-VM stood still",
+        "run/loop.py",
+        "                if self._was_frozen():",
+        "                if False:",
+    ),
     Mutation(
         "a failover leaves the guest though nobody follows it",
         _STOP,
@@ -100,15 +160,20 @@ MUTATIONS = (
         "case Retry.READY:\n            return Act(do, side, why)",
         "case Retry.READY | Retry.USED_UP:\n            return Act(do, side, why)",
     ),
-    Mutation("a lost reply is not counted", "run/look.py", "planned if answer.may_have_been_done else ()", "()"),
+    Mutation(
+        "a step is counted only once its answer has come",
+        "run/tasks.py",
+        "        if counter is not None:\n            counter.add(now)\n",
+        "",
+    ),
     Mutation("a start ignores maintenance", _START, "    _in_maintenance,\n", ""),
-    Mutation("a start ignores that the VM was moved away again", _START, "    _left_again,\n", ""),
+    Mutation("a start ignores that the VM was moved away again", _START, "    left_again,\n", ""),
     Mutation("a start ignores a guest on the other host", _START, "    _alive_on_both,\n", ""),
     Mutation(
         "a failed group is cleared though its guest runs",
         _START,
-        "or seen.machine is ResourceKind.OFFLINE or not seen.on_local.is_gone",
-        "or seen.machine is ResourceKind.OFFLINE",
+        "seen.machine is not ResourceKind.FAILED or not is_down(seen, Side.LOCAL)",
+        "seen.machine is not ResourceKind.FAILED",
     ),
     Mutation("a start does not wait for iSCSI", _START, "    _iscsi,\n", ""),
     Mutation(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
-from ecx_hyperv.decide.unregister import Factor
+from ecx_hyperv.decide.stops import Factor
 from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.ecx.maintenance import Flag, Kind
 from ecx_hyperv.lab.model.ecx import SimulatedEcx

@@ -6,7 +6,7 @@ In virtual time, on the real loop and decisions; `test_citations.py` proves that
 import pytest
 
 from ecx_hyperv.decide.steps import Done
-from ecx_hyperv.decide.unregister import Factor
+from ecx_hyperv.decide.stops import Factor
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.lab.model.things import Guest
 from tests.run.support import ONE, TWO, only, unregister, with_running

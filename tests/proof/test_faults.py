@@ -8,12 +8,14 @@ import pytest
 
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.decide.facts import Side
+from ecx_hyperv.errors import HostError
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.host.link import Ask, Exchanged
+from ecx_hyperv.host.wire import changes
 from tests.proof import faults
 from tests.proof.counts import Record, Tally
 from tests.proof.facts import Case, build
-from tests.proof.faults import ERRORS, OF_THE_CALL, OF_THE_WAY, Fault, Killed, Spot
+from tests.proof.faults import ERRORS, OF_THE_CALL, OF_THE_WAY, SINCE_EDITION_2, Fault, Killed, Spot
 from tests.proof.worlds import WORLDS, Named
 from tests.virtual.hosts import Proceed
 from tests.virtual.invariants import ProgramKind
@@ -23,10 +25,19 @@ from tests.virtual.programs import ProgramOutcome, run_program
 _BY_OTHERS = frozenset(
     {
         *(faults.moved_by_wsfc, faults.stopped_by_operator, faults.turned_off_by_operator),
-        *(faults.paused_by_operator, faults.started_by_operator),
+        *(faults.paused_by_operator, faults.started_by_operator, faults.saved_by_operator, faults.started_by_wsfc),
+        *(faults.guest_reboots, faults.guest_dies),
     }
 )
-_WORLD_CHANGES = frozenset(OF_THE_CALL[OF_THE_CALL.index(faults.power_lost) : OF_THE_CALL.index(faults.killed_before)])
+_WORLD_CHANGES = frozenset(
+    {
+        *OF_THE_CALL[OF_THE_CALL.index(faults.power_lost) : OF_THE_CALL.index(faults.killed_before)],
+        *SINCE_EDITION_2,
+    }
+)
+# Behind the first request of a look these differ in nothing from a session that is lost there.
+_OF_EACH = frozenset({faults.hangs, faults.reset})
+_OF_LEADS = frozenset({faults.garbage, faults.cut_short, faults.noise})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +60,8 @@ class Clean:
 
     outcome: ProgramOutcome
     calls: dict[int, Ask] = field(default_factory=dict)
+    # Those that are the first of what was sent together: what befalls the way to a host befalls all of it.
+    leads: set[int] = field(default_factory=set)
     # How a second run ends, later; at once, as in a world that goes on by itself.
     again: frozenset[Exit] = frozenset()
 
@@ -57,11 +70,13 @@ def record(named: Named) -> Clean:
     """Run the clean run."""
     case = build(named.values)
     calls: dict[int, Ask] = {}
+    leads: dict[int, int] = {}
     known: set[tuple[Side, bytes]] = set()
     counted = iter(range(10**6))
 
     def disturb(side: Side, ask: Ask, _deadline: Deadline, proceed: Proceed) -> Exchanged:
         number = next(counted)
+        leads.setdefault(len(case.sim.hosts.sent), number)
         answer = proceed(ask)
         situation = (side, msgspec.json.encode([ask.request, _facts(answer)]))
         if situation not in known:
@@ -77,27 +92,29 @@ def record(named: Named) -> Clean:
     for _ in range(2):
         again.append(run_program(case.sim, named.job, "vm1", factor=case.factor).exit)
         faults.mend(case)
-    return Clean(outcome, calls, frozenset(again))
+    return Clean(outcome, calls, set(leads.values()), frozenset(again))
 
 
 def _facts(answer: Exchanged) -> object:
-    if not isinstance(answer, tuple):
+    if isinstance(answer, HostError):
         return str(answer)
-    rows = [[{**row, "Uptime.TotalSeconds": 0} for row in result.value] for result in answer[1].results]
-    return [rows, [str(result.error) for result in answer[1].results]]
+    rows = [[{**row, "Uptime.TotalSeconds": 0} for row in result.value] for result in answer.reply.results]
+    return [rows, [str(result.error) for result in answer.reply.results]]
 
 
 def strikes(clean: Clean) -> Iterator[Strike]:
     """Return every fault at every call."""
     for number, ask in clean.calls.items():
         for fault in OF_THE_WAY:
-            yield Strike(fault.__name__, fault, number)
-            yield Strike(f"{fault.__name__} from then on", fault, number, stays=True)
-        for fault in OF_THE_CALL:
-            yield Strike(fault.__name__, fault, number)
+            if number in clean.leads or fault in _OF_EACH:
+                yield Strike(fault.__name__, fault, number)
+                yield Strike(f"{fault.__name__} from then on", fault, number, stays=True)
+        for fault in (*OF_THE_CALL, *SINCE_EDITION_2):
+            if number in clean.leads or fault not in _OF_LEADS:
+                yield Strike(fault.__name__, fault, number)
         for index, call in enumerate(ask.request.calls):
             # Of what only looks, an error that nobody knows is any but a denial: nothing else is told apart there.
-            looks = call.cmdlet.startswith("Get-")
+            looks = not changes(call)
             for name, error in ERRORS.items():
                 if looks and name not in ("denied", "unknown"):
                     continue

@@ -119,8 +119,77 @@ _WATCH: dict[str, Values] = {
     "the local host lets nobody in": {"local sshd": "login refused"},
     "the local cluster service is stopped": {"local node": "service stopped"},
 }
+# The worlds that the second edition adds.
+_START_2: dict[str, Values] = {
+    "it was renamed in Hyper-V": {"name": "renamed in Hyper-V"},
+    "it was renamed in Hyper-V and runs on the peer": {**PEER_HAS_IT, "name": "renamed in Hyper-V"},
+    "its role is called otherwise, and it is off": {"state": "Off", "name": "role renamed"},
+    "its role is called otherwise, and it runs on the peer": {**PEER_HAS_IT, "name": "role renamed"},
+    "its role was removed": {"name": "role removed"},
+    "a copy of its name lies off here": {"configuration": "Offline", "namesake": "is off here"},
+    "a copy of its name runs here": {**PEER_HAS_IT, "namesake": "runs here"},
+    "a dead entry of its name is beside it": {"namesake": "is dead here"},
+    "Hyper-V on the peer has just restarted": {**PEER_HAS_IT, "Hyper-V on the peer": "restarts"},
+    "Hyper-V on the peer is away, its resource has failed": {
+        **PEER_HAS_IT,
+        "Hyper-V on the peer": "away",
+        "machine": "Failed",
+    },
+    "Hyper-V here has just restarted": {"Hyper-V here": "restarts"},
+    "its role arrives failed": {**PEER_HAS_IT, "state": "Off", "WSFC": "roles arrive failed"},
+    "its failed resource cannot be cleared": {"state": "Off", "machine": "Failed", "WSFC": "clears nothing"},
+    "WSFC restarts it by itself": {**PEER_HAS_IT, "WSFC": "restarts the guest"},
+    "its disk is in use once": {"state": "Off", "refused": "disk in use once"},
+    "access is denied once": {"state": "Off", "refused": "access denied once"},
+    "memory is short once": {"state": "Off", "refused": "no memory once"},
+    "its group is busy once": {**PEER_HAS_IT, "refused": "group busy once"},
+    "a look is denied once": {"state": "Off", "refused": "a look denied once"},
+    "Get-IscsiConnection hangs": {"hangs": "Get-IscsiConnection"},
+    "it is on two volumes": {"state": "Off", "volumes": "two"},
+    "no host has the cluster's database": {**PEER_HAS_IT, "database": "none"},
+    "no host has the cluster's database, and the peer host is gone": {
+        **PEER_HAS_IT,
+        "database": "none",
+        "peer host": "lost power",
+    },
+}
+_STOP_2: dict[str, Values] = {
+    "it was renamed in Hyper-V": {"name": "renamed in Hyper-V"},
+    "its role is called otherwise": {"name": "role renamed"},
+    "its role was removed": {"name": "role removed"},
+    "a copy of its name runs on the peer": {"namesake": "runs on the peer"},
+    "a copy of its name runs here": {"namesake": "runs here"},
+    "a dead entry of its name is beside it": {"namesake": "is dead here"},
+    "it has no integration services": {"services": "missing"},
+    "it does not answer its host": {"services": "not ready"},
+    "somebody works on it": {"services": "locked"},
+    "it never ends its shutdown": {"services": "stuck"},
+    "it reboots by itself": {"the guest's own": "reboot"},
+    "Hyper-V here has just restarted": {"Hyper-V here": "restarts"},
+    "Hyper-V here is away, its resource has failed": {"Hyper-V here": "away", "machine": "Failed"},
+    "Get-ClusterSharedVolume hangs": {"hangs": "Get-ClusterSharedVolume"},
+    "the cluster turns it off": {**PEER_HAS_IT, "peer host": "sshd stopped", "offline action": "turn off"},
+    "the cluster shuts it down": {**PEER_HAS_IT, "peer host": "sshd stopped", "offline action": "shut down"},
+    "WSFC restarts it by itself": {"WSFC": "restarts the guest"},
+    "its failed resource cannot be cleared": {"state": "Off", "machine": "Failed", "WSFC": "clears nothing"},
+    "it is on two volumes": {"volumes": "two"},
+    "it is on two volumes, of which the cluster knows one": {"volumes": "two, the cluster knows of one"},
+}
+_WATCH_2: dict[str, Values] = {
+    "it was renamed in Hyper-V": {"name": "renamed in Hyper-V"},
+    "a copy of its name runs here": {"state": "Off", "namesake": "runs here"},
+    "a dead entry of its name is beside it": {"namesake": "is dead here"},
+    "Hyper-V here is away": {"Hyper-V here": "away"},
+    "Get-ClusterSharedVolume hangs": {"hangs": "Get-ClusterSharedVolume"},
+}
+
+
+def _named(*tables: tuple[ProgramKind, dict[str, Values]]) -> dict[str, Named]:
+    return {f"{job.value}: {name}": Named(job, values) for job, worlds in tables for name, values in worlds.items()}
+
+
+OF_EDITION_2 = _named((ProgramKind.START, _START_2), (ProgramKind.STOP, _STOP_2), (ProgramKind.WATCH, _WATCH_2))
 WORLDS = {
-    f"{job.value}: {name}": Named(job, values)
-    for job, worlds in ((ProgramKind.START, _START), (ProgramKind.STOP, _STOP), (ProgramKind.WATCH, _WATCH))
-    for name, values in worlds.items()
+    **_named((ProgramKind.START, _START), (ProgramKind.STOP, _STOP), (ProgramKind.WATCH, _WATCH)),
+    **OF_EDITION_2,
 }

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from ecx_hyperv.config import Config
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.decide.steps import Done, Fail
-from ecx_hyperv.decide.unregister import Factor, StopRequest
+from ecx_hyperv.decide.stops import Factor, StopRequest
 from ecx_hyperv.lab.model.things import Sshd
 from ecx_hyperv.lab.model.timings import Timings
 from ecx_hyperv.lab.model.world import World

@@ -1,6 +1,6 @@
 """The monitors' runs, in virtual time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
 from msgspec.structs import replace
@@ -45,7 +45,7 @@ def test_a_running_vm_is_healthy_and_quiet() -> None:
     sim = SimulatedNode(with_running(), "ec1")
 
     assert Exit.DONE is watch(sim).exit
-    assert 1 == len(sim.hosts.requests)
+    assert 1 == len(sim.hosts.sent)
     assert [] == sim.alerts
     assert all("debug" in line for line in sim.log.getvalue().splitlines())
 
@@ -58,7 +58,7 @@ def test_a_vm_that_is_off_takes_two_looks_to_fail() -> None:
     sim = SimulatedNode(world, "ec1")
 
     assert Exit.NOT_AS_ASKED is watch(sim).exit
-    assert 2 == len(sim.hosts.requests)
+    assert 2 == len(sim.hosts.sent)
     assert Level.ERR is sim.alerts[-1][0]
 
 
@@ -170,7 +170,7 @@ def test_twenty_vms_take_one_request() -> None:
     sim = SimulatedNode(with_running(*names), "ec1")
 
     assert Exit.DONE is watch(sim, *names).exit
-    assert 1 == len(sim.hosts.requests)
+    assert 1 == len(sim.hosts.sent)
 
 
 def peer_world() -> tuple[World, SimulatedEcx, SimulatedNode]:
@@ -181,11 +181,13 @@ def peer_world() -> tuple[World, SimulatedEcx, SimulatedNode]:
 
 
 def test_an_online_peer_needs_nothing() -> None:
-    """A peer that is online costs one clpstat, and no connection."""
+    """A peer that is online costs one clpstat, and a look at its heartbeat every five minutes."""
     _, _, sim = peer_world()
 
-    assert Exit.DONE is watch_peer(sim).exit
-    assert [] == sim.hosts.requests
+    for seconds, asked in ((0, 1), (200, 1), (110, 2)):
+        sim.world.advance(seconds)
+        assert Exit.DONE is watch_peer(sim).exit
+        assert asked == len(sim.hosts.requests)
 
 
 @pytest.mark.defect(55)
@@ -222,8 +224,8 @@ def test_the_action_is_remembered_before_it_is_taken() -> None:
     kept = []
     original = sim.hosts.exchange
 
-    def spy(asks: Mapping[Side, Ask], deadline: Deadline) -> dict[Side, Exchanged]:
-        if any(call.cmdlet == "Start-VM" for ask in asks.values() for call in ask.request.calls):
+    def spy(asks: Mapping[Side, Sequence[Ask]], deadline: Deadline) -> dict[Side, list[Exchanged]]:
+        if any(call.cmdlet == "Start-VM" for some in asks.values() for ask in some for call in ask.request.calls):
             kept.append(sim.states.load("peer", "ec2").actions)
         return original(asks, deadline)
 

@@ -10,7 +10,7 @@ from ecx_hyperv.ecx.maintenance import Flag, Kind
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.lab.model.things import Sshd, Vm
 from ecx_hyperv.run.loop import Loop
-from ecx_hyperv.run.tasks import StartTask
+from ecx_hyperv.run.start_task import StartTask
 from tests.run.support import ONE, TWO, isolated_but_alive, make_world, only, start, with_running
 from tests.virtual.contexts import SimulatedNode
 
@@ -187,7 +187,7 @@ def test_only_the_local_host_is_asked_where_that_is_enough() -> None:
     sim = SimulatedNode(with_running(), "ec1")
     start(sim, "vm1")
 
-    assert (1, 0) == (sim.requests(Side.LOCAL), sim.requests(Side.PEER))
+    assert (1, 0) == (sim.round_trips(Side.LOCAL), sim.round_trips(Side.PEER))
 
 
 def test_maintenance_holds_a_start_back() -> None:
@@ -224,7 +224,7 @@ def test_without_its_local_host_a_start_soon_fails(sshd: Sshd, exit_code: Exit) 
 
     assert isinstance(end, Fail)
     assert exit_code is end.exit
-    assert world.now - began <= sim.context.config.timing.connect + 10
+    assert world.now - began <= sim.context.config.timing.patience + 10
 
 
 @pytest.mark.parametrize("sshd", [Sshd.STOPPED, Sshd.SILENT])
@@ -234,7 +234,7 @@ def test_a_start_that_never_saw_its_own_host_says_so_at_the_deadline(sshd: Sshd)
     world.hosts[ONE].sshd = sshd
     sim = SimulatedNode(world, "ec1")
     task = StartTask("vm1", sim.context.config.timing)
-    Loop(sim.context, [task], Deadline.after(sim.clock, 12), patience=300).go()
+    Loop(sim.context, [task], Deadline.after(sim.clock, 12)).go()
 
     assert isinstance(task.end, Fail)
     assert Exit.UNREACHABLE is task.end.exit

@@ -6,7 +6,7 @@ from ecx_hyperv.config import ProtectedVm
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.decide.steps import Done, Fail
-from ecx_hyperv.decide.unregister import Factor
+from ecx_hyperv.decide.stops import Factor
 from ecx_hyperv.ecx.maintenance import Flag, Kind
 from ecx_hyperv.errors import SessionLost
 from ecx_hyperv.exits import Exit
@@ -95,13 +95,13 @@ def test_a_deaf_guest_is_turned_off_after_its_grace() -> None:
 
 @pytest.mark.parametrize("was_done", [False, True])
 def test_a_guest_whose_request_may_be_lost_is_asked_again(was_done: bool) -> None:
-    """Where nobody knows whether a guest was asked to shut down, it is looked at, and asked again: never turned off."""
+    """Where nobody knows whether a guest was asked to shut down, the guest is asked again, and never turned off."""
     world = with_running(guest_shutdown=100)
     sim = SimulatedNode(world, "ec1")
     lost: list[Ask] = []
 
     def lose_the_first(side: Side, ask: Ask, _deadline: Deadline, proceed: Proceed) -> Exchanged:
-        if lost or not any(call.cmdlet == "Stop-VM" for call in ask.request.calls):
+        if lost or not any(call.cmdlet == "Agent-ShutdownGuest" for call in ask.request.calls):
             return proceed(ask)
         lost.append(ask)
         if was_done:
@@ -111,10 +111,13 @@ def test_a_guest_whose_request_may_be_lost_is_asked_again(was_done: bool) -> Non
 
     sim.hosts.disturb = lose_the_first
     end = only(unregister(sim, "vm1"))
-    asked = [call for _, ask in sim.hosts.requests for call in ask.request.calls if call.cmdlet == "Stop-VM"]
+    asked = [
+        call for _, ask in sim.hosts.requests for call in ask.request.calls if call.cmdlet == "Agent-ShutdownGuest"
+    ]
 
     assert isinstance(end, Done)
-    assert [{"Name": "vm1", "AsJob": True}] * 2 == [call.args for call in asked]
+    assert len(asked) >= 2
+    assert all(call.args == {"Id": world.vms["vm1"].id} for call in asked)
     assert [] == [event for event in world.history if event.state in ("Saved", "Saving")]
     assert [] == world.violations
 
@@ -178,14 +181,14 @@ def test_an_isolated_host_that_shows_life_does_not_count_as_off(sshd: Sshd) -> N
 
 
 def test_a_guest_that_hyper_v_cannot_show_does_not_count_as_off() -> None:
-    """While the local host's management service is stopped, only the cluster can tell that the guest is off."""
+    """While the management service of the owner is stopped nobody can tell whether the guest is off: 7, not 0."""
     world = with_running()
     world.hosts[ONE].vmms = False
     end = only(unregister(SimulatedNode(world, "ec1"), "vm1"))
 
-    assert isinstance(end, Done)
+    assert isinstance(end, Fail)
+    assert Exit.CANNOT_TELL is end.exit
     assert [] == world.violations
-    assert [] != [event for event in world.history if event.what == "guest" and event.state == "Saved"]
 
 
 def test_what_nobody_can_tell_ends_at_the_deadline_with_7() -> None:

@@ -107,6 +107,7 @@ def test_every_default_is_as_documented() -> None:
         "settle": 120,
         "critical": 600,
         "isolated": 60,
+        "patience": 180,
         "confirm_vm": 3,
         "confirm_peer": 10,
         "unknown_limit": 300,
@@ -307,3 +308,11 @@ def test_nodes_keep_their_order() -> None:
     """The nodes must stand in the order of the file."""
     assert (EC1, EC2) == parse(MINIMAL, "config.toml").node
     assert "ec0" == parse(replaced('"ec1"', '"ec0"'), "config.toml").node[0].name
+
+
+@pytest.mark.parametrize("text", ["01234567-89AB-cdef-0123-456789abcdef", "{01234567-89AB-cdef-0123-456789abcdef}"])
+def test_a_vm_may_be_named_by_its_id_and_its_role(text: str) -> None:
+    """The id of a VM and the name of its role are taken, an id in any case, with braces or without."""
+    config = parse(f"{MINIMAL}[[vm]]\nname = 'web1'\nid = '{text}'\nrole = 'web 1'\n", "config.toml")
+
+    assert (text, "web 1") == (config.vm[0].id, config.vm[0].role)

@@ -70,6 +70,10 @@ def in_ssh(line: str) -> str:
         (in_ssh("know_hosts = '/k'"), "ssh.know_hosts", "known_hosts", "unknown"),
         (in_timing("intervall = 1"), "timing.intervall", "interval", "unknown"),
         (f"{MINIMAL}hots = 'h'\n", "node[2].hots", "host", "unknown"),
+        (f"{with_vm('web1')}id = 'web1'\n", "vm[1].id", "the id of a VM", "'web1'"),
+        (f"{with_vm('web1')}id = '{{01234567-89ab-cdef-0123-456789abcdef'\n", "vm[1].id", "the id of a VM", "'{0"),
+        (f"{with_vm('web1')}id = ''\n", "vm[1].id", "", "''"),
+        (f"{with_vm('web1')}role = 'a*'\n", "vm[1].role", _NAME, "'a*'"),
         (f"{with_vm('web1')}disk = 'd'\n", "vm[1].disk", "csv", "unknown"),
         # A key that is missing.
         (replaced("[ssh]", "[other]"), "ssh", "a value", "missing"),

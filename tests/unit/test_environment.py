@@ -7,7 +7,7 @@ import pytest
 
 from ecx_hyperv.config import ProtectedVm
 from ecx_hyperv.decide.facts import Side
-from ecx_hyperv.decide.unregister import Factor
+from ecx_hyperv.decide.stops import Factor
 from ecx_hyperv.ecx.commands import Completed
 from ecx_hyperv.ecx.environment import EcxCall, Pair, choose_vms, identify, local_addresses, read_call
 from ecx_hyperv.errors import ConfigError, LocalError, UsageError

@@ -9,12 +9,19 @@ from ecx_hyperv.host.rows import VmRow
 from ecx_hyperv.host.wire import Hello, RemoteError, Result
 
 GET_VM = "Microsoft.HyperV.PowerShell.Commands.GetVM"
-WANTED = SnapshotRequest(vms=("web1",), cluster=False, iscsi=False)
+ID, OTHER_ID = "0d9f2a3c-5b1e-4a77-8c2d-6e4f10b3a9d1", "7c1f0a55-9d6b-4c3e-b1a2-3f4e5d6c7b8a"
+WANTED = SnapshotRequest(named=("web1",), cluster=False, iscsi=False)
 
 
-def seen(result: Result) -> VmRow | RemoteError | None:
-    """Return what is read of the only VM."""
-    return read(Hello(agent=1, host="HOST-1"), [result], WANTED).vms["web1"]
+def seen(result: Result) -> tuple[VmRow, ...] | RemoteError:
+    """Return what is read of the VMs of the name."""
+    return read(Hello(agent=2, host="HOST-1"), [result], WANTED).named["web1"]
+
+
+def by_id(result: Result) -> VmRow | RemoteError | None:
+    """Return what is read of the VM with the id."""
+    wanted = SnapshotRequest(vms={"web1": ID}, cluster=False, iscsi=False)
+    return read(Hello(agent=2, host="HOST-1"), [result], wanted).vm(ID)
 
 
 def failed(**error: Any) -> Result:
@@ -31,7 +38,7 @@ def test_a_name_that_hyper_v_does_not_know_is_absent(category: str | None) -> No
                 message="\u898b\u3064\u304b\u308a\u307e\u305b\u3093", id=f"InvalidParameter,{GET_VM}", category=category
             )
         )
-        is None
+        == ()
     )
 
 
@@ -58,31 +65,38 @@ def test_any_other_error_leaves_it_open_whether_it_runs(error: dict[str, Any]) -
 @pytest.mark.parametrize("message", ['unable to find a virtual machine with name "web1".', "「WEB1」 が見つかりません"])
 def test_an_object_that_is_not_found_is_absent_if_it_is_the_vm(message: str) -> None:
     """Where a version of the module calls an unknown name ObjectNotFound, it must read as absent, since it names it."""
-    assert seen(failed(message=message, id=f"ObjectNotFound,{GET_VM}", category="ObjectNotFound")) is None
+    assert seen(failed(message=message, id=f"ObjectNotFound,{GET_VM}", category="ObjectNotFound")) == ()
 
 
 @pytest.mark.parametrize("name", ["HOST-1", "web11", "my web1"])
 def test_an_object_that_is_not_found_leaves_it_open_if_it_is_another(name: str) -> None:
     """A management service that is not there names the computer, and must not read as absent."""
     message = f"encountered an error trying to access an object on computer '{name}' because it was not found"
-    assert seen(failed(message=message, id=f"ObjectNotFound,{GET_VM}", category="ObjectNotFound")) is not None
+    assert seen(failed(message=message, id=f"ObjectNotFound,{GET_VM}", category="ObjectNotFound")) != ()
 
 
-@pytest.mark.parametrize("rows", [(), ({"Name": "another", "State": "Running"},)])
+@pytest.mark.parametrize("rows", [(), ({"Id": OTHER_ID, "Name": "another", "State": "Running"},)])
 def test_nothing_at_all_is_not_absent(rows: tuple[dict[str, Any], ...]) -> None:
-    """A Get-VM that succeeds without the VM must not read as absent: the login may just not see it."""
-    assert isinstance(seen(Result(ok=True, value=rows)), RemoteError)
+    """A Get-VM -Id that succeeds without the VM must not read as absent: the login may just not see it."""
+    assert isinstance(by_id(Result(ok=True, value=rows)), RemoteError)
 
 
-def test_of_two_vms_of_one_name_the_running_one_counts() -> None:
-    """Where a host knows two VMs of the name, the one that runs must be seen."""
-    rows = ({"Name": "web1", "State": "Off"}, {"Name": "WEB1", "State": "Running"})
-    row = seen(Result(ok=True, value=rows))
-    assert isinstance(row, VmRow)
-    assert "Running" == row.state
+@pytest.mark.parametrize(("message", "is_absent"), [(f"no virtual machine with id {ID.upper()}", True), ("no", False)])
+def test_an_id_that_is_not_found_is_absent_where_the_error_names_the_id(message: str, is_absent: bool) -> None:
+    """ObjectNotFound must read as absent only where it names the id: otherwise it is Hyper-V that is in trouble."""
+    read_as = by_id(failed(message=message, id=f"ObjectNotFound,{GET_VM}", category="ObjectNotFound"))
+    assert is_absent is (read_as is None)
+
+
+def test_two_vms_of_one_name_are_two() -> None:
+    """Where a host knows two VMs of the name, both must be seen, each with its own state."""
+    rows = ({"Id": ID, "Name": "web1", "State": "Off"}, {"Id": OTHER_ID, "Name": "WEB1", "State": "Running"})
+    both = seen(Result(ok=True, value=rows))
+    assert isinstance(both, tuple)
+    assert [(ID, "Off"), (OTHER_ID, "Running")] == [(row.id, row.state) for row in both]
 
 
 def test_a_row_with_holes_is_read() -> None:
     """What a row does not tell, or tells in another type, must not keep the rest from being read."""
     value = {"Name": None, "State": "Running", "OperationalStatus": None, "Heartbeat": None, "Uptime.TotalSeconds": "x"}
-    assert VmRow("web1", "Running", frozenset(), None, 0.0) == seen(Result(ok=True, value=(value,)))
+    assert (VmRow("web1", "Running", frozenset(), None, 0.0),) == seen(Result(ok=True, value=(value,)))

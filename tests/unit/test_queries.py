@@ -7,13 +7,18 @@ from ecx_hyperv.host.queries import Query
 from ecx_hyperv.host.rows import VmRow
 from ecx_hyperv.host.wire import RemoteError, Result
 
+_ID = "0d9f2a3c-5b1e-4a77-8c2d-6e4f10b3a9d1"
 _STOPPED = RemoteError(
     message="Hyper-V was unable to find a computer 'HOST-1'.", id="ObjectNotFound,GetVM", category="ObjectNotFound"
 )
 
 
 @pytest.mark.proven("F17")
-@pytest.mark.parametrize("query", [queries.vm("vm1"), setting_queries.vm_settings("vm1")], ids=["run", "check"])
+@pytest.mark.parametrize(
+    "query",
+    [queries.vms_named("vm1"), queries.vm_by_id(_ID), setting_queries.vm_settings("vm1")],
+    ids=["name", "id", "check"],
+)
 def test_a_stopped_hyper_v_service_is_no_missing_vm(query: Query[object]) -> None:
     """ObjectNotFound without the VM's name must stay an error, for a run and for a check."""
     assert query.read(Result(ok=False, error=_STOPPED)) == _STOPPED
@@ -22,7 +27,7 @@ def test_a_stopped_hyper_v_service_is_no_missing_vm(query: Query[object]) -> Non
 @pytest.mark.proven("U1")
 def test_an_uptime_of_400_digits_is_no_uptime() -> None:
     """A number that no float holds must read as an unknown uptime, and must not end the command."""
-    row = {"Name": "vm1", "State": "Running", "Uptime.TotalSeconds": 10**400}
-    found = queries.vm("vm1").read(Result(ok=True, value=(row,)))
+    row = {"Id": _ID, "Name": "vm1", "State": "Running", "Uptime.TotalSeconds": 10**400}
+    found = queries.vm_by_id(_ID).read(Result(ok=True, value=(row,)))
     assert isinstance(found, VmRow)
     assert ("Running", 0.0) == (found.state, found.uptime)

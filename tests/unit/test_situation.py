@@ -8,9 +8,12 @@ from ecx_hyperv.config import ProtectedVm
 from ecx_hyperv.decide.facts import Contact, Refusal
 from ecx_hyperv.decide.volume import Users
 from ecx_hyperv.errors import HostError, HostKeyRefused, LoginRefused, NoAgent, SessionLost, Silent, Unreachable
+from ecx_hyperv.host.identity import CONFIGURATION
 from ecx_hyperv.host.observe import HostSnapshot
+from ecx_hyperv.host.refusals import refusal_of
 from ecx_hyperv.host.rows import GroupRow, ResourceRow, VolumeRow
-from ecx_hyperv.host.situation import CONFIGURATION, SnapshotOrError, Snapshots, contact_of, observe_volume, refusal_of
+from ecx_hyperv.host.snapshots import SnapshotOrError, Snapshots, contact_of
+from ecx_hyperv.host.volumes import observe_volume
 from ecx_hyperv.host.wire import RemoteError
 from tests.unit.samples import config_of
 
@@ -42,8 +45,8 @@ def test_only_silence_is_silent(answer: SnapshotOrError, contact: Contact) -> No
         ({"id": "OutOfMemory,Microsoft.HyperV.PowerShell.Commands.StartVM"}, Refusal.MEMORY),
         ({"code": 5957}, Refusal.MEMORY),
         ({"code": 32}, Refusal.IN_USE),
-        ({"message": "access denied, out of memory (0x80070005)", "category": "NotSpecified"}, Refusal.NOTHING),
-        ({"id": "NoAnswer"}, Refusal.NOTHING),
+        ({"message": "access denied, out of memory (0x80070005)", "category": "NotSpecified"}, Refusal.OTHER),
+        ({"message": "the disk 'C:\\\\web.vhdx' (0x80070005)", "code": 5}, Refusal.DISK_DENIED),
     ],
 )
 def test_an_error_is_told_by_its_id_category_or_code(error: dict[str, Any], expected: Refusal) -> None:
@@ -84,4 +87,4 @@ def test_a_vm_of_unknown_configuration_may_be_on_the_volume(
         shared_volumes=(VolumeRow(CSV, "1", "Online", "HOST-1"),),
     )
     config = config_of(*([ProtectedVm(name="db1", csv=placed)] if placed else []))
-    assert users is observe_volume(config, CSV, Snapshots(snapshot, snapshot), ["WEB1"], []).users
+    assert users is observe_volume(config, CSV, Snapshots(snapshot, snapshot), {}, ["WEB1"], []).users

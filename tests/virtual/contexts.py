@@ -34,7 +34,7 @@ def make_config(world: World, timing: Timing | None = None) -> Config:
         ssh=Ssh(user="Administrator", key="/root/.ssh/id_ed25519"),
         timing=timing or Timing(),
         node=_NODES,
-        vm=tuple(ProtectedVm(name=vm.name, csv=vm.csv) for vm in world.vms.values()),
+        vm=tuple(ProtectedVm(name=name, csv=vm.csv) for name, vm in world.vms.items()),
     )
 
 
@@ -129,6 +129,21 @@ class InMemoryStates:
         self.kept[kind, name] = state
 
 
+@dataclass(slots=True)
+class InMemoryKeptIds:
+    """The ids that one EC-VM keeps, without files."""
+
+    kept: dict[str, str] = field(default_factory=dict)
+
+    def load(self, name: str) -> str:
+        """Return the id that was kept for a name."""
+        return self.kept.get(name.casefold(), "")
+
+    def save(self, name: str, key: str) -> None:
+        """Keep an id."""
+        self.kept[name.casefold()] = key
+
+
 class SimulatedNode:
     """One EC-VM in virtual time: its context, its log, what it alerted and remembers."""
 
@@ -144,10 +159,13 @@ class SimulatedNode:
         self.world = world
         self.node = node
         self._ecx = ecx
-        self.clock = VirtualClock(world)
+        self.clock = VirtualClock(world, node)
+        # The ids that a configured name may lead to, where that is not the VM that had the name from the beginning.
+        self.meant: dict[str, frozenset[str]] = {}
         self.hosts = VirtualHosts(world, node, TARGET, self.clock)
         self.locks = MemoryLocks()
         self.flags = MemoryFlags()
+        self.kept_ids = InMemoryKeptIds()
         self.states = InMemoryStates(self.clock)
         self.alerts: list[tuple[Level, str]] = []
         self.commands: list[list[str]] = []
@@ -162,6 +180,7 @@ class SimulatedNode:
             alert=lambda level, text: self.alerts.append((level, text)),
             locks=self.locks,
             maintenance=self.flags,
+            kept_ids=self.kept_ids,
             run=self._run,
             dry=dry,
         )
@@ -170,9 +189,9 @@ class SimulatedNode:
         """Have clpstat fail from now on."""
         self._ecx = None
 
-    def requests(self, side: Side) -> int:
-        """Return how many requests were sent to a host."""
-        return sum(1 for one, _ in self.hosts.requests if one is side)
+    def round_trips(self, side: Side) -> int:
+        """Return how often requests were sent to a host, however many together."""
+        return self.hosts.sent.count(side)
 
     def _run(self, command: Sequence[str], seconds: float) -> Completed:
         """Run what the lab has of ECX's commands."""

@@ -1,10 +1,11 @@
 """The four programs as functions on a simulated node, judged by the invariants, as the lab's virtual time runs them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.decide.steps import Done, Fail
-from ecx_hyperv.decide.unregister import Factor, StopRequest
+from ecx_hyperv.decide.stops import Factor, StopRequest
 from ecx_hyperv.ecx.maintenance import Kind
 from ecx_hyperv.errors import EcxHypervError
 from ecx_hyperv.exits import Exit, worst
@@ -13,7 +14,7 @@ from ecx_hyperv.run.start import start
 from ecx_hyperv.run.stop import stop
 from ecx_hyperv.run.watch import Watcher
 from tests.virtual.contexts import SimulatedNode
-from tests.virtual.invariants import InvariantChecker, ProgramKind
+from tests.virtual.invariants import IN_FORCE, InvariantChecker, ProgramKind, Rule
 
 _End = tuple[Exit, str, bool, bool]
 
@@ -28,20 +29,44 @@ class ProgramOutcome:
     stays: bool
     seconds: float
     changes: tuple[str, ...]
+    # When the guests of each host were looked at.
+    looks: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
-def run_program(sim: SimulatedNode, job: ProgramKind, *vms: str, factor: Factor = Factor.GROUPSTOP) -> ProgramOutcome:
+def run_program(
+    sim: SimulatedNode,
+    job: ProgramKind,
+    *vms: str,
+    factor: Factor = Factor.GROUPSTOP,
+    rules: frozenset[Rule] = IN_FORCE,
+) -> ProgramOutcome:
     """Run a program to its end, and have the invariants judge it."""
-    checker = InvariantChecker(sim.world, job, sim.node, _maintained(sim))
-    sim.hosts.watch = checker.watch
-    began = sim.world.now
+    began, began_here = sim.world.now, sim.clock.monotonic()
     names = vms or tuple(sim.world.vms)
+    timing = sim.context.config.timing
+    checker = InvariantChecker(
+        sim.world,
+        job,
+        sim.node,
+        _maintained(sim),
+        names=names,
+        meant=sim.meant,
+        rules=rules,
+        ends_at=began + _limit(sim, job),
+        reserve=timing.reserve,
+        grace=timing.shutdown_on_failover if factor is Factor.GROUPFAILOVER else timing.shutdown,
+        interval=timing.interval,
+    )
+    sim.hosts.watch = checker.watch
+    sim.hosts.begin_run()
+    checker.begins()
     code, said, warned, stays = _PROGRAMS[job](sim, names, factor)
-    seconds = sim.world.now - began
+    # By the EC-VM's own clock, which lacks the time for which it stood still.
+    seconds = sim.clock.monotonic() - began_here
     checker.ended(int(code), names, stays=stays)
     if seconds > _limit(sim, job):
         sim.world.violated(f"{job.value} on {sim.node}: {seconds:.0f} s, past its deadline")
-    return ProgramOutcome(code, said, warned, stays, seconds, tuple(checker.changes))
+    return ProgramOutcome(code, said, warned, stays, seconds, tuple(checker.changes), checker.looked_at_guests)
 
 
 def _start(sim: SimulatedNode, vms: tuple[str, ...], _factor: Factor) -> _End:

@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from ecx_hyperv.config import Ssh, StdinWay
 from ecx_hyperv.deadline import Deadline, SystemClock
-from ecx_hyperv.host.session import Session, open_session
+from ecx_hyperv.host.clock import HostClock
+from ecx_hyperv.host.session import AgentLogin, Session
 from ecx_hyperv.host.ssh import Connection, SshTarget, connect
 from ecx_hyperv.host.wire import Call, Hello, Reply, Request, Result
 from ecx_hyperv.lab.model.things import Sshd
@@ -27,7 +28,10 @@ from ecx_hyperv.lab.windows.agent import InjectedFaults
 
 NONCE = "0123456789abcdef" * 2
 JAPANESE = "\u4eee\u60f3\u30de\u30b7\u30f3-\u672c\u756a"
-HELLO = Hello(agent=1, host="WS2019-HOST-1", ps="5.1.17763.1", language="FullLanguage", free_memory=12884901888)
+UP_MS = 86_400_250
+HELLO = Hello(
+    agent=2, host="WS2019-HOST-1", ps="5.1.17763.1", language="FullLanguage", up_ms=UP_MS, free_memory=12884901888
+)
 USER = "Administrator@2016dom.local"
 POWERSHELL: str = next(field.default for field in msgspec.structs.fields(Ssh) if field.name == "powershell")
 # Long enough for a machine under load; a test that waits this long has failed.
@@ -48,6 +52,13 @@ def echo(text: str, repeat: int = 1) -> Request:
 def echoed(reply: Reply) -> object:
     """Return the text of an answer to such a request."""
     return reply.results[0].value[0]["Text"]
+
+
+def answered(session: Session, request: Request, deadline: Deadline) -> tuple[Hello, Reply]:
+    """Ask one thing, and wait for the answer."""
+    session.send([(request, deadline.remaining())], deadline)
+    answer = session.receive(deadline)
+    return answer.hello, answer.reply
 
 
 def within(seconds: float) -> Deadline:
@@ -128,7 +139,7 @@ def answer_echo(request: Request) -> Reply:
         for call in request.calls
         if call.cmdlet == "Agent-Echo"
     ]
-    return Reply(results=tuple(Result(ok=True, value=row) for row in rows))
+    return Reply(results=tuple(Result(ok=True, value=row) for row in rows), up_ms=UP_MS)
 
 
 class ScriptedEndpoint(SshEndpoint):
@@ -218,8 +229,11 @@ class Site:
         on_life: Callable[[], None] = lambda: None,
     ) -> Session:
         """Log in and start the agent."""
-        deadline = deadline or within(PATIENCE_S)
-        return open_session(self.connect(on_life=on_life), POWERSHELL, way, deadline)
+        return self.log_in(way, on_life).open_session(deadline or within(PATIENCE_S), HostClock())
+
+    def log_in(self, way: StdinWay = StdinWay.HANDLE, on_life: Callable[[], None] = lambda: None) -> AgentLogin:
+        """Log in; agents are started in it."""
+        return AgentLogin(self.connect(on_life=on_life), POWERSHELL, way)
 
     def close(self) -> None:
         """End everything."""

@@ -10,27 +10,36 @@ from typing import Any, get_origin, get_type_hints
 
 import pytest
 
+from ecx_hyperv.decide.shutdown import ShutdownAnswer
 from ecx_hyperv.host import cmdlets, queries, setting_queries
+from ecx_hyperv.host.actions import shutdown_answer
 from ecx_hyperv.host.observe import SnapshotRequest
 from ecx_hyperv.host.queries import Query
-from ecx_hyperv.host.wire import Call
-from ecx_hyperv.lab.windows.allowed import ALLOWED, check, documented
+from ecx_hyperv.host.wire import Call, Result, changes
+from ecx_hyperv.lab.windows.allowed import ALLOWED, BUILT_IN, check, documented
 from tests.wire.support import JAPANESE
 
 NAME = f"{JAPANESE} (1) & $(x)"
+GUID = "0f8fad5b-d9cb-469f-a165-70867728950e"
+MACHINE = "Virtual Machine vm1"
 CALLS: Mapping[str, tuple[Call, ...]] = {
     "update_iscsi_portal": (cmdlets.update_iscsi_portal("192.168.139.201"),),
     "move_shared_volume": (cmdlets.move_shared_volume(NAME, "WS2019-HOST-1"),),
     "start_resource": (cmdlets.start_resource(NAME),),
-    "stop_resource": (cmdlets.stop_resource(NAME),),
-    "move_vm": (cmdlets.move_vm(NAME, "n", live=True), cmdlets.move_vm(NAME, "n", live=False)),
+    "stop_resource": (cmdlets.stop_resource(NAME), cmdlets.stop_resource(NAME, guard=MACHINE)),
+    "move_vm": (
+        cmdlets.move_vm(NAME, "n", live=True),
+        cmdlets.move_vm(NAME, "n", live=False),
+        cmdlets.move_vm(NAME, "n", live=False, guard=MACHINE),
+    ),
     "cancel_move": (cmdlets.cancel_move(NAME),),
-    "start_vm": (cmdlets.start_vm(NAME),),
-    "resume_vm": (cmdlets.resume_vm(NAME),),
-    "stop_vm": (cmdlets.stop_vm(NAME),),
-    "turn_off_vm": (cmdlets.turn_off_vm(NAME),),
-    "restart_vm": (cmdlets.restart_vm(NAME),),
+    "start_vm": (cmdlets.start_vm(GUID),),
+    "resume_vm": (cmdlets.resume_vm(GUID),),
+    "shutdown_guest": (cmdlets.shutdown_guest(GUID), cmdlets.shutdown_guest(GUID, force=True)),
+    "turn_off_vm": (cmdlets.turn_off_vm(GUID),),
+    "restart_vm": (cmdlets.restart_vm(GUID),),
 }
+ON_VMS = ("start_vm", "resume_vm", "turn_off_vm", "restart_vm")
 
 
 def asked_by(module: ModuleType) -> dict[str, tuple[Call, ...]]:
@@ -40,7 +49,10 @@ def asked_by(module: ModuleType) -> dict[str, tuple[Call, ...]]:
         for name, one in inspect.getmembers(module, inspect.isfunction)
         if one.__module__ == module.__name__ and get_origin(get_type_hints(one).get("return")) is Query
     }
-    return {name: (one(*([NAME] * len(inspect.signature(one).parameters))).call,) for name, one in functions.items()}
+    return {
+        name: (one(*(GUID if parameter == "key" else NAME for parameter in inspect.signature(one).parameters)).call,)
+        for name, one in functions.items()
+    }
 
 
 QUESTIONS: Mapping[str, tuple[Call, ...]] = {**asked_by(queries), **asked_by(setting_queries)}
@@ -61,16 +73,36 @@ GIVES = {
     "Get-VMIntegrationService": "Microsoft.HyperV.PowerShell.VMIntegrationComponent",
 }
 # A TimeSpan is .NET's own.
-FIXED_NAMES = (["sshd", "MSiSCSI"], "DependsOnSharedVolumes", "MigrationExcludeNetworks", "Virtual Machine")
-OF_DOTNET = {"System.TimeSpan": {"TotalSeconds": "System.Double"}}
-KINDS = {"String": str, "String[]": str, "StringCollection": str, "Int32": int, "System.String[]": str}
+FIXED_NAMES = (
+    *(["sshd", "MSiSCSI"], "DependsOnSharedVolumes", "MigrationExcludeNetworks", "Virtual Machine"),
+    *("VmId", MACHINE),
+)
+OF_DOTNET = {
+    "System.TimeSpan": {"TotalSeconds": "System.Double"},
+    # PowerShell gives the properties of a collection's elements as its own.
+    "System.Collections.Generic.ICollection<Microsoft.FailoverClusters.PowerShell.ClusterSharedVolumeInfo>": {
+        "FriendlyVolumeName": "System.String"
+    },
+}
+KINDS = {
+    "String": str,
+    "String[]": str,
+    "StringCollection": str,
+    "Int32": int,
+    "System.String[]": str,
+    "Guid": str,
+    "System.Guid": str,
+    "Nullable`1[System.Guid]": str,
+    "System.Nullable`1[System.Guid]": str,
+}
 
 
 def with_piped(call: Call) -> Iterator[Call]:
-    """Return a call, and those whose objects are piped in."""
+    """Return a call, and those that feed or guard it."""
     yield call
-    if call.from_ is not None:
-        yield from with_piped(call.from_)
+    for other in (call.from_, call.guard):
+        if other is not None:
+            yield from with_piped(other)
 
 
 def each(*beginnings: str) -> pytest.MarkDecorator:
@@ -88,11 +120,16 @@ each_call = each("")
 def properties() -> Mapping[str, Mapping[str, str]]:
     """Return the properties of each type, and their types."""
     text = files("ecx_hyperv.host").joinpath("cmdlets.json").read_text(encoding="utf-8")
-    return {**json.loads(text)["object_properties"], **OF_DOTNET}
+    known = json.loads(text)["object_properties"]
+    # What a parameter belongs to is a resource, wherever the program asks for one.
+    owner = {"Microsoft.FailoverClusters.PowerShell.ClusterObject": known[GIVES["Get-ClusterResource"]]}
+    return {**known, **OF_DOTNET, **owner}
 
 
 def parameters(call: Call) -> Mapping[str, Any]:
-    """Return what is documented of the parameters that a call gives."""
+    """Return what is documented of the parameters that a call gives; of the agent's own calls nothing is."""
+    if call.cmdlet in BUILT_IN:
+        return {}
     known = documented()[call.cmdlet]["params"]
     return {name: known[name] for name in call.args}
 
@@ -115,7 +152,9 @@ def test_every_question_is_found() -> None:
 
 def test_no_two_questions_have_one_key() -> None:
     """An answer is found by its question's key, so no two questions may share one."""
-    made = [queries.vm("a"), setting_queries.vm_settings("a"), setting_queries.integration_services("a")]
+    by_id = [queries.vm_by_id(GUID), queries.vm_id_of("a")]
+    of_settings = [setting_queries.vm_settings("a"), setting_queries.integration_services("a")]
+    made = [*by_id, queries.vms_named("a"), *of_settings]
     keys = [query.key for query in (*made, queries.volumes_of("a"), *SnapshotRequest().queries())]
     assert len(keys) == len(set(keys))
 
@@ -123,13 +162,15 @@ def test_no_two_questions_have_one_key() -> None:
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_a_question_only_looks(name: str) -> None:
     """What a question calls must never change anything."""
-    assert {"Get"} == {one.cmdlet.split("-")[0] for call in QUESTIONS[name] for one in with_piped(call)}
+    asked = [one for call in QUESTIONS[name] for one in with_piped(call)]
+    assert not [one.cmdlet for one in asked if changes(one)]
+    assert {"Get", "Agent"} >= {one.cmdlet.split("-")[0] for one in asked}
 
 
 @each_call
 def test_cmdlet_is_one_that_the_agent_runs(call: Call) -> None:
     """A call must be of a cmdlet on the agent's list."""
-    assert call.cmdlet in ALLOWED
+    assert call.cmdlet in {**ALLOWED, **BUILT_IN}
 
 
 @each_call
@@ -155,10 +196,14 @@ def test_values_are_what_the_parameters_take(call: Call) -> None:
 @each_call
 def test_parameters_go_together(call: Call) -> None:
     """A call must fit one parameter set of its cmdlet, with all that is mandatory in it."""
+    if call.cmdlet in BUILT_IN:
+        return
     fitting = []
+    # A VM that is piped in is as good as one that is given.
+    given = set(call.args) | ({"VM"} if call.cmdlet.endswith("-VM") and call.from_ is not None else set())
     for name, members in documented()[call.cmdlet]["sets"].items():
         mandatory = {member[1:] for member in members if member.startswith("!")}
-        if mandatory <= set(call.args) <= {member.lstrip("!") for member in members}:
+        if mandatory <= given <= {member.lstrip("!") for member in members}:
             fitting.append(name)
     assert fitting != []
 
@@ -193,10 +238,63 @@ def test_call_that_could_wait_does_not(call: Call) -> None:
 
 
 @each("Stop-VM")
-def test_stop_is_a_job_and_never_forced(call: Call) -> None:
-    """Stop-VM must be a job, and never have Force, which cuts the power by itself after some minutes."""
-    assert call.args.get("AsJob") is True
-    assert set() == set(call.args) & {"Force", "Save"}
+def test_stop_only_cuts_the_power(call: Call) -> None:
+    """Stop-VM must cut the power and nothing else: as a job, or without TurnOff, it may do so where nobody meant it."""
+    assert {"TurnOff": True} == call.args
+
+
+@pytest.mark.parametrize("name", ON_VMS)
+def test_what_is_done_to_a_vm_is_done_by_its_id(name: str) -> None:
+    """A VM must be acted on as what Get-VM finds by its id, in a state that it is to be in, and never by name."""
+    for call in CALLS[name]:
+        assert "Name" not in call.args
+        assert call.from_ is not None
+        assert {"Id": GUID} == call.from_.args
+        assert ["State"] == list(call.from_.only)
+
+
+@pytest.mark.parametrize(
+    ("call", "states"),
+    [
+        (cmdlets.turn_off_vm(GUID), {"Running", "Paused", "RunningCritical", "PausedCritical"}),
+        (cmdlets.start_vm(GUID), {"Off", "Saved", "FastSaved", "Hibernated"}),
+        (cmdlets.resume_vm(GUID), {"Paused"}),
+        (cmdlets.restart_vm(GUID), {"Running"}),
+    ],
+    ids=ON_VMS,
+)
+def test_state_that_an_act_wants(call: Call, states: set[str]) -> None:
+    """Each act must want the states of the wire's page: a VM saved meanwhile must not lose its memory."""
+    assert call.from_ is not None
+    assert states == set(call.from_.only["State"])
+
+
+def test_guard_wants_the_vm_resource_down() -> None:
+    """A quick migration, or the stop of a configuration, must be guarded by the VM resource's being down."""
+    guard = Call(cmdlet="Get-ClusterResource", args={"Name": MACHINE}, only={"State": ("Offline", "Failed")})
+    assert guard == cmdlets.move_vm(NAME, "n", live=False, guard=MACHINE).guard
+    assert guard == cmdlets.stop_resource(NAME, guard=MACHINE).guard
+    assert cmdlets.stop_resource(NAME).guard is None
+
+
+@pytest.mark.parametrize(
+    ("value", "answer"),
+    [
+        (({"Code": 0},), ShutdownAnswer.ASKED),
+        (({"Code": 4096},), ShutdownAnswer.ASKED),
+        (({"Code": 32782},), ShutdownAnswer.IN_PROGRESS),
+        (({"Code": 32780},), ShutdownAnswer.NOT_READY),
+        (({"Code": 32781},), ShutdownAnswer.LOCKED),
+        ((), ShutdownAnswer.NO_SERVICE),
+        (({"Code": 32768},), ShutdownAnswer.REFUSED),
+        (({"Code": None},), ShutdownAnswer.REFUSED),
+        (({"Code": False},), ShutdownAnswer.REFUSED),
+    ],
+)
+def test_shutdown_answer(value: tuple[dict[str, object], ...], answer: ShutdownAnswer) -> None:
+    """Each code of a guest's shutdown service must be what Hyper-V means by it."""
+    assert answer is shutdown_answer(Result(ok=True, value=value))
+    assert ShutdownAnswer.REFUSED is shutdown_answer(Result(ok=False))
 
 
 @each("Move-ClusterVirtualMachineRole")
@@ -217,10 +315,10 @@ def test_migration_is_of_the_kind_that_was_asked_for(*, live: bool, kind: str) -
     assert kind == cmdlets.move_vm("g", "n", live=live).args["MigrationType"]
 
 
-@pytest.mark.parametrize(("call", "turns_off"), [(cmdlets.stop_vm("v"), False), (cmdlets.turn_off_vm("v"), True)])
-def test_power_is_cut_only_where_it_is_meant(call: Call, *, turns_off: bool) -> None:
+@pytest.mark.parametrize("name", sorted(CALLS))
+def test_power_is_cut_only_where_it_is_meant(name: str) -> None:
     """Only the call that is meant to cut the power may have TurnOff."""
-    assert ("TurnOff" in call.args) is turns_off
+    assert {"TurnOff" in call.args for call in CALLS[name]} == {name == "turn_off_vm"}
 
 
 @pytest.mark.defect(9)

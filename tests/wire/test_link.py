@@ -1,7 +1,7 @@
 """Both hosts side by side: what a link does when a host is slow, silent, lost and back again."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import StringIO
@@ -12,13 +12,15 @@ from ecx_hyperv.config import StdinWay
 from ecx_hyperv.deadline import Clock, Deadline, SystemClock
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.errors import HostError, HostKeyRefused, LoginRefused, NoAgent, SessionLost, Silent, Unreachable
-from ecx_hyperv.host import link
 from ecx_hyperv.host import session as session_module
-from ecx_hyperv.host.link import Ask, Exchanged, OpenSession, SshHosts
-from ecx_hyperv.host.session import Session
-from ecx_hyperv.host.wire import Hello, Reply, Request
+from ecx_hyperv.host import worker
+from ecx_hyperv.host.clock import HostClock
+from ecx_hyperv.host.hosts import SshHosts
+from ecx_hyperv.host.link import Answered, Ask, Exchanged
+from ecx_hyperv.host.session import AgentLogin, Session
+from ecx_hyperv.host.wire import Reply, Request
 from ecx_hyperv.log import LogFormat, open_log
-from tests.wire.support import HELLO, PATIENCE_S, Site, answer_echo, at_most, echo, echoed, happens, within
+from tests.wire.support import HELLO, PATIENCE_S, UP_MS, Site, answer_echo, at_most, echo, echoed, happens, within
 
 both_ways = pytest.mark.parametrize("way", list(StdinWay), ids=lambda way: way.value)
 
@@ -27,36 +29,62 @@ both_ways = pytest.mark.parametrize("way", list(StdinWay), ids=lambda way: way.v
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait only briefly for what never comes."""
     monkeypatch.setattr(session_module, "_GRACE_S", 0.1)
-    monkeypatch.setattr(link, "_LATE_S", 0.3)
+    monkeypatch.setattr(worker, "_LATE_S", 0.3)
+
+
+@dataclass
+class FakeLogin:
+    """A login to no host, in which one session is opened."""
+
+    session: Session
+    is_active: bool = True
+
+    def open_session(self, _deadline: Deadline, clock: HostClock) -> Session:
+        """Return the session; the host's time is heard as it would be."""
+        clock.heard(UP_MS, 0.0, 0.0)
+        return self.session
+
+    def close(self) -> None:
+        """End the login."""
+        self.is_active = False
+
+
+OpenSession = Callable[[Side, Deadline, Callable[[], None]], Session]
 
 
 def hosts_of(open_session: OpenSession, addresses: Mapping[Side, str], clock: Clock | None = None) -> SshHosts:
-    """Return the way to both hosts."""
+    """Return the way to both hosts, a session in each login."""
     clock = clock or SystemClock()
-    return SshHosts(
-        open_session, addresses, clock, open_log(clock, "test", form=LogFormat.TEXT, verbose=True, stream=StringIO())
-    )
+    log = open_log(clock, "test", form=LogFormat.TEXT, verbose=True, stream=StringIO())
+
+    def log_in(side: Side, deadline: Deadline, on_life: Callable[[], None]) -> FakeLogin:
+        return FakeLogin(open_session(side, deadline, on_life))
+
+    return SshHosts(log_in, addresses, clock, log)
 
 
 def over_ssh(pair: tuple[Site, Site], way: StdinWay = StdinWay.HANDLE, clock: Clock | None = None) -> SshHosts:
     """Return the way to two hosts over real SSH."""
     sites = dict(zip(Side, pair, strict=True))
+    clock = clock or SystemClock()
 
-    def open_one(side: Side, deadline: Deadline, on_life: Callable[[], None]) -> Session:
-        return sites[side].session(way, deadline, on_life)
+    def log_in(side: Side, _deadline: Deadline, on_life: Callable[[], None]) -> AgentLogin:
+        return sites[side].log_in(way, on_life)
 
-    return hosts_of(open_one, {side: one.place[0] for side, one in sites.items()}, clock)
+    addresses = {side: one.place[0] for side, one in sites.items()}
+    log = open_log(clock, "test", form=LogFormat.TEXT, verbose=True, stream=StringIO())
+    return SshHosts(log_in, addresses, clock, log)
 
 
 def ask(hosts: SshHosts, text: str = "x", side: Side = Side.LOCAL, seconds: float = PATIENCE_S) -> Exchanged:
     """Ask one host."""
-    return hosts.exchange({side: Ask(echo(text), seconds)}, within(PATIENCE_S))[side]
+    return hosts.exchange({side: [Ask(echo(text), seconds)]}, within(PATIENCE_S))[side][0]
 
 
 def answer_of(exchanged: Exchanged) -> object:
     """Return the text of an answer."""
     assert not isinstance(exchanged, HostError), str(exchanged)
-    return echoed(exchanged[1])
+    return echoed(exchanged.reply)
 
 
 def trouble_of(exchanged: Exchanged) -> HostError:
@@ -87,14 +115,18 @@ class FakeSession:
     error: Exception | None = None
     closed: bool = False
     asked: list[Request] = field(default_factory=list)
+    answered: int = 0
 
-    def ask(self, request: Request, deadline: Deadline) -> tuple[Hello, Reply]:
-        """Carry out a request."""
-        del deadline
-        self.asked.append(request)
+    def send(self, requests: Sequence[tuple[Request, float]], _deadline: Deadline) -> None:
+        """Take requests."""
+        self.asked += [request for request, _ in requests]
+
+    def receive(self, _deadline: Deadline) -> Answered:
+        """Carry out the oldest request."""
         if self.error is not None:
             raise self.error
-        return HELLO, answer_echo(request)
+        self.answered += 1
+        return Answered(HELLO, answer_echo(self.asked[self.answered - 1]), 0.0, 0.0)
 
     def close(self) -> None:
         """End the session."""
@@ -113,8 +145,8 @@ def test_both_hosts_are_asked_side_by_side(pair: tuple[Site, Site], way: StdinWa
     for one in pair:
         one.host.answer = together
     hosts = over_ssh(pair, way)
-    answers = hosts.exchange({side: Ask(echo(side.value), PATIENCE_S) for side in Side}, within(PATIENCE_S))
-    assert {Side.LOCAL: "local", Side.PEER: "peer"} == {side: answer_of(one) for side, one in answers.items()}
+    answers = hosts.exchange({side: [Ask(echo(side.value), PATIENCE_S)] for side in Side}, within(PATIENCE_S))
+    assert {Side.LOCAL: "local", Side.PEER: "peer"} == {side: answer_of(one) for side, (one,) in answers.items()}
 
 
 def test_slow_host_keeps_nobody_from_the_other(pair: tuple[Site, Site]) -> None:
@@ -184,7 +216,7 @@ def test_question_in_the_pause_is_not_perhaps_carried_out() -> None:
 
 def test_question_taken_back_after_a_loss_is_not_perhaps_carried_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """A question taken back while a lost session is replaced must not count as perhaps carried out."""
-    monkeypatch.setattr(link, "_SHORT_PATIENCE_S", 0.1)
+    monkeypatch.setattr(worker, "_SHORT_PATIENCE_S", 0.1)
     clock, lost, over = StoppedClock(), FakeSession(error=SessionLost("h", "broken")), threading.Event()
     sessions = [lost]
 
@@ -204,8 +236,8 @@ def test_question_taken_back_after_a_loss_is_not_perhaps_carried_out(monkeypatch
 @pytest.fixture
 def slow_hello(pair: tuple[Site, Site], monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """Return the local host, which takes its time to say hello, to those who have little."""
-    monkeypatch.setattr(link, "_PATIENCE_S", 0.1)
-    monkeypatch.setattr(link, "_SHORT_PATIENCE_S", 0.1)
+    monkeypatch.setattr(worker, "_PATIENCE_S", 0.1)
+    monkeypatch.setattr(worker, "_SHORT_PATIENCE_S", 0.1)
     pair[0].host.may_say_hello.clear()
     yield pair[0]
     pair[0].host.may_say_hello.set()
@@ -230,7 +262,7 @@ def test_patience_is_shorter_with_a_host_that_is_known_to_be_slow(
     """A host that was not connected to in time must be waited for only briefly from then on."""
     hosts = over_ssh(pair)
     trouble_of(ask(hosts))
-    monkeypatch.setattr(link, "_PATIENCE_S", PATIENCE_S)
+    monkeypatch.setattr(worker, "_PATIENCE_S", PATIENCE_S)
     with at_most(1.0):
         trouble_of(ask(hosts))
     assert [] == slow_hello.host.requests
@@ -238,8 +270,8 @@ def test_patience_is_shorter_with_a_host_that_is_known_to_be_slow(
 
 def test_pause_grows_and_ends_with_success(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pause before a new login must double up to a bound, and be short again after a request has succeeded."""
-    monkeypatch.setattr(link, "_FIRST_PAUSE_S", 1.0)
-    monkeypatch.setattr(link, "_LONGEST_PAUSE_S", 3.0)
+    monkeypatch.setattr(worker, "FIRST_PAUSE_S", 1.0)
+    monkeypatch.setattr(worker, "LONGEST_PAUSE_S", 3.0)
     clock, good = StoppedClock(), FakeSession()
     tried: list[float] = []
 
@@ -261,7 +293,7 @@ def test_pause_grows_and_ends_with_success(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_silent_host_is_called_more_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """A host that is silent must be called again soon enough to notice when it comes back."""
-    monkeypatch.setattr(link, "_FIRST_PAUSE_S", 1.0)
+    monkeypatch.setattr(worker, "FIRST_PAUSE_S", 1.0)
     clock = StoppedClock()
     tried: list[float] = []
 
@@ -297,7 +329,7 @@ class Calls:
 
 def test_connection_that_comes_about_breaks_the_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     """A host that takes the connection is no longer silent, however long the rest of the login takes."""
-    monkeypatch.setattr(link, "_SHORT_PATIENCE_S", 0.1)
+    monkeypatch.setattr(worker, "_SHORT_PATIENCE_S", 0.1)
     calls, clock = Calls(), StoppedClock()
     hosts = hosts_of(calls.open, {Side.LOCAL: "h"}, clock)
     assert Silent is type(trouble_of(ask(hosts)))
@@ -312,7 +344,7 @@ def test_connection_that_comes_about_breaks_the_silence(monkeypatch: pytest.Monk
 
 def test_life_of_a_host_in_other_trouble_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection to a host that had refused the login must not hide that it did."""
-    monkeypatch.setattr(link, "_SHORT_PATIENCE_S", 0.1)
+    monkeypatch.setattr(worker, "_SHORT_PATIENCE_S", 0.1)
     clock, over, troubles = StoppedClock(), threading.Event(), [LoginRefused("h", "not let in")]
 
     def open_next(_side: Side, _deadline: Deadline, on_life: Callable[[], None]) -> Session:
@@ -332,7 +364,7 @@ def test_life_of_a_host_in_other_trouble_changes_nothing(monkeypatch: pytest.Mon
 
 def test_silence_of_long_ago_says_nothing_about_now(monkeypatch: pytest.MonkeyPatch) -> None:
     """A host that nobody has called for a while must not pass for silent on the strength of its last call."""
-    monkeypatch.setattr(link, "_SHORT_PATIENCE_S", 0.1)
+    monkeypatch.setattr(worker, "_SHORT_PATIENCE_S", 0.1)
     calls, clock = Calls(), StoppedClock()
     hosts = hosts_of(calls.open, {Side.LOCAL: "h"}, clock)
     assert Silent is type(trouble_of(ask(hosts)))
@@ -379,9 +411,9 @@ def test_answer_that_never_comes_is_not_waited_for_longer_than_it_may_take() -> 
     over = threading.Event()
 
     class Hanging(FakeSession):
-        def ask(self, request: Request, deadline: Deadline) -> tuple[Hello, Reply]:
+        def receive(self, _deadline: Deadline) -> Answered:
             over.wait(PATIENCE_S)
-            return super().ask(request, deadline)
+            return super().receive(_deadline)
 
     hosts = hosts_of(lambda _side, _deadline, _on_life: Hanging(), {Side.LOCAL: "h"})
     with at_most(2.0):
@@ -393,6 +425,6 @@ def test_answer_that_never_comes_is_not_waited_for_longer_than_it_may_take() -> 
 def test_closing_ends_every_session(pair: tuple[Site, Site]) -> None:
     """When the hosts are closed no connection to either may stay."""
     hosts = over_ssh(pair)
-    hosts.exchange({side: Ask(echo("x"), PATIENCE_S) for side in Side}, within(PATIENCE_S))
+    hosts.exchange({side: [Ask(echo("x"), PATIENCE_S)] for side in Side}, within(PATIENCE_S))
     hosts.close()
     assert happens(lambda: pair[0].endpoint.connections() + pair[1].endpoint.connections() == 0)

@@ -18,7 +18,7 @@ from ecx_hyperv.host.wire import (
     encode_script,
     texts,
 )
-from tests.wire.support import JAPANESE
+from tests.wire.support import JAPANESE, NONCE
 
 steady = settings(derandomize=True, deadline=None)
 
@@ -132,8 +132,9 @@ def test_request_of_more_than_1_mib_is_refused() -> None:
 
 def test_script_is_one_line() -> None:
     """The agent must travel as one line of base64, whatever is in it."""
-    line = encode_script(f"# {JAPANESE}\nparam($a)\n")
-    assert f"# {JAPANESE}\nparam($a)\n" == base64.b64decode(line[:-1], validate=True).decode("utf-8")
+    line = encode_script(NONCE, f"# {JAPANESE}\nparam($a)\n")
+    text = f"# ecx-hyperv nonce={NONCE} agent=2\n# {JAPANESE}\nparam($a)\n"
+    assert text == base64.b64decode(line[:-1], validate=True).decode("utf-8")
     assert line.endswith(b"\n")
     assert 1 == line.count(b"\n")
 

@@ -10,6 +10,7 @@ from ecx_hyperv.config import StdinWay
 from ecx_hyperv.errors import SessionLost
 from ecx_hyperv.host import session as module
 from ecx_hyperv.host import wire
+from ecx_hyperv.host.clock import HostClock
 from ecx_hyperv.host.session import agent_script
 from ecx_hyperv.host.wire import Reply, Request, encode_script
 from ecx_hyperv.lab.windows.agent import InjectedFaults, read_command
@@ -18,6 +19,7 @@ from tests.wire.support import (
     JAPANESE,
     PATIENCE_S,
     Site,
+    answered,
     at_most,
     client_connections,
     echo,
@@ -41,14 +43,14 @@ def loss(site: Site, way: StdinWay = StdinWay.HANDLE, seconds: float = 0.3) -> s
     """Return what is seen in the loss that a request ends with."""
     session = site.session(way)
     with pytest.raises(SessionLost) as caught:
-        session.ask(echo("x"), within(seconds))
+        answered(session, echo("x"), within(seconds))
     return f"{caught.value.what}; {caught.value.seen}"
 
 
 @both_ways
 def test_answer_comes_with_the_hello(site: Site, way: StdinWay) -> None:
     """A request must be answered, and the answer come with the words that the agent began with."""
-    hello, reply = site.session(way).ask(echo("a"), within(PATIENCE_S))
+    hello, reply = answered(site.session(way), echo("a"), within(PATIENCE_S))
     assert HELLO == hello
     assert "a" == echoed(reply)
     assert [echo("a")] == site.host.requests
@@ -58,7 +60,7 @@ def test_answer_comes_with_the_hello(site: Site, way: StdinWay) -> None:
 def test_many_requests_need_one_login(site: Site, way: StdinWay) -> None:
     """Requests must follow each other over one connection: one PowerShell by the handle, one for each else."""
     session = site.session(way)
-    answers = [echoed(session.ask(echo(str(number)), within(PATIENCE_S))[1]) for number in range(5)]
+    answers = [echoed(answered(session, echo(str(number)), within(PATIENCE_S))[1]) for number in range(5)]
     assert ["0", "1", "2", "3", "4"] == answers
     assert 1 == site.logins
     assert (1 if way is StdinWay.HANDLE else 5) == len(site.endpoint.launched)
@@ -68,7 +70,7 @@ def test_many_requests_need_one_login(site: Site, way: StdinWay) -> None:
 @pytest.mark.parametrize("size", [MIB, 4 * MIB])
 def test_long_answer_arrives_whole(site: Site, way: StdinWay, size: int) -> None:
     """An answer of megabytes must arrive whole."""
-    _, reply = site.session(way).ask(echo("0123456789abcdef", size // 16), within(PATIENCE_S))
+    _, reply = answered(site.session(way), echo("0123456789abcdef", size // 16), within(PATIENCE_S))
     assert "0123456789abcdef" * (size // 16) == echoed(reply)
 
 
@@ -76,7 +78,7 @@ def test_long_answer_arrives_whole(site: Site, way: StdinWay, size: int) -> None
 def test_long_request_arrives_whole(site: Site, way: StdinWay) -> None:
     """A request of just under 1 MiB must arrive whole."""
     text = "x" * (700 * 1024)
-    _, reply = site.session(way).ask(echo(text), within(PATIENCE_S))
+    _, reply = answered(site.session(way), echo(text), within(PATIENCE_S))
     assert text == echoed(reply)
 
 
@@ -85,29 +87,31 @@ def test_long_request_arrives_whole(site: Site, way: StdinWay) -> None:
 @pytest.mark.parametrize("name", [JAPANESE, "'\"$(x) `n %PATH% ; & | > <", "a\nb\r\nc", "\U0001f5a5\u3000\u00a5"])
 def test_name_comes_back_unharmed(site: Site, way: StdinWay, name: str) -> None:
     """A name must come back as it went, whatever shells and code pages lie between."""
-    assert name == echoed(site.session(way).ask(echo(name), within(PATIENCE_S))[1])
+    assert name == echoed(answered(site.session(way), echo(name), within(PATIENCE_S))[1])
 
 
 @both_ways
 def test_agent_is_told_how_long_it_may_take(site: Site, way: StdinWay) -> None:
     """What is sent must be the agent and then a line that says, in ms, what is left of the request's time."""
     lines: list[bytes] = []
+    nonces: list[str] = []
     over = threading.Event()
 
     def listen(channel: paramiko.Channel, command: str) -> None:
         stdin = channel.makefile("rb")
         lines.append(stdin.readline())
         nonce, _ = read_command(command)
+        nonces.append(nonce)
         channel.sendall(framed("hello", HELLO, nonce))
         lines.append(stdin.readline())
         channel.sendall(framed("1", Reply(results=()), nonce))
         over.wait(PATIENCE_S)
 
     site.endpoint.script = listen
-    site.session(way).ask(Request(), within(2.0))
+    answered(site.session(way), Request(), within(2.0))
     over.set()
     number, limit, _ = lines[1].split(b" ")
-    assert encode_script(agent_script()) == lines[0]
+    assert encode_script(nonces[0], agent_script()) == lines[0]
     assert b"1" == number
     assert 0 < int(limit) <= 2000
 
@@ -117,7 +121,7 @@ def test_agent_is_told_how_long_it_may_take(site: Site, way: StdinWay) -> None:
 def test_noise_before_the_hello_does_no_harm(site: Site, way: StdinWay) -> None:
     """A host that greets with banners and warnings must be understood all the same."""
     site.faults = InjectedFaults(noise="Microsoft Windows [Version 10.0]\r\n\r\nWARNING: no module\r\n#< CLIXML\r\n")
-    assert "a" == echoed(site.session(way).ask(echo("a"), within(PATIENCE_S))[1])
+    assert "a" == echoed(answered(site.session(way), echo("a"), within(PATIENCE_S))[1])
 
 
 @both_ways
@@ -130,7 +134,7 @@ def test_stderr_that_is_never_read_does_not_stall(site: Site, way: StdinWay) -> 
         site.endpoint.run_agent(channel, command)
 
     site.endpoint.script = rant
-    assert "a" == echoed(site.session(way).ask(echo("a"), within(PATIENCE_S))[1])
+    assert "a" == echoed(answered(site.session(way), echo("a"), within(PATIENCE_S))[1])
 
 
 def go_wrong(site: Site, faults: InjectedFaults) -> Callable[[Request], Reply]:
@@ -226,7 +230,7 @@ def test_connection_that_broke_before_is_noticed_at_once(site: Site) -> None:
     session = site.session()
     site.endpoint.drop_all()
     with at_most(2.0), pytest.raises(SessionLost):
-        session.ask(echo("x"), within(PATIENCE_S))
+        answered(session, echo("x"), within(PATIENCE_S))
 
 
 def test_host_that_takes_no_more_input_holds_nobody(site: Site) -> None:
@@ -244,17 +248,21 @@ def test_late_answer_is_not_the_next_ones(site: Site) -> None:
     site.host.answer = site.host.hold
     session = site.session()
     with pytest.raises(SessionLost):
-        session.ask(echo("first"), within(0.1))
+        answered(session, echo("first"), within(0.1))
     site.host.over.set()
     with pytest.raises(SessionLost):
-        session.ask(echo("second"), within(0.3))
+        answered(session, echo("second"), within(0.3))
 
 
 @both_ways
 def test_closing_ends_connection_and_powershell(site: Site, way: StdinWay) -> None:
-    """A session that is closed must leave no connection and no PowerShell behind."""
-    session = site.session(way)
-    session.ask(echo("x"), within(PATIENCE_S))
+    """A session that is closed must leave no PowerShell behind, and a login that is closed no connection."""
+    login = site.log_in(way)
+    session = login.open_session(within(PATIENCE_S), HostClock())
+    answered(session, echo("x"), within(PATIENCE_S))
     session.close()
-    assert happens(lambda: client_connections() == 0, 1.0)
     assert happens(lambda: all(channel.closed for channel in site.endpoint.launched), 1.0)
+    assert login.is_active
+    login.close()
+    assert happens(lambda: not login.is_active, 1.0)
+    assert happens(lambda: client_connections() == 0, 1.0)

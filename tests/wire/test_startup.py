@@ -1,18 +1,23 @@
 """How a session comes about over real SSH, or what is said when PowerShell or the agent does not come up."""
 
 import threading
+from io import StringIO
 
 import paramiko
 import pytest
 
 from ecx_hyperv.config import StdinWay
-from ecx_hyperv.deadline import Deadline
+from ecx_hyperv.deadline import Deadline, SystemClock
+from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.errors import HostError, NoAgent, SessionLost
 from ecx_hyperv.host import session as module
 from ecx_hyperv.host import ssh
+from ecx_hyperv.host.hosts import SshHosts
+from ecx_hyperv.host.link import Ask
 from ecx_hyperv.host.ssh import Connection
 from ecx_hyperv.lab.windows.agent import InjectedFaults
-from tests.wire.support import PATIENCE_S, Site, at_most, client_connections, echo, echoed, happens, within
+from ecx_hyperv.log import LogFormat, open_log
+from tests.wire.support import PATIENCE_S, Site, answered, at_most, client_connections, echo, echoed, happens, within
 
 both_ways = pytest.mark.parametrize("way", list(StdinWay), ids=lambda way: way.value)
 CLIXML = b'#< CLIXML\r\n<Objs Version="1.1.0.1"><S S="Error">Cannot create type._x000D_</S></Objs>'
@@ -21,7 +26,7 @@ CLIXML = b'#< CLIXML\r\n<Objs Version="1.1.0.1"><S S="Error">Cannot create type.
 def no_agent(site: Site, way: StdinWay = StdinWay.HANDLE) -> HostError:
     """Return the error of a host on which the agent does not come up."""
     with pytest.raises(HostError) as caught:
-        site.session(way).ask(echo("x"), within(PATIENCE_S))
+        answered(site.session(way), echo("x"), within(PATIENCE_S))
     # Whether the agent has its request already depends on the way in.
     assert caught.type is (NoAgent if way is StdinWay.HANDLE else SessionLost)
     return caught.value
@@ -38,7 +43,7 @@ def fail(channel: paramiko.Channel, _command: str) -> None:
 def test_late_hello_is_waited_for(site: Site, way: StdinWay) -> None:
     """The first PowerShell of an account, which is slow, must be waited for."""
     site.faults = InjectedFaults(late_hello=0.2)
-    assert "a" == echoed(site.session(way).ask(echo("a"), within(PATIENCE_S))[1])
+    assert "a" == echoed(answered(site.session(way), echo("a"), within(PATIENCE_S))[1])
 
 
 @both_ways
@@ -107,7 +112,7 @@ def test_exec_that_is_not_accepted(site: Site, monkeypatch: pytest.MonkeyPatch, 
     """A host that lets in but starts no command must be told from one on which PowerShell fails."""
     monkeypatch.setattr("ecx_hyperv.lab.service.sshd._Server.check_channel_exec_request", lambda *_: False)
     with pytest.raises(NoAgent, match="no command can be started"):
-        site.session(way).ask(echo("x"), within(PATIENCE_S))
+        answered(site.session(way), echo("x"), within(PATIENCE_S))
 
 
 @both_ways
@@ -116,7 +121,7 @@ def test_exec_that_is_not_answered(site: Site, monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(ssh, "LAUNCH_S", 0.2)
     site.endpoint.may_launch.clear()
     with at_most(2.0), pytest.raises(NoAgent, match="no command can be started") as caught:
-        site.session(way).ask(echo("x"), within(PATIENCE_S))
+        answered(site.session(way), echo("x"), within(PATIENCE_S))
     assert "no answer in time" == caught.value.seen
 
 
@@ -125,7 +130,7 @@ def test_no_channel_is_given(site: Site, monkeypatch: pytest.MonkeyPatch, way: S
     """A host that gives no channel, as when too many sessions are open, must be told from one without PowerShell."""
     monkeypatch.setattr("ecx_hyperv.lab.service.sshd._Server.check_channel_request", lambda *_: 4)
     with pytest.raises(NoAgent, match="no command can be started"):
-        site.session(way).ask(echo("x"), within(PATIENCE_S))
+        answered(site.session(way), echo("x"), within(PATIENCE_S))
 
 
 @pytest.mark.parametrize("trouble", ["no exec", "no hello", "no PowerShell"])
@@ -133,6 +138,9 @@ def test_session_that_cannot_be_opened_leaves_no_connection_behind(
     site: Site, monkeypatch: pytest.MonkeyPatch, trouble: str
 ) -> None:
     """A connection over which no agent came up must be closed, since nobody else can: they would pile up."""
+    clock = SystemClock()
+    log = open_log(clock, "test", form=LogFormat.TEXT, verbose=True, stream=StringIO())
+    hosts = SshHosts(lambda _side, _deadline, on_life: site.log_in(on_life=on_life), {Side.LOCAL: "h"}, clock, log)
     monkeypatch.setattr(module, "HELLO_S", 0.2)
     if trouble == "no exec":
         monkeypatch.setattr("ecx_hyperv.lab.service.sshd._Server.check_channel_exec_request", lambda *_: False)
@@ -140,8 +148,8 @@ def test_session_that_cannot_be_opened_leaves_no_connection_behind(
         site.host.may_say_hello.clear()
     else:
         site.endpoint.script = lambda channel, _command: channel.close()
-    with pytest.raises(NoAgent):
-        site.session()
+    came = hosts.exchange({Side.LOCAL: [Ask(echo("x"), PATIENCE_S)]}, within(PATIENCE_S))
+    assert [NoAgent] == [type(one) for one in came[Side.LOCAL]]
     assert happens(lambda: client_connections() == 0, 1.0)
 
 

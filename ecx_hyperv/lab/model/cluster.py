@@ -1,30 +1,24 @@
-"""The lab's WSFC: nodes that are lost and return, groups and resources, migrations."""
+"""The lab's WSFC: nodes that are lost and return, and migrations; its groups and resources are in `resources`."""
 
 from collections.abc import Callable
 
 from ecx_hyperv.lab.model.guests import Guests
 from ecx_hyperv.lab.model.membership import Membership
+from ecx_hyperv.lab.model.resources import Resources
 from ecx_hyperv.lab.model.state import WorldState
 from ecx_hyperv.lab.model.storage import Storage
 from ecx_hyperv.lab.model.things import Guest, Host, Vm
 
 
-class Cluster:
+class Cluster(Resources):
     """The cluster; methods that a cmdlet calls return the Win32 code of why not, or 0."""
 
     def __init__(self, state: WorldState, membership: Membership, storage: Storage, guests: Guests) -> None:
-        self._state = state
-        self._membership = membership
-        self._storage = storage
-        self._guests = guests
+        super().__init__(state, membership, storage, guests)
         # Who is noticed to be lost, by whom it is seen.
         self._noticed_lost: set[str] = set()
 
     # Membership.
-
-    def is_member(self, host: str) -> bool:
-        """Tell whether a host's cluster service runs and has quorum."""
-        return self._membership.is_member(host)
 
     def node(self, viewer: str, name: str) -> tuple[str, str]:
         """Return a node's state and flags, as another member sees it."""
@@ -56,6 +50,7 @@ class Cluster:
                 host.service = host.joining = False
             elif host.on:
                 host.joining = host.left_cleanly = False
+                host.database = None
                 self._noticed_lost.discard(host.name)
                 self._state.record("node up", host.name)
                 self._reclaim(host)
@@ -92,7 +87,7 @@ class Cluster:
     def _turn_off_all(self, host: Host) -> None:
         if host.service:
             return
-        for vm in self._state.vms.values():
+        for vm in self._clustered():
             self._guests.lose(vm, host.name)
 
     def _notice(self, host: Host) -> Callable[[], None]:
@@ -114,7 +109,7 @@ class Cluster:
         other = self._state.other(host.name)
         if not self.is_member(other.name):
             return
-        for vm in self._state.vms.values():
+        for vm in self._clustered():
             if vm.owner == host.name:
                 vm.owner, vm.machine, vm.configuration = other.name, "Offline", "Offline"
         for volume in self._state.volumes.values():
@@ -123,98 +118,19 @@ class Cluster:
 
     def _reclaim(self, host: Host) -> None:
         """A node that returns finds the VMs that are still its own registered, and off; others' it drops."""
-        for vm in self._state.vms.values():
+        for vm in self._clustered():
             if vm.owner != host.name:
                 self._guests.lose(vm, host.name)
             if vm.owner == host.name and host.name not in vm.guests and vm.configuration == "Online":
                 vm.guests[host.name] = Guest("Saved" if vm.saved else "Off")
                 vm.machine = "Offline"
 
-    # Groups and resources.
-
-    def guest_changed(self, vm: Vm, host: str) -> None:
-        """Have the VM's resource follow its guest."""
-        if vm.owner != host or vm.moving_to:
-            return
-        state = vm.guests[host].state
-        if state in ("Running", "Paused", "PausedCritical"):
-            vm.machine, vm.code = "Online", 0
-            vm.machine_flags.clear()
-        elif state in ("Off", "Saved", "OffCritical") and vm.machine != "Failed":
-            vm.machine = "Offline"
-
-    def start_configuration(self, vm: Vm) -> int:
-        """Register a VM on its owner."""
-        if vm.configuration == "Online":
-            return 0
-        if not self._storage.has_io(vm.owner, vm.csv):
-            vm.configuration = "Failed"
-            return 5038
-
-        def online() -> None:
-            if vm.configuration == "OnlinePending":
-                vm.configuration = "Online"
-                vm.guests.setdefault(vm.owner, Guest("Saved" if vm.saved else "Off"))
-                self._state.record("registered", vm.name, vm.owner)
-
-        vm.configuration = "OnlinePending"
-        self._state.at(self._state.timings.resource, online)
-        return 0
-
-    def stop_configuration(self, vm: Vm) -> int:
-        """Unregister a VM, its guest saved first if it runs."""
-        if vm.configuration == "Offline":
-            return 0
-
-        def offline() -> None:
-            if vm.configuration == "OfflinePending":
-                vm.configuration, vm.machine = "Offline", "Offline"
-                vm.guests.pop(vm.owner, None)
-                self._state.record("unregistered", vm.name, vm.owner)
-
-        vm.configuration = "OfflinePending"
-        self._stop_guest(vm, lambda: self._state.at(self._state.timings.resource, offline))
-        return 0
-
-    def start_machine(self, vm: Vm) -> int:
-        """Bring the VM's resource online: start its guest, or adopt the one that runs."""
-        guest = vm.guests.get(vm.owner)
-        if guest is None:
-            return 5004
-        if guest.is_live:
-            vm.machine = "Online"
-            self._state.record("adopted", vm.name, vm.owner)
-            return 0
-        return self._started(vm, self._guests.start(vm, vm.owner))
-
-    def stop_machine(self, vm: Vm) -> int:
-        """Take the VM's resource offline, which clears a failed one and saves a running guest."""
-        vm.machine_flags.clear()
-        vm.code = 0
-        self._stop_guest(vm, lambda: setattr(vm, "machine", "Offline"))
-        return 0
-
-    def _stop_guest(self, vm: Vm, then: Callable[[], None]) -> None:
-        guest = vm.guests.get(vm.owner)
-        if guest is not None and guest.is_live:
-            vm.machine = "OfflinePending"
-            self._guests.save(vm, vm.owner, then)
-        else:
-            then()
-
-    def _started(self, vm: Vm, code: int) -> int:
-        if code:
-            vm.machine, vm.code = "Failed", code
-            if code == 14:
-                vm.machine_flags.add("InsufficientMemory")
-        return code
-
     # Migrations.
 
     def drain(self, host: Host) -> None:
         """Live-migrate what runs on a node that is about to leave; save what cannot go."""
         other = self._state.other(host.name)
-        for vm in self._state.vms.values():
+        for vm in self._clustered():
             if vm.owner != host.name:
                 continue
             if self.is_member(other.name) and not self.move(vm, other.name, live=True):
@@ -250,7 +166,13 @@ class Cluster:
                 vm.flags.discard("Queued")
                 return 0
             return 5023
-        self._end_move(vm, "cancelled")
+        if not self._state.timings.cancel:
+            self._end_move(vm, "cancelled")
+            return 0
+        # Whatever was to come next of the migration no longer does.
+        vm.move += 1
+        move = vm.move
+        self._state.at(self._state.timings.cancel, lambda: self._end_move(vm, "cancelled") if vm.move == move else None)
         return 0
 
     def _queue_or_begin(self, vm: Vm) -> None:
@@ -280,7 +202,7 @@ class Cluster:
     def _arrive_live(self, vm: Vm) -> None:
         source, target = vm.owner, vm.moving_to
         guest = vm.guests.get(source)
-        fine = guest is not None and guest.state == "Running" and self._storage.has_io(target, vm.csv)
+        fine = guest is not None and guest.state == "Running" and self._storage.carries(target, vm)
         if guest is None or not fine or not self._membership.talk(source, target):
             self._end_move(vm, "failed")
             return
@@ -302,11 +224,13 @@ class Cluster:
         self._end_move(vm, "done")
         if vm.configuration != "Online":
             return
-        if not self._storage.has_io(target, vm.csv):
+        if not self._storage.carries(target, vm):
             vm.configuration, vm.machine = "Failed", "Offline"
             return
         vm.guests[target] = Guest("Saved" if vm.saved else "Off")
-        vm.machine = "Offline"
+        vm.machine = "Failed" if vm.arrives_failed else "Offline"
+        if vm.arrives_failed:
+            return
         if wanted:
             self._started(vm, self._guests.start(vm, target))
 

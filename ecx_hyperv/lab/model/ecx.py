@@ -268,7 +268,7 @@ class SimulatedEcx:
         return SimulatedServer(name, heard=self.world.now, monitors=self._monitors.fresh(self._vms))
 
     def _is_up(self, ec_vm: EcVm) -> bool:
-        return ec_vm.booted and not ec_vm.hung and ec_vm.guest.state == "Running"
+        return ec_vm.is_alive
 
     def _hears(self, here: SimulatedServer, there: SimulatedServer) -> bool:
         up = all(self._is_up(self.world.ec_vms[one.name]) for one in (here, there))

@@ -77,6 +77,7 @@ class VmSetup:
     heartbeat: bool = True
     shutdown: bool = True
     clustered: bool = True
+    check_heartbeat: bool = True
     volume: str = ""
     disk: str = r"C:\ClusterStorage\Volume1\{name}\{name}.vhdx"
 

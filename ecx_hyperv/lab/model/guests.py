@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
+from ecx_hyperv.decide.states import VmKind, vm_kind
 from ecx_hyperv.lab.model.state import WorldState
 from ecx_hyperv.lab.model.storage import Storage
-from ecx_hyperv.lab.model.things import Guest, Vm
+from ecx_hyperv.lab.model.things import Guest, ShutdownService, Vm
 
 _CRITICAL = {
     "Running": "PausedCritical",
@@ -15,6 +16,13 @@ _CRITICAL = {
     "Saved": "SavedCritical",
 }
 _HEALED = {"Starting": "Running", "Resuming": "Running"}
+
+# What InitiateShutdown of Msvm_ShutdownComponent returns.
+ASKED = 0
+INVALID_STATE = 32775
+NOT_READY = 32780
+LOCKED = 32781
+IN_PROGRESS = 32782
 
 
 class Guests:
@@ -36,6 +44,7 @@ class Guests:
         guest.state = state
         if state in ("Off", "Saved"):
             guest.started = None
+        guest.paused = self._state.now if state == "Paused" else None
         self._state.record("guest", vm.name, host, state)
         self._check(vm)
         self._on_change(vm, host)
@@ -49,13 +58,13 @@ class Guests:
             return 0
         if vm.moving_to:
             return 5023
-        if guest.state.endswith("Critical") or not self._storage.has_io(host, vm.csv):
+        if guest.state.endswith("Critical") or not self._storage.carries(host, vm):
             return 21
         if self._is_locked(vm, host):
             return 32
         if self._state.hosts[host].memory < vm.memory:
             return 14
-        guest.started = self._state.now
+        self._boots(guest)
         self.become(vm, host, "Starting")
 
         def running() -> None:
@@ -63,8 +72,34 @@ class Guests:
             if vm.doomed:
                 self._later(vm, host, self._state.timings.guest_boot, lambda: self.become(vm, host, "Off"))
 
-        self._later(vm, host, self._state.timings.guest_boot, running)
+        if not vm.stuck:
+            self._later(vm, host, self._state.timings.guest_boot, running)
         return 0
+
+    def reboot(self, vm: Vm, host: str) -> int:
+        """Have a guest reboot by itself: Hyper-V shows Stopping for a while, and whatever it was asked is forgotten."""
+        guest = vm.guests.get(host)
+        if guest is None or guest.state != "Running":
+            return 5023
+
+        def rebooted() -> None:
+            self._boots(guest)
+            self.become(vm, host, "Running")
+
+        self._later(vm, host, self._state.timings.reboot, rebooted)
+        self.become(vm, host, "Stopping")
+        return 0
+
+    def crash(self, vm: Vm, host: str) -> None:
+        """Have a guest's worker process die: it is Off at once."""
+        guest = vm.guests.get(host)
+        if guest is not None and guest.is_live:
+            self._bump(guest)
+            self.become(vm, host, "Off")
+
+    def _boots(self, guest: Guest) -> None:
+        guest.started = self._state.now
+        guest.asked, guest.going_down = None, False
 
     def resume(self, vm: Vm, host: str) -> int:
         """Resume a paused guest."""
@@ -85,25 +120,68 @@ class Guests:
         return 0
 
     def shut_down(self, vm: Vm, host: str) -> int:
-        """Ask a guest to shut down."""
+        """Have somebody shut a guest down from inside, or through its integration service."""
         guest = vm.guests.get(host)
         if guest is None:
             return 5007
         if guest.state != "Running":
             return 0 if not guest.is_live else 5023
-        if not vm.deaf:
-            self._later(vm, host, self._state.timings.guest_shutdown, lambda: self.become(vm, host, "Off"))
+        self.ask(vm, host)
         return 0
 
-    def turn_off(self, vm: Vm, host: str) -> int:
-        """Cut a guest's power."""
+    def ask(self, vm: Vm, host: str, *, force: bool = False) -> int | None:
+        """Ask a guest through its integration service to shut down; its state stays Running until it is off.
+
+        Returns the code of InitiateShutdown; None for a guest that has no such service, or that does not run.
+        """
+        guest = vm.guests.get(host)
+        if guest is None or not guest.is_live:
+            return None
+        guest.asked = self._state.now if guest.asked is None else guest.asked
+        if vm.service is ShutdownService.MISSING:
+            return None
+        if guest.state != "Running":
+            return INVALID_STATE
+        if guest.going_down:
+            return IN_PROGRESS
+        if vm.service is ShutdownService.NOT_READY or self._is_booting(guest):
+            return NOT_READY
+        if vm.service is ShutdownService.LOCKED and not force:
+            return LOCKED
+        if vm.deaf:
+            return ASKED
+        guest.going_down = True
+        if vm.service is not ShutdownService.STUCK:
+            self._later(vm, host, self._state.timings.guest_shutdown, lambda: self.become(vm, host, "Off"))
+        return ASKED
+
+    def can_be_asked(self, vm: Vm, host: str) -> bool:
+        """Tell whether Stop-VM would ask the guest; it cuts the power of one that it cannot ask, at once."""
+        guest = vm.guests.get(host)
+        is_there = vm.service in (ShutdownService.READY, ShutdownService.LOCKED, ShutdownService.STUCK)
+        return guest is not None and is_there and not self._is_booting(guest)
+
+    def _is_booting(self, guest: Guest) -> bool:
+        return guest.started is not None and self._state.now - guest.started < self._state.timings.services
+
+    def turn_off(self, vm: Vm, host: str, *, by_program: bool = False) -> int:
+        """Cut a guest's power; of a saved one that discards the memory.
+
+        Hyper-V takes it for what runs, is paused or saved, and refuses it with INVALID_STATE for what is on its way.
+        """
         guest = vm.guests.get(host)
         if guest is None:
             return 5007
-        if not guest.is_live:
+        if guest.state.removesuffix("Critical") in ("Saved", "FastSaved"):
+            if by_program:
+                self._state.violated(f"the saved memory of {vm.name} is discarded on {host}")
+            vm.saved = False
+        elif not guest.is_live:
             return 0
+        elif vm_kind(guest.state.removesuffix("Critical")) is VmKind.TRANSITIONAL:
+            return INVALID_STATE
         self._bump(guest)
-        off = "Off" if self._storage.has_io(host, vm.csv) else "OffCritical"
+        off = "Off" if self._storage.carries(host, vm) else "OffCritical"
         self._later(vm, host, self._state.timings.turn_off, lambda: self.become(vm, host, off))
         return 0
 
@@ -115,23 +193,30 @@ class Guests:
             vm.saved = True
             then()
 
-        self._later(vm, host, self._state.timings.save, saved)
+        if vm.stuck:
+            self._bump(vm.guests[host])
+        else:
+            self._later(vm, host, self._state.timings.save, saved)
         self.become(vm, host, "Saving")
 
     def lose(self, vm: Vm, host: str) -> None:
         """Have a guest gone with its host."""
         guest = vm.guests.pop(host, None)
-        if guest is not None:
-            self._bump(guest)
-            if guest.is_live:
-                self._state.record("guest", vm.name, host, "gone")
+        if guest is None:
+            return
+        self._bump(guest)
+        if guest.is_live:
+            self._state.record("guest", vm.name, host, "gone")
+        if not vm.is_clustered:
+            # What only Hyper-V knows stays where it is, and off.
+            vm.guests[host] = Guest("Off")
 
     def storage_changed(self) -> None:
         """Have guests notice, after a while, that their storage went or came back."""
         timings = self._state.timings
-        for vm in self._state.vms.values():
+        for vm in self._state.all_vms:
             for host, guest in vm.guests.items():
-                if self._storage.has_io(host, vm.csv):
+                if self._storage.carries(host, vm):
                     guest.starved = None
                     if guest.state.endswith("Critical"):
                         self._state.at(timings.heal, self._heal(vm, host, guest))
@@ -153,7 +238,7 @@ class Guests:
     def _heal(self, vm: Vm, host: str, guest: Guest) -> Callable[[], None]:
         def heal() -> None:
             here = vm.guests.get(host) is guest and guest.state.endswith("Critical")
-            if here and self._storage.has_io(host, vm.csv):
+            if here and self._storage.carries(host, vm):
                 self.become(vm, host, guest.healed or "Off")
 
         return heal
@@ -188,5 +273,5 @@ class Guests:
 
     def _can_execute(self, vm: Vm, host: str, guest: Guest) -> bool:
         """Tell whether a guest may read or write its disk; one frozen for lack of it may not until it heals."""
-        is_frozen = guest.state.endswith("Critical") and not self._storage.has_io(host, vm.csv)
+        is_frozen = guest.state.endswith("Critical") and not self._storage.carries(host, vm)
         return self._state.hosts[host].on and not is_frozen

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ecx_hyperv.lab.model.facts import ClusterSetup
-from ecx_hyperv.lab.model.things import EcVm, Event, Host, Plane, Sshd, Vm, Volume
+from ecx_hyperv.lab.model.things import EcVm, Event, Host, HostRefusal, Plane, Sshd, Vm, Volume
 from ecx_hyperv.lab.model.timings import Timings
 
 
@@ -29,7 +29,9 @@ class WorldState:
         one, two = self.hosts
         self.ec_vms = {"ec1": EcVm("ec1", "EC-VM1", one), "ec2": EcVm("ec2", "EC-VM2", two)}
         self.volumes = {csv: Volume(csv, f"{{{len(csv):08x}-0000-4000-8000-000000000001}}", one)}
+        # The VMs that the cluster was given, by their names at that time; those that only Hyper-V knows.
         self.vms = {name: Vm(name, csv, one, "Offline", "Offline") for name in vms}
+        self.unclustered: list[Vm] = []
 
     def at(self, delay: float, action: Callable[[], object]) -> None:
         """Have something happen after a while."""
@@ -70,6 +72,35 @@ class WorldState:
         """Return the EC-VM of a host."""
         return next(one for one in self.ec_vms.values() if one.host == host)
 
+    @property
+    def all_vms(self) -> list[Vm]:
+        """Return every VM but the EC-VMs, whether the cluster knows it or not."""
+        return [*self.vms.values(), *self.unclustered]
+
+    def in_group(self, role: str) -> list[Vm]:
+        """Return the clustered VMs of a group; group names are compared without case."""
+        wanted = role.casefold()
+        return [vm for vm in self.vms.values() if vm.is_clustered and vm.role.casefold() == wanted]
+
+    def up_ms(self, host: str) -> int:
+        """Return a host's clock since its boot, in ms."""
+        return round((self.now - self.hosts[host].booted_at) * 1000)
+
+    def refused(self, host: str, cmdlet: str) -> HostRefusal | None:
+        """Return the refusal that a cmdlet meets on a host now, and count it."""
+        found = self.refuses(host, cmdlet)
+        if found is not None and found.times is not None:
+            found.times -= 1
+        return found
+
+    def refuses(self, host: str, cmdlet: str) -> HostRefusal | None:
+        """Return the refusal that a cmdlet would meet on a host now."""
+        there = self.hosts[host]
+        there.refusals = [
+            one for one in there.refusals if one.times != 0 and (one.until is None or self.now < one.until)
+        ]
+        return next((one for one in there.refusals if one.cmdlet == cmdlet), None)
+
     def reaches(self, one: str, other: str, plane: Plane) -> bool:
         """Tell whether two machines reach each other on a network."""
         return one == other or (frozenset({one, other}), plane) not in self.cuts
@@ -83,9 +114,7 @@ class WorldState:
 
     def ping_answers(self, ec_vm: str, other: str) -> bool:
         """Tell whether an EC-VM answers another's ping."""
-        there = self.ec_vms[other]
-        alive = there.booted and not there.hung and there.guest.state == "Running"
-        return alive and self.reaches(ec_vm, other, Plane.MANAGEMENT)
+        return self.ec_vms[other].is_alive and self.reaches(ec_vm, other, Plane.MANAGEMENT)
 
     def facts_of(self, where: str) -> Any:
         """Return the facts of the cluster, a host, a VM, an EC-VM as its host has it (EC-VM1), or its Linux (ec1).

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from ecx_hyperv.lab.model.membership import Membership
 from ecx_hyperv.lab.model.state import WorldState
-from ecx_hyperv.lab.model.things import Host, Plane, Volume
+from ecx_hyperv.lab.model.things import Host, Plane, Vm, Volume
 
 
 class Storage:
@@ -25,6 +25,10 @@ class Storage:
         owner = self._state.hosts[volume.owner]
         fenced = owner.session == there.session and owner.name != host and not self._membership.is_member(host)
         return not fenced
+
+    def carries(self, host: str, vm: Vm) -> bool:
+        """Tell whether a VM on that host can read and write all its files; without a volume they are the host's own."""
+        return all(self.has_io(host, volume) for volume in vm.volumes if volume)
 
     def changed(self) -> None:
         """See what a change of power, network or targets does to sessions, volumes and guests."""
@@ -101,9 +105,9 @@ class Storage:
         """Take a volume offline."""
         if volume.state == "Offline":
             return 0
-        for vm in self._state.vms.values():
+        for vm in self._state.all_vms:
             for host, guest in vm.guests.items():
-                if vm.csv == volume.name and guest.is_live and self._state.hosts[host].on:
+                if volume.name in vm.volumes and guest.is_live and self._state.hosts[host].on:
                     self._state.violated(f"{volume.name} goes offline while {vm.name} is {guest.state} on {host}")
         self._becomes(volume, "OfflinePending", "Offline")
         return 0
@@ -123,8 +127,7 @@ class Storage:
 
     def _can_serve(self, host: Host, ec_vm: str) -> bool:
         there = self._state.ec_vms[ec_vm]
-        alive = there.serving and there.booted and not there.hung and there.guest.state == "Running"
-        return host.on and alive and self._state.reaches(host.name, ec_vm, Plane.STORAGE)
+        return host.on and there.serving and there.is_alive and self._state.reaches(host.name, ec_vm, Plane.STORAGE)
 
     def _reconnect_later(self, host: Host) -> None:
         host.reconnecting = True

@@ -1,5 +1,6 @@
 """What the lab's world is made of: hosts, EC-VMs, guests, protected VMs, Shared Volumes, networks. Data, no rules."""
 
+import uuid
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -22,6 +23,29 @@ class Sshd(Enum):
     STOPPED = "stopped"
     SILENT = "silent"
     REFUSING = "refusing"
+
+
+class ShutdownService(Enum):
+    """How a guest's integration service for shutting down takes a request, once the guest has booted."""
+
+    READY = "ready"
+    # The operating system has no integration services, or has them turned off.
+    MISSING = "missing"
+    # It answers that it is not ready, for as long as this is set.
+    NOT_READY = "not ready"
+    # Somebody works on the guest's desktop: only a forced shutdown is taken.
+    LOCKED = "locked"
+    # It takes the request, says that the shutdown is in progress, and never gets to the end.
+    STUCK = "stuck"
+
+
+class OfflineAction(Enum):
+    """What WSFC does to a running guest when it takes the guest's resource offline; the values are WSFC's own."""
+
+    TURN_OFF = 0
+    SAVE = 1
+    SHUT_DOWN = 2
+    FORCED_SHUTDOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +72,40 @@ class Guest:
     # Since when it has had no storage, and what it is to be once that is back.
     starved: float | None = None
     healed: str = ""
+    # When the host asked it for the first time in this boot to shut down, whatever it answered; whether it is at it.
+    asked: float | None = None
+    going_down: bool = False
+    # Since when it has been paused.
+    paused: float | None = None
 
     @property
     def is_live(self) -> bool:
         """Tell whether the guest executes, or could go on to."""
         return vm_kind(self.state) not in (VmKind.DOWN, VmKind.STRANDED)
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterEntry:
+    """What the cluster's database says of one resource of a VM: names, the VM's id, the ids of volumes."""
+
+    resource: str
+    type: str
+    group: str
+    id: str
+    volumes: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class HostRefusal:
+    """A cmdlet that a host refuses, so many times or until a moment, with a Win32 code, an id, a category."""
+
+    cmdlet: str
+    about: str = ""
+    code: int = 0
+    identifier: str = ""
+    category: str = "NotSpecified"
+    times: int | None = None
+    until: float | None = None
 
 
 @dataclass(slots=True)
@@ -70,7 +123,18 @@ class Host:
     joining: bool = False
     # Hyper-V's management service runs; without it guests run on, but nobody can ask about them.
     vmms: bool = True
+    # Until when a management service that has just started knows no protected VM, and not even the EC-VM.
+    blind_until: float = 0.0
+    ec_vm_blind_until: float = 0.0
     memory: int = 64
+    # Since when it has been on; what its clock since boot counts from.
+    booted_at: float = 0.0
+    # The cluster's database as this node last had it, while it cannot have the present one; whether it has none at all.
+    database: tuple["ClusterEntry", ...] | None = None
+    no_database: bool = False
+    # The cmdlets that never end on this host; what it refuses for a while.
+    hangs: set[str] = field(default_factory=set)
+    refusals: list["HostRefusal"] = field(default_factory=list)
     # To which EC-VM's target it is connected, and whether it is trying to be.
     session: str = ""
     reconnecting: bool = False
@@ -85,12 +149,30 @@ class EcVm:
     vm: str
     host: str
     guest: Guest = field(default_factory=lambda: Guest("Running", 0.0))
+    id: str = ""
     booted: bool = True
     hung: bool = False
     serving: bool = False
+    # Whether it stands still, as one that is saved and restored; since when, until when, and for how long before that.
+    frozen: bool = False
+    frozen_since: float = 0.0
+    frozen_until: float = 0.0
+    frozen_before: float = 0.0
     generation: int = 0
     facts: VmSetup = field(default_factory=of_ec_vm)
     linux: LinuxSetup = field(default_factory=LinuxSetup)
+
+    def __post_init__(self) -> None:
+        self.id = self.id or vm_id(self.vm)
+
+    @property
+    def is_alive(self) -> bool:
+        """Tell whether its operating system runs and answers."""
+        return self.booted and not self.hung and not self.frozen and self.guest.state == "Running"
+
+    def stood_still(self, now: float) -> float:
+        """Return for how many seconds it has stood still so far: its own clocks lack them."""
+        return self.frozen_before + max(0.0, min(now, self.frozen_until) - self.frozen_since)
 
 
 @dataclass(slots=True)
@@ -111,7 +193,12 @@ class Volume:
 
 @dataclass(slots=True)
 class Vm:
-    """A protected VM: its group and its two resources; `guests` by host, where Hyper-V knows it."""
+    """A VM that holds data: its group and its two resources, if it is clustered; `guests` by host, where Hyper-V
+    knows it.
+
+    `id` is Hyper-V's, and `name` what Hyper-V calls the VM now; `role` is the name of its group, which people may
+    rename too, as they may its resources. Its files stay in the folder that was called like it at first.
+    """
 
     name: str
     csv: str
@@ -131,7 +218,41 @@ class Vm:
     # A guest that ignores a request to shut down, one that dies right after it was started.
     deaf: bool = False
     doomed: bool = False
+    service: ShutdownService = ShutdownService.READY
+    # Its boots, resumes and saves never end.
+    stuck: bool = False
+    id: str = ""
+    role: str = ""
+    machine_name: str = ""
+    configuration_name: str = ""
+    folder: str = ""
+    # Volumes beside `csv` that it has files on; what the cluster believes all of them to be, if that is not the truth.
+    more_volumes: tuple[str, ...] = ()
+    believed_volumes: tuple[str, ...] | None = None
+    # What WSFC does with it: whether it brings a failed resource back by itself, how it takes it offline, whether a
+    # failed resource stays so however it is cleared, and whether it fails when its group arrives.
+    restarts: bool = False
+    offline_action: OfflineAction = OfflineAction.SAVE
+    stays_failed: bool = False
+    arrives_failed: bool = False
     facts: VmSetup = field(default_factory=VmSetup)
+
+    def __post_init__(self) -> None:
+        self.id = self.id or vm_id(self.name)
+        self.role = self.role or self.name
+        self.machine_name = self.machine_name or f"Virtual Machine {self.role}"
+        self.configuration_name = self.configuration_name or f"Virtual Machine Configuration {self.role}"
+        self.folder = self.folder or self.name
+
+    @property
+    def volumes(self) -> tuple[str, ...]:
+        """Return the volumes that the VM has files on."""
+        return (self.csv, *self.more_volumes)
+
+    @property
+    def is_clustered(self) -> bool:
+        """Tell whether the VM is in a role of the cluster."""
+        return self.facts.clustered
 
     @property
     def group(self) -> str:
@@ -142,3 +263,8 @@ class Vm:
         if "Failed" in states:
             return "Failed"
         return "Online" if self.machine == "Online" else "Offline"
+
+
+def vm_id(name: str) -> str:
+    """Return the id that the lab gives the first VM of a name, in lower case and without braces."""
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"vm {name}"))

@@ -15,9 +15,21 @@ class Timings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     turn_off: float = 0.2
     save: float = 1
     pause: float = 0.2
+    # For how long a guest that runs does not answer its host yet; how long a reboot shows as Stopping.
+    services: float = 0
+    reboot: float = 1
+    # Hyper-V's management service, restarted: how long it is away, and until it knows all its VMs again. For how long
+    # one PowerShell repeats what Get-VM read before.
+    vmms_away: float = 5
+    vmms_load: float = 8
+    vm_cache: float = 0
+    # After how long WSFC restarts a guest by itself, where it is told to.
+    restart_by_itself: float = 5
     # Migrations; at most `parallel` at a time, the others queue.
     live: float = 3
     quick: float = 1
+    # How long a cancelled migration goes on showing as one.
+    cancel: float = 0
     parallel: int = 1
     # The cluster: how long until a lost node is noticed, until one that lost quorum turns its guests off, a rejoin.
     notice: float = 1

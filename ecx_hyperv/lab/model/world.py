@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from ecx_hyperv.lab.model.cluster import Cluster
 from ecx_hyperv.lab.model.guests import Guests
 from ecx_hyperv.lab.model.membership import Membership
+from ecx_hyperv.lab.model.roles import Roles
 from ecx_hyperv.lab.model.state import WorldState
 from ecx_hyperv.lab.model.storage import Storage
 from ecx_hyperv.lab.model.things import EcVm, Guest, Plane, Sshd, Vm
@@ -24,6 +25,7 @@ class World(WorldState):
         self.storage = Storage(self, membership, on_change=self._storage_changed)
         self.guests = Guests(self, self.storage, on_change=self._guest_changed)
         self.cluster = Cluster(self, membership, self.storage, self.guests)
+        self.roles = Roles(self, membership)
         self.on_boot: list[Callable[[EcVm], None]] = []
         self.on_down: list[Callable[[EcVm], None]] = []
         self.on_shutdown: list[Callable[[EcVm], None]] = []
@@ -75,7 +77,7 @@ class World(WorldState):
             return
         host.on, host.session = False, ""
         self.record("power off", name)
-        for vm in self.vms.values():
+        for vm in self.all_vms:
             self.guests.lose(vm, name)
         self.stop_ec_vm(self.ec_on(name), "Off")
         self.cluster.lost(host, cleanly=False)
@@ -91,10 +93,11 @@ class World(WorldState):
         self.shut_down_ec_vm(self.ec_on(name))
 
         def finish() -> None:
-            if any(guest.is_live for vm in self.vms.values() for where, guest in vm.guests.items() if where == name):
+            clustered = [vm for vm in self.vms.values() if vm.is_clustered]
+            if any(guest.is_live for vm in clustered for where, guest in vm.guests.items() if where == name):
                 self.at(self.timings.host_shutdown, finish)
                 return
-            for vm in self.vms.values():
+            for vm in self.all_vms:
                 self.guests.lose(vm, name)
             self.stop_ec_vm(self.ec_on(name), "Off")
             host.on, host.session = False, ""
@@ -111,12 +114,40 @@ class World(WorldState):
         self.record("power on", name)
 
         def booted() -> None:
-            host.on, host.sshd = True, Sshd.UP
+            host.on, host.sshd, host.booted_at = True, Sshd.UP, self.now
             self.cluster.returned(host)
             self.start_ec_vm(self.ec_on(name))
             self.storage.changed()
 
         self.at(self.timings.host_boot, booted)
+
+    def restart_hyper_v(self, name: str) -> None:
+        """Restart Hyper-V's management service on a host: guests run on, but it knows none of them for a while.
+
+        First it answers nobody, then it knows the EC-VM only, then all its VMs again.
+        """
+        host, timings = self.hosts[name], self.timings
+        host.vmms = False
+        host.ec_vm_blind_until = self.now + timings.vmms_away + timings.vmms_load / 2
+        host.blind_until = self.now + timings.vmms_away + timings.vmms_load
+        self.record("Hyper-V restarts", name)
+        self.at(timings.vmms_away, lambda: setattr(host, "vmms", True))
+
+    def freeze_ec_vm(self, ec_vm: EcVm, seconds: float) -> None:
+        """Have an EC-VM stand still, as one that is saved and restored: its programs and its clocks lack that time."""
+        if ec_vm.frozen or not ec_vm.is_alive:
+            return
+        self.record("EC-VM stands still", ec_vm.name)
+        ec_vm.frozen_before = ec_vm.stood_still(self.now)
+        ec_vm.frozen, ec_vm.frozen_since, ec_vm.frozen_until = True, self.now, self.now + seconds
+        self.storage.changed()
+
+        def goes_on() -> None:
+            ec_vm.frozen = False
+            self.record("EC-VM goes on", ec_vm.name)
+            self.storage.changed()
+
+        self.at(seconds, goes_on)
 
     def start_ec_vm(self, ec_vm: EcVm) -> None:
         """Power an EC-VM on; it boots."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ecx_hyperv.host.wire import Hello, Reply, Request
+from ecx_hyperv.host.wire import Hello, Reply, Request, changes
 from ecx_hyperv.lab.linux import files
 from ecx_hyperv.lab.linux.files import Folder
 from ecx_hyperv.lab.model.ecx import SimulatedEcx
@@ -20,7 +20,7 @@ from ecx_hyperv.lab.service.commands import Commands
 from ecx_hyperv.lab.service.scripts import ScriptProcess
 from ecx_hyperv.lab.service.sshd import Account, SshEndpoint
 from ecx_hyperv.lab.windows.agent import InjectedFaults
-from ecx_hyperv.lab.windows.powershell import PowerShell, is_mutating
+from ecx_hyperv.lab.windows.powershell import PowerShell
 
 _TICK_S = 0.02
 
@@ -164,8 +164,8 @@ class _LabHost:
 
     def perform(self, request: Request) -> Reply:
         after = time.monotonic() - self._audit.answered_at
-        changes = tuple(call.cmdlet for call in request.calls if is_mutating(call))
-        self._audit.asked.append(AuditedRequest(after, changes))
+        changed = tuple(call.cmdlet for call in request.calls if changes(call))
+        self._audit.asked.append(AuditedRequest(after, changed))
         reply = self._shell.perform(request)
         self._audit.answered_at = time.monotonic()
         return reply

@@ -18,6 +18,7 @@ _COMMAND = re.compile(
     r" -ExecutionPolicy Bypass -EncodedCommand (?P<bootstrap>[A-Za-z0-9+/=]+)"
 )
 _NONCE = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
+_HEADER = re.compile(r"# ecx-hyperv nonce=(?P<nonce>[0-9a-f]{32}) agent=2")
 _LONGEST_COMMAND = 8191
 # cmd.exe's exit code for what it cannot make sense of.
 _NOT_UNDERSTOOD = 9009
@@ -115,7 +116,9 @@ class SimulatedAgent:
             text = base64.b64decode(script, validate=False).decode("utf-8")
         except (binascii.Error, UnicodeDecodeError):
             return 1
-        if text != agent_script():
+        header, _, agent = text.partition("\n")
+        first = _HEADER.fullmatch(header)
+        if first is None or first["nonce"] != self._nonce.decode() or agent != agent_script():
             return 1
         if self._faults().only_way not in ("", self._way):
             return self._wait_for_the_end()

@@ -26,7 +26,14 @@ ALLOWED = {
     **dict.fromkeys(("Get-Service", "Get-Content"), "Microsoft.PowerShell.Management"),
     "Get-Acl": "Microsoft.PowerShell.Security",
 }
-_REFUSED = frozenset({"ComputerName", "CimSession", "Credential", "Cluster", "Confirm", "WhatIf"})
+# What the agent does itself, and the arguments that it takes.
+BUILT_IN: Mapping[str, frozenset[str]] = {
+    "Agent-Sleep": frozenset({"Milliseconds"}),
+    "Agent-Echo": frozenset({"Text", "Repeat"}),
+    "Agent-VmIds": frozenset(),
+    "Agent-ShutdownGuest": frozenset({"Id", "Force"}),
+}
+_REFUSED = frozenset({"ComputerName", "CimSession", "Credential", "Cluster", "Confirm", "WhatIf", "AsJob"})
 
 
 class BadRequest(Exception):
@@ -35,6 +42,11 @@ class BadRequest(Exception):
 
 def check(call: Call) -> None:
     """Raise for a cmdlet or parameter that the agent would refuse, or that no host knows."""
+    if call.cmdlet in BUILT_IN:
+        unknown = sorted(set(call.args) - BUILT_IN[call.cmdlet])
+        if unknown:
+            raise BadRequest(f"{call.cmdlet}: no parameter {unknown[0]}")
+        return
     if call.cmdlet not in ALLOWED:
         raise BadRequest(f"{call.cmdlet} is not allowed")
     parameters = documented()[call.cmdlet]["params"]
@@ -47,6 +59,8 @@ def check(call: Call) -> None:
             raise BadRequest(f"{call.cmdlet}: the parameter {name} is refused")
         if isinstance(value, list) and not all(isinstance(one, str) for one in value):
             raise BadRequest(f"{call.cmdlet}: the value of {name} is no list of texts")
+    if call.cmdlet == "Stop-VM" and (call.args.get("TurnOff") is not True or {"Force", "Save"} & set(call.args)):
+        raise BadRequest("Stop-VM: only with TurnOff, and neither Force nor Save")
 
 
 @cache

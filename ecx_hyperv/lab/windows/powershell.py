@@ -3,21 +3,24 @@
 A cmdlet or parameter that Microsoft does not document is refused, so that no call passes here which no host knows.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
-from ecx_hyperv.host.wire import Call, Hello, RemoteError, Reply, Request, Result
-from ecx_hyperv.lab.model.things import Vm
+from ecx_hyperv.host.session import agent_script
+from ecx_hyperv.host.wire import Call, Hello, RemoteError, Reply, Request, Result, changes
 from ecx_hyperv.lab.model.world import World
 from ecx_hyperv.lab.windows import messages
-from ecx_hyperv.lab.windows.allowed import ALLOWED, BadRequest, check
+from ecx_hyperv.lab.windows.allowed import ALLOWED, BUILT_IN, BadRequest, check
+from ecx_hyperv.lab.windows.cmdlets import Cmdlets
 from ecx_hyperv.lab.windows.messages import Failure
-from ecx_hyperv.lab.windows.rows import Rows
 from ecx_hyperv.lab.windows.setting_rows import SHOWN, SettingRows
 
-_MUTATING = ("Start-", "Stop-", "Move-", "Resume-", "Restart-", "Update-")
+# The hosts were booted a day before the world began.
+_UP_MS = 86_400_000
 
 
 class PowerShell:
@@ -43,10 +46,14 @@ class PowerShell:
         self._target = target
         self._sleep = sleep
         self._enter = enter
-        self._rows = Rows(world, host, target)
+        self._cmdlets = Cmdlets(world, host, target)
         self._setting_rows = SettingRows(world, host, target)
         self._loaded: dict[str, float] = {}
+        # Seconds: when this request began, what its calls have taken, and what the one under way has.
+        self._began = world.now
+        self._took = 0.0
         self._blocked = 0.0
+        self._top: Call | None = None
         self.calls: list[Call] = []
 
     def hello(self, pid: int = 4711) -> Hello:
@@ -55,67 +62,132 @@ class PowerShell:
         memory = self._world.hosts[self._host].memory * 2**30
         facts = self._world.hosts[self._host].facts
         return Hello(
-            agent=1,
+            agent=2,
             host=name,
             ps=facts.powershell,
             os="10.0.17763",
             pid=pid,
             language=facts.language_mode,
             utc=(datetime.now(UTC) + timedelta(seconds=facts.clock_offset)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            up_ms=self._up_ms(),
             free_memory=memory,
+            digest=_digest(),
+            installed=False,
         )
+
+    def _up_ms(self) -> int:
+        """Return the host's count; what this request has taken so far may not be the world's time yet."""
+        return _UP_MS + int(max(self._world.now, self._began + self._took + self._blocked) * 1000)
 
     def perform(self, request: Request) -> Reply:
         """Make the calls of a request, one after the other, each taking its time."""
-        before, took = set(self._loaded), 0.0
+        before = set(self._loaded)
+        self._began, self._took = self._world.now, 0.0
         results = []
         for call in request.calls:
             self._blocked = 0.0
             with self._enter():
-                results.append(self._result(call))
-            took += self._blocked
-            self._sleep(self._blocked)
+                results.append(self._result(call, request.not_after))
+            took, self._blocked = self._blocked, 0.0
+            self._took += took
+            self._sleep(took)
             if not results[-1].ok and request.stop_on_error:
                 break
         new = {name: ms for name, ms in self._loaded.items() if name not in before}
-        return Reply(results=tuple(results), ms=round(took * 1000), modules=new)
+        return Reply(results=tuple(results), ms=round(self._took * 1000), up_ms=self._up_ms(), modules=new)
 
-    def _result(self, call: Call) -> Result:
+    def _result(self, call: Call, not_after: int | None) -> Result:
         try:
-            objects = self._invoke(call)
+            objects = self._asked(call, not_after)
         except BadRequest as refused:
-            return Result(ok=False, error=RemoteError(message=str(refused), id="BadRequest"))
+            return _refused("BadRequest", str(refused))
+        except NotAsAsked as found:
+            return _refused("NotAsAsked", str(found))
+        except TooLate as late:
+            return _refused("TooLate", str(late))
         except Failure as failure:
             return Result(ok=False, error=messages.render(failure, call.cmdlet, self._world.timings.language))
         return Result(ok=True, value=tuple(_select(one, call.select) for one in objects) if call.select else ())
 
-    def _invoke(self, call: Call) -> list[dict[str, Any]]:
-        if call.cmdlet == "Agent-Sleep":
-            self._blocked += float(call.args["Milliseconds"]) / 1000  # type: ignore[arg-type]
-            return []
-        if call.cmdlet == "Agent-Echo":
-            return [{"Text": str(call.args["Text"]) * int(call.args.get("Repeat", 1))}]  # type: ignore[arg-type]
+    def _asked(self, call: Call, not_after: int | None) -> list[dict[str, Any]]:
+        self._top = call
+        if not changes(call):
+            return self._read(call)
+        if not_after is None:
+            raise BadRequest(f"{call.cmdlet}: no not_after")
+        if call.only:
+            raise BadRequest(f"{call.cmdlet}: only belongs to what feeds or guards it")
+        return self._invoke(call, not_after)
+
+    def _read(self, call: Call) -> list[dict[str, Any]]:
+        """Return what a call gives that changes nothing, as its `only` leaves it."""
+        if changes(call):
+            raise BadRequest(f"{call.cmdlet} changes something, and can neither feed nor guard")
+        return _only(call, self._invoke(call, None), self._cmdlets.fresh_state)
+
+    def _invoke(self, call: Call, not_after: int | None) -> list[dict[str, Any]]:
         check(call)
-        facts = self._world.hosts[self._host].facts
-        if ALLOWED[call.cmdlet] == facts.missing:
-            raise Failure(0, facts.missing, identifier="Modules_ModuleNotFound", category="ResourceUnavailable")
-        if call.cmdlet in facts.denied.split(","):
-            raise Failure(5, call.cmdlet, identifier="AccessDenied", category="PermissionDenied")
-        piped = None if call.from_ is None else self._invoke(call.from_)
+        self._in_time(not_after)
+        if call.guard is not None:
+            try:
+                self._read(call.guard)
+            except Failure as failure:
+                raise NotAsAsked(f"{call.guard.cmdlet} failed: {failure}") from None
+        piped = None
+        if call.from_ is not None:
+            piped = self._read(call.from_)
+        self._in_time(not_after)
+        if call.cmdlet in BUILT_IN:
+            return self._built_in(call)
+        self._watch_asked(call)
+        self._may_run(call)
         self._load(ALLOWED[call.cmdlet])
         self._blocked += self._world.timings.call
         self.calls.append(call)
-        self._watch(self._host, call)
+        refusal = self._world.refused(self._host, call.cmdlet)
+        if refusal is not None:
+            about = refusal.about or self._host
+            raise Failure(refusal.code, about, identifier=refusal.identifier, category=refusal.category)
         if ALLOWED[call.cmdlet] == "FailoverClusters" and not self._world.cluster.is_member(self._host):
             raise Failure(1753, self._host)
         if ALLOWED[call.cmdlet] == "Hyper-V" and not self._world.hosts[self._host].vmms:
-            raise Failure(0, self._host, identifier="ObjectNotFound", category="ObjectNotFound")
+            raise Failure(0, self._host, identifier="ServiceAway", category="ObjectNotFound")
         if call.cmdlet in SHOWN:
             try:
                 return SHOWN[call.cmdlet](self._setting_rows, call.args)
             except LookupError as missing:
                 raise Failure(2, str(missing.args[0]), identifier="PathNotFound", category="ObjectNotFound") from None
-        return self._CMDLETS[call.cmdlet](self, call.args, piped)
+        objects = self._cmdlets.call(call.cmdlet, call.args, piped)
+        self._blocked += self._cmdlets.blocked
+        return objects
+
+    def _watch_asked(self, call: Call) -> None:
+        """Have a call seen that was asked for, and not one that only feeds or guards it."""
+        if call is self._top:
+            self._watch(self._host, call)
+
+    def _may_run(self, call: Call) -> None:
+        facts = self._world.hosts[self._host].facts
+        if ALLOWED[call.cmdlet] == facts.missing:
+            raise Failure(0, facts.missing, identifier="Modules_ModuleNotFound", category="ResourceUnavailable")
+        if call.cmdlet in facts.denied.split(","):
+            raise Failure(5, call.cmdlet, identifier="AccessDenied", category="PermissionDenied")
+
+    def _in_time(self, not_after: int | None) -> None:
+        if not_after is not None and self._up_ms() > not_after:
+            raise TooLate(f"it is {self._up_ms()} ms, not_after was {not_after} ms")
+
+    def _built_in(self, call: Call) -> list[dict[str, Any]]:
+        self.calls.append(call)
+        match call.cmdlet:
+            case "Agent-Sleep":
+                self._blocked += float(call.args["Milliseconds"]) / 1000  # type: ignore[arg-type]
+                return []
+            case "Agent-Echo":
+                return [{"Text": str(call.args["Text"]) * int(call.args.get("Repeat", 1))}]  # type: ignore[arg-type]
+        self._watch_asked(call)
+        self._blocked += self._world.timings.call
+        return self._cmdlets.call(call.cmdlet, call.args, None)
 
     def _load(self, module: str) -> None:
         if module in self._loaded:
@@ -128,174 +200,52 @@ class PowerShell:
         self._loaded[module] = round(cost[module] * 1000)
         self._blocked += cost[module]
 
-    # What shows.
 
-    def _get_nodes(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
-        return _named(self._rows.nodes(), args)
-
-    def _get_groups(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
-        return _named(self._rows.groups(), args)
-
-    def _get_resources(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
-        return _named(self._rows.resources(), args)
-
-    def _get_volumes(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
-        return _named(self._rows.volumes(), args)
-
-    def _get_parameter(self, args: Mapping[str, Any], piped: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
-        found = [row for one in piped or [] for row in self._rows.parameters(one)]
-        return _named(found, args)
-
-    def _get_vm(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
-        found = _named(self._rows.vms(), args)
-        if not found and "Name" in args:
-            raise Failure(0, str(args["Name"]), identifier="InvalidParameter", category="InvalidArgument")
-        return found
-
-    def _get_connections(self, _args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
-        return self._rows.connections()
-
-    def _get_cluster(self, _args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
-        return self._rows.cluster()
-
-    # What changes.
-
-    def _start_resource(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
-        return self._on_resource(args, start=True)
-
-    def _stop_resource(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
-        return self._on_resource(args, start=False)
-
-    def _on_resource(self, args: Mapping[str, Any], *, start: bool) -> list[dict[str, Any]]:
-        name = str(args["Name"])
-        world, cluster = self._world, self._world.cluster
-        volume = next((one for one in world.volumes.values() if one.name.casefold() == name.casefold()), None)
-        if volume is not None:
-            _raise(world.storage.start(volume) if start else world.storage.stop(volume), name)
-            return []
-        for vm in world.vms.values():
-            if name.casefold() == f"virtual machine configuration {vm.name}".casefold():
-                _raise(cluster.start_configuration(vm) if start else cluster.stop_configuration(vm), name)
-                return []
-            if name.casefold() == f"virtual machine {vm.name}".casefold():
-                _raise(cluster.start_machine(vm) if start else cluster.stop_machine(vm), name)
-                return []
-        raise Failure(5007, name)
-
-    def _move_volume(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
-        name = str(args["Name"])
-        volume = next((one for one in self._world.volumes.values() if one.name.casefold() == name.casefold()), None)
-        if volume is None:
-            raise Failure(5007, name)
-        _raise(self._world.storage.move(volume, self._node(args)), name)
-        return []
-
-    def _move_role(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
-        vm = self._vm(args, code=5013)
-        if args.get("Cancel"):
-            _raise(self._world.cluster.cancel(vm), vm.name)
-            return []
-        if "MigrationType" not in args:
-            raise BadRequest("Move-ClusterVirtualMachineRole without a MigrationType")
-        live = args["MigrationType"] == "Live"
-        _raise(self._world.cluster.move(vm, self._node(args), live=live), vm.name)
-        return []
-
-    def _start_vm(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
-        ec_vm = self._ec_vm(args)
-        if ec_vm is not None:
-            self._world.start_ec_vm(ec_vm)
-            return []
-        vm = self._vm(args)
-        code = self._world.guests.start(vm, self._host)
-        if code in (14, 32):
-            vm.code = code
-        _raise(code, vm.name, identifier="OutOfMemory" if code == 14 else "OperationFailed")
-        self._blocked += self._world.timings.guest_boot / 2
-        return []
-
-    def _resume_vm(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
-        ec_vm = self._ec_vm(args)
-        if ec_vm is not None:
-            ec_vm.guest.state, ec_vm.booted = "Running", True
-            return []
-        vm = self._vm(args)
-        _raise(self._world.guests.resume(vm, self._host), vm.name)
-        self._blocked += self._world.timings.pause
-        return []
-
-    def _stop_vm(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
-        vm = self._vm(args)
-        if args.get("Force"):
-            self._world.violated(f"Stop-VM {vm.name} with Force")
-        act = self._world.guests.turn_off if args.get("TurnOff") else self._world.guests.shut_down
-        _raise(act(vm, self._host), vm.name)
-        return []
-
-    def _restart_vm(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
-        ec_vm = self._ec_vm(args)
-        if ec_vm is None:
-            self._world.violated(f"Restart-VM of the protected {args.get('Name')}")
-            return []
-        self._world.stop_ec_vm(ec_vm, "Off")
-        self._world.start_ec_vm(ec_vm)
-        return []
-
-    def _update_portal(self, args: Mapping[str, Any], _piped: object) -> list[dict[str, Any]]:
-        if args["TargetPortalAddress"] != self._target:
-            raise Failure(0, str(args["TargetPortalAddress"]), identifier="HRESULT 0xefff0003")
-        self._world.storage.reconnect(self._host)
-        return []
-
-    def _node(self, args: Mapping[str, Any]) -> str:
-        name = str(args["Node"]).casefold()
-        if name not in self._world.hosts:
-            raise Failure(5042, name)
-        return name
-
-    def _ec_vm(self, args: Mapping[str, Any]) -> Any:
-        here = self._world.ec_on(self._host)
-        return here if here.vm.casefold() == str(args["Name"]).casefold() else None
-
-    def _vm(self, args: Mapping[str, Any], code: int = 0) -> Vm:
-        name = str(args["Name"]).casefold()
-        vm = next((one for one in self._world.vms.values() if one.name.casefold() == name), None)
-        if vm is None or (not code and self._host not in vm.guests):
-            raise Failure(code, str(args["Name"]), identifier="InvalidParameter", category="InvalidArgument")
-        return vm
-
-    _CMDLETS: Mapping[str, Callable[["PowerShell", Mapping[str, Any], Any], list[dict[str, Any]]]] = {
-        "Get-Cluster": _get_cluster,
-        "Get-ClusterNode": _get_nodes,
-        "Get-ClusterGroup": _get_groups,
-        "Get-ClusterResource": _get_resources,
-        "Get-ClusterParameter": _get_parameter,
-        "Get-ClusterSharedVolume": _get_volumes,
-        "Start-ClusterResource": _start_resource,
-        "Stop-ClusterResource": _stop_resource,
-        "Move-ClusterSharedVolume": _move_volume,
-        "Move-ClusterVirtualMachineRole": _move_role,
-        "Get-VM": _get_vm,
-        "Start-VM": _start_vm,
-        "Stop-VM": _stop_vm,
-        "Resume-VM": _resume_vm,
-        "Restart-VM": _restart_vm,
-        "Get-IscsiConnection": _get_connections,
-        "Update-IscsiTargetPortal": _update_portal,
-    }
+@cache
+def _digest() -> str:
+    return hashlib.sha256(agent_script().encode()).hexdigest()
 
 
-def is_mutating(call: Call) -> bool:
-    """Tell whether a call changes something."""
-    return call.cmdlet.startswith(_MUTATING)
+class NotAsAsked(Exception):
+    """Nothing was found that is as a call wants it."""
 
 
-def _named(rows: list[dict[str, Any]], args: Mapping[str, Any]) -> list[dict[str, Any]]:
-    if "Name" not in args:
-        return rows
-    wanted = args["Name"] if isinstance(args["Name"], list) else [args["Name"]]
-    names = {str(name).casefold() for name in wanted}
-    return [row for row in rows if str(row["Name"]).casefold() in names]
+class TooLate(Exception):
+    """A call that comes later than whoever asked for it waits."""
+
+
+def _refused(identifier: str, message: str) -> Result:
+    return Result(ok=False, error=RemoteError(message=message, id=identifier, category="InvalidOperation"))
+
+
+def _only(call: Call, objects: list[dict[str, Any]], fresh: Callable[[str], str | None]) -> list[dict[str, Any]]:
+    """Return the objects that a call's `only` leaves; the state of a VM by its id is what it is now."""
+    if not call.only:
+        return objects
+    left, found = [], []
+    for one in objects:
+        wrong = [
+            f"{path} is {value}"
+            for path, wanted in call.only.items()
+            if (value := _state(call, path, _now(call, path, one, fresh))).casefold()
+            not in {_state(call, path, word).casefold() for word in wanted}
+        ]
+        found += wrong
+        if not wrong:
+            left.append(one)
+    if not left:
+        raise NotAsAsked(f"{call.cmdlet}: {'; '.join(found) or 'nothing was found'}")
+    return left
+
+
+def _now(call: Call, path: str, one: Mapping[str, Any], fresh: Callable[[str], str | None]) -> object:
+    shown = _walk(one, path)
+    return fresh(str(one["Id"])) or shown if call.cmdlet == "Get-VM" and path == "State" else shown
+
+
+def _state(call: Call, path: str, value: object) -> str:
+    is_fresh = call.cmdlet == "Get-VM" and "Id" in call.args and path == "State"
+    return str(value).removesuffix("Critical") if is_fresh else str(value)
 
 
 def _select(row: Mapping[str, Any], paths: tuple[str, ...]) -> dict[str, Any]:
@@ -311,8 +261,3 @@ def _walk(value: Any, path: str) -> Any:
 def _plain(value: Any) -> Any:
     # An object without a plain form shows as what it is called.
     return value.get("Name", "System.Object") if isinstance(value, Mapping) else value
-
-
-def _raise(code: int, about: str, *, identifier: str = "") -> None:
-    if code:
-        raise Failure(code, about, identifier=identifier)
