@@ -250,10 +250,9 @@ def _demo(*, fast: bool) -> Exit:
 def _bench() -> Exit:
     from ecx_hyperv.lab.service.bench import run as run_bench
 
-    line = "{:24} {:>4}  {:15} {:>11} {:>11} {:>8} {:>5} {:>7}  {}"
-    click.echo(
-        line.format("what", "exit", "host", "connections", "PowerShells", "requests", "polls", "seconds", "changes")
-    )
+    line = "{:24} {:>4}  {:15} {:>11} {:>11} {:>8} {:>11} {:>5} {:>7}  {}"
+    heads = ("what", "exit", "host", "connections", "PowerShells", "requests", "round trips", "polls", "seconds")
+    click.echo(line.format(*heads, "changes"))
     for cost in run_bench():
         click.echo(
             line.format(
@@ -262,7 +261,8 @@ def _bench() -> Exit:
                 cost.host,
                 cost.logins,
                 cost.powershells,
-                cost.requests - cost.polls,
+                cost.requests,
+                cost.round_trips - cost.polls,
                 cost.polls,
                 f"{cost.seconds:.2f}",
                 ", ".join(cost.changes) or "-",

@@ -51,17 +51,21 @@ def is_off_at_the_end(seen: Observation, tried: StopAttempts) -> bool:
         return not seen.is_live
     if not tried.unregistering or seen.queued or seen.configuration is not ResourceKind.PENDING:
         return False
-    return shown_off(seen, tried.over, cleared=tried.cleared, unregistering=True) is not None
+    proof = shown_off(seen, tried.over, cleared=tried.cleared, unregistering=True)
+    return proof is not None and not proof.lost
 
 
 def is_blind_off(seen: Observation) -> bool:
-    """Tell whether (e) holds in this look, but for the VM resource: the cluster cannot be asked, or has a configuration
-    that failed or is on its way; both hosts answer, neither shows it live."""
+    """Tell whether (e) holds in this look, but for the VM resource: the cluster cannot be asked, or has a resource
+    that is on its way, or a configuration that failed; both hosts answer, neither shows it live."""
     if not seen.on_local.is_not_live or not seen.on_peer.is_not_live:
         return False
     if seen.observer is None:
         return True
-    unsettled = seen.configuration in (ResourceKind.FAILED, ResourceKind.PENDING, ResourceKind.UNKNOWN)
+    unsettled = (
+        seen.configuration in (ResourceKind.FAILED, ResourceKind.PENDING, ResourceKind.UNKNOWN)
+        or seen.machine is ResourceKind.PENDING
+    )
     return seen.owner_side is not None and unsettled
 
 

@@ -20,6 +20,8 @@ from ecx_hyperv.run.identities import Identities
 
 # So many intervals may lie between two looks at a guest; so much of one may pass before the waiting is thought over.
 _SPAN, _SLICE = 3.0, 0.25
+# As if the interval were no shorter than this: a host that answers within seconds does not hang.
+_SHORTEST_S = 2.0
 # What is told later than this after the deadline is told to nobody.
 _LATEST_S = 10.0
 
@@ -39,6 +41,7 @@ class HostPair:
         self._iscsi = iscsi
         self._paced = paced
         interval = context.config.timing.interval
+        self._interval = max(interval, _SHORTEST_S)
         self._looks = {side: HostLook(side, context.pair.of(side).host, context.hosts, interval) for side in Side}
         self._has_news = False
         self.acts = Acts(context)
@@ -108,7 +111,7 @@ class HostPair:
         """Wait for a look, but not for so long that the next one would come too late."""
         looks = [self._looks[side] for side in sides]
         pendings = [*in_front, *(one for look in looks for one in look.pendings)]
-        clock, interval = deadline.clock, self._context.config.timing.interval
+        clock, interval = deadline.clock, self._interval
         latest, began = deadline.end + _LATEST_S, clock.monotonic()
         while any(one.outcome() is None for one in pendings) and clock.monotonic() < latest:
             until = latest
@@ -127,7 +130,7 @@ class HostPair:
 
     def _due(self, looks: Iterable[HostLook]) -> float | None:
         """Return when the next look at the guests must begin; None where none was seen lately."""
-        interval, now = self._context.config.timing.interval, self._context.clock.monotonic()
+        interval, now = self._interval, self._context.clock.monotonic()
         looks = [one for one in looks if one.guests_seen is not None]
         recent = [one.guests_seen for one in looks if now - (one.guests_seen or 0.0) < _SPAN * interval]
         seen = [one for one in recent if one is not None]
@@ -137,7 +140,7 @@ class HostPair:
 
     def _opening(self, looks: Iterable[HostLook]) -> float:
         """Return how long before it is due a look begins: for a fresh PowerShell to come up, as far as one knows."""
-        slack = self._context.config.timing.interval * _SLICE
+        slack = self._interval * _SLICE
         return slack + max((one.opening for one in looks), default=0.0)
 
     def _wanted(self, side: Side, volumes_of: tuple[str, ...]) -> SnapshotRequest:

@@ -46,7 +46,7 @@ class Witness:
 @pytest.fixture
 def witness(tmp_path: Path) -> Iterator[Witness]:
     """Return a witness on a lab whose target ec1 serves, with the VM stopped, and no monitors of its own."""
-    with running_lab(tmp_path / "lab", timing={**FAST_TIMING, "start": 6, "monitor": 6}) as scenario:
+    with running_lab(tmp_path / "lab", timing={**FAST_TIMING, "start": 6, "monitor": 20}) as scenario:
         scenario.lab.ecx.monitoring = False
         scenario.do(lambda world: world.storage.serve("ec1", on=True))
         scenario.on_each_host(lambda world, host: world.storage.reconnect(host))

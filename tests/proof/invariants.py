@@ -426,6 +426,7 @@ def _stopped_by_the_cluster(seen: Observation, tried: StopAttempts) -> Iterator[
     # No host has shown for long what the cluster goes on bringing up.
     both = VmKind.UNREADABLE not in (seen.on_local.kind, seen.on_peer.kind) and Timer.BLIND_OFF in tried.over
     unsettled = seen.configuration in (ResourceKind.FAILED, ResourceKind.PENDING, ResourceKind.UNKNOWN)
+    unsettled = unsettled or seen.machine is ResourceKind.PENDING
     stuck = both and unsettled and not (seen.on_local.is_live or seen.on_peer.is_live)
     if seen.machine is not ResourceKind.ONLINE and not (stuck and seen.machine is ResourceKind.PENDING):
         yield "the cluster is to stop what it does not call online"

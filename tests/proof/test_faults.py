@@ -16,12 +16,14 @@ from tests.proof import faults
 from tests.proof.counts import Record, Tally
 from tests.proof.facts import Case, build
 from tests.proof.faults import ERRORS, OF_THE_CALL, OF_THE_WAY, SINCE_EDITION_2, Fault, Killed, Spot
+from tests.proof.shares import Share
 from tests.proof.worlds import WORLDS, Named
 from tests.virtual.hosts import Proceed
 from tests.virtual.invariants import ProgramKind
 from tests.virtual.programs import ProgramOutcome, run_program
 
 # What a person or WSFC does between a look and the step that it led to, that step cannot know.
+SHARE = Share(24)
 _BY_OTHERS = frozenset(
     {
         *(faults.moved_by_wsfc, faults.stopped_by_operator, faults.turned_off_by_operator),
@@ -187,7 +189,7 @@ def test_fault(name: str, record_property: Record) -> None:
     wrong: list[str] = []
     kinds: set[str] = set()
     runs = 1
-    for what in strikes(clean):
+    for what in SHARE.of(strikes(clean), name):
         story = play(named, what)
         runs += 2
         kinds.add(what.name)

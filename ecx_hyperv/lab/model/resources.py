@@ -107,11 +107,10 @@ class Resources:
 
     def _stop_guest(self, vm: Vm, then: Callable[[], None]) -> None:
         guest = vm.guests.get(vm.owner)
-        if guest is not None and guest.is_live and vm.machine == "Failed" and not self._state.hosts[vm.owner].vmms:
-            # The cluster has lost its guest with Hyper-V's service: to clear the resource does nothing to the guest.
-            vm.machine = "Offline"
-            if vm.configuration == "OfflinePending":
-                vm.configuration = "Failed"
+        if guest is not None and guest.is_live and not self._state.hosts[vm.owner].vmms:
+            # Nobody can do anything to the guest; clearing a failed resource makes it Offline, an Online one fails.
+            vm.machine = "Offline" if vm.machine == "Failed" else "Failed"
+            vm.configuration = "Failed" if vm.configuration == "OfflinePending" else vm.configuration
             return
         if guest is not None and guest.is_live:
             vm.machine = "OfflinePending"

@@ -17,6 +17,8 @@ class Audit:
 
     logins: int = 0
     powershells: int = 0
+    # How often a PowerShell waited for what it was asked next: requests that were sent together are one round trip.
+    round_trips: int = 0
     asked: list[AuditedRequest] = field(default_factory=list)
     answered_at: float = 0.0
 

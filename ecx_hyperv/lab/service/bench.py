@@ -19,7 +19,7 @@ _INTERVAL_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a command cost on one host; `polls` of its requests only waited for something to be done."""
+    """What a command cost on one host; `polls` of its round trips only waited for something to be done."""
 
     what: str
     exit: int
@@ -27,6 +27,7 @@ class Cost:
     logins: int
     powershells: int
     requests: int
+    round_trips: int
     polls: int
     changes: list[str]
     seconds: float
@@ -73,6 +74,7 @@ def _measure(lab: Lab, what: str, node: str, command: list[str]) -> list[Cost]:
             logins=audit.logins,
             powershells=audit.powershells,
             requests=len(audit.asked),
+            round_trips=audit.round_trips,
             polls=audit.polls(_INTERVAL_S),
             changes=audit.changes,
             seconds=seconds,

@@ -118,6 +118,9 @@ class Lab:
         def logged_in() -> None:
             self.audit(node, host).logins += 1
 
+        def asked() -> None:
+            self.audit(node, host).round_trips += 1
+
         return SshEndpoint(
             (files.address(node, number), self.port),
             files.load_key(self.folder.host_key(host)),
@@ -126,6 +129,7 @@ class Lab:
             lambda: self.faults.get(host, InjectedFaults()),
             logged_in,
             self.timings.deadman,
+            asked,
         )
 
     def _listen(self, listener: socket.socket) -> None:

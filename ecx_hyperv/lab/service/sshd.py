@@ -35,8 +35,10 @@ class SshEndpoint:
         faults: Callable[[], InjectedFaults],
         on_login: Callable[[], None],
         grace: float = 5.0,
+        on_round_trip: Callable[[], None] = lambda: None,
     ) -> None:
         self._grace = grace
+        self._on_round_trip = on_round_trip
         self._address = address
         self._host_key = host_key
         self._account = account
@@ -133,7 +135,7 @@ class SshEndpoint:
         with suppress(OSError, EOFError, paramiko.SSHException):
             try:
                 nonce, gathers = read_command(command)
-                stdin = channel.makefile("rb", -1)
+                stdin = _Lines(channel, self._on_round_trip)
 
                 def kill() -> None:
                     with suppress(OSError, EOFError, paramiko.SSHException):
@@ -156,6 +158,33 @@ class SshEndpoint:
                 status = refused.status
             channel.send_exit_status(status)
             channel.close()
+
+
+class _Lines:
+    """The lines that a client sends; each that had to be waited for, but the agent itself, is a round trip."""
+
+    def __init__(self, channel: paramiko.Channel, on_round_trip: Callable[[], None]) -> None:
+        self._channel = channel
+        self._on_round_trip = on_round_trip
+        self._buffer = bytearray()
+        self._is_first = True
+
+    def readline(self) -> bytes:
+        """Return the next line; without its end what is left, once the client sends no more."""
+        was_waited_for = False
+        while b"\n" not in self._buffer:
+            data = self._channel.recv(65536)
+            was_waited_for = True
+            if not data:
+                break
+            self._buffer += data
+        end = self._buffer.find(b"\n") + 1 or len(self._buffer)
+        line = bytes(self._buffer[:end])
+        del self._buffer[:end]
+        if line and was_waited_for and not self._is_first:
+            self._on_round_trip()
+        self._is_first = False
+        return line
 
 
 class _Server(paramiko.ServerInterface):
