@@ -94,7 +94,7 @@ class InvariantChecker:
         """Judge a call before it is made on a host."""
         targets = self._targets(host, call)
         if call.cmdlet == "Get-VM" and host == self.world.ec_vms[self.node].host:
-            self._look(host)
+            self._look(host, str(call.args.get("Id", call.args.get("Name", ""))))
         if call.cmdlet in ("Get-VM", "Get-ClusterGroup", "Get-ClusterResource"):
             self.looked.append(self.world.now)
         if call.cmdlet == "Get-VM":
@@ -176,9 +176,11 @@ class InvariantChecker:
         """Return the configured names by which the run may mean a VM."""
         return frozenset(name for name in self.names if vm in self._meant(name))
 
-    def _look(self, host: str) -> None:
+    def _look(self, host: str, about: str) -> None:
         for name in self.names:
             for vm in self._meant(name):
+                if about.casefold() not in (vm.id, vm.name.casefold()):
+                    continue
                 guest = vm.guests.get(host)
                 self.seen_running[vm.id] = guest is not None and guest.state == "Running"
 
