@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ecx_hyperv.config import Timing
-from ecx_hyperv.decide.facts import Observation
+from ecx_hyperv.decide.facts import Observation, Side
 from ecx_hyperv.decide.steps import Act, Counted, Do, Done, Fail, Step, Wait
 from ecx_hyperv.host.actions import ActOutcome
 from ecx_hyperv.host.identity import VmIdentity
+from ecx_hyperv.host.observe import guest_key
 from ecx_hyperv.host.snapshots import Snapshots
 from ecx_hyperv.host.wire import RemoteError
 from ecx_hyperv.run.counters import Counter
@@ -64,6 +65,8 @@ class Task(ABC):
         self._counters: dict[Counted, Counter] = {}
         self._now_shown: tuple[object, ...] = ()
         self._shown_before: tuple[object, ...] = ()
+        # When each host was first, and last, asked about the guest with success.
+        self._guest_asked: dict[Side, tuple[float, float]] = {}
 
     @property
     def last_act(self) -> float:
@@ -75,13 +78,33 @@ class Task(ABC):
         self._now_shown = _shown(seen)
         step = self.decide(seen, snapshots, identity, moment)
         is_stale = moment.now - self.last_act < _STALE_S and self._now_shown == self._shown_before
+        self._note_looks(snapshots)
         if isinstance(step, Act) and step.do in _HARMS and is_stale:
             step = Wait(f"{step.why}; what is shown may be from before the last step")
+        elif isinstance(step, Act) and step.do in _HARMS and self._has_looked_once(seen):
+            step = Wait(f"{step.why}; a second answer of its host must show the same")
         if isinstance(step, Done | Fail):
             self.end = step
         else:
             self.why = step.why
         return step
+
+    def _note_looks(self, snapshots: Snapshots) -> None:
+        for side in Side:
+            snapshot = snapshots.snapshot(side)
+            keys = (guest_key(self.name), f"named {self.name}")
+            stamps = [] if snapshot is None else [snapshot.stamps[key] for key in keys if key in snapshot.stamps]
+            for stamp in stamps:
+                first, last = self._guest_asked.get(side, (stamp.asked, stamp.asked))
+                self._guest_asked[side] = (first, max(last, stamp.asked))
+
+    def _has_looked_once(self, seen: Observation) -> bool:
+        """Tell whether the owner's host was asked about the guest only once: a late answer counts in two looks."""
+        owner = seen.owner_side
+        if owner is None or owner not in self._guest_asked:
+            return False
+        first, last = self._guest_asked[owner]
+        return last - first < self.timing.interval
 
     def is_held_back(self, step: Act, now: float) -> bool:
         """Tell whether the step was issued less than an interval ago."""
