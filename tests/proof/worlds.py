@@ -192,8 +192,6 @@ OF_EDITION_2 = _named((ProgramKind.START, _START_2), (ProgramKind.STOP, _STOP_2)
 # The worlds, by name, whose faults the decisions do not survive yet.
 NOT_YET: frozenset[str] = frozenset(
     {
-        # A late answer of the peer host counts in two looks.
-        "vm-start: it is not registered, and the peer's",
         "vm-start: Get-IscsiConnection hangs",
         "vm-start: WSFC restarts it by itself",
         "vm-unregister: its role was removed",
