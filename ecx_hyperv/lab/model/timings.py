@@ -136,7 +136,7 @@ FAST_TIMING = {
     "settle": 4,
     "critical": 4,
     "isolated": 1,
-    "patience": 4,
+    "patience": 10,
     "confirm_vm": 0.2,
     "confirm_peer": 0.3,
     "unknown_limit": 5,
