@@ -528,6 +528,27 @@ def test_out_of_time(seen: Observation | None, over: tuple[Timer, ...], expected
         assert ("Saving" in end.what) is (seen is not None and seen.on_local.word == "Saving")
 
 
+@pytest.mark.parametrize(
+    ("changes", "unregistering", "is_off"),
+    [
+        ({}, True, True),
+        ({}, False, False),
+        ({"queued": True}, True, False),
+        ({"configuration": UNKNOWN}, True, False),
+        ({"machine": ONLINE}, True, False),
+        ({"on_local": UNREADABLE}, True, False),
+        ({"on_local": RUNNING}, True, False),
+    ],
+)
+def test_out_of_time_while_this_run_unregisters_it(changes: dict[str, Any], unregistering: bool, is_off: bool) -> None:
+    """A guest shown down counts as off at the deadline, though its configuration goes offline: this run does that."""
+    seen = off_here(**{"configuration": PENDING, **changes})
+
+    end = out_of_time(seen, tried(unregistering=unregistering), "why")
+
+    assert is_off is isinstance(end, Done)
+
+
 @pytest.mark.parametrize("state", sorted(VM_STATES))
 @pytest.mark.parametrize("factor", [factor for factor in Factor if factor is not Factor.NONE])
 def test_no_stop_is_done_while_a_guest_may_run(state: str, factor: Factor) -> None:
