@@ -9,7 +9,7 @@ and owned here (D16: a start ended after 20 s of 1500 though the host was still 
 from ecx_hyperv.decide.attempts import StartAttempts
 from ecx_hyperv.decide.facts import Contact, Identity, Observation, Place, Refusal
 from ecx_hyperv.decide.states import GroupKind, ResourceKind, VmKind
-from ecx_hyperv.decide.steps import Fail, Look, Step, Timer, Wait
+from ecx_hyperv.decide.steps import Do, Fail, Look, Step, Timer, Wait
 from ecx_hyperv.exits import Exit
 
 # What stands in the way only while the volume is where it should be: before, it is the volume that is away.
@@ -41,6 +41,19 @@ def not_identified(seen: Observation, _tried: StartAttempts) -> Step | None:
                 return Look(f"no cluster database says yet which VM {seen.names.vm} is")
             return Wait(f"no cluster database says yet which VM {seen.names.vm} is")
     return None
+
+
+def reached(seen: Observation) -> frozenset[Do]:
+    """Return the steps whose goal stands in a look: what refused them earlier is over, whoever has got there since."""
+    goals = {
+        Do.START_CSV: seen.csv is ResourceKind.ONLINE,
+        Do.MOVE_CSV: seen.csv_owner is Place.LOCAL,
+        Do.START_CONFIGURATION: seen.configuration is ResourceKind.ONLINE,
+        Do.START_VM: seen.on_local.is_live,
+        Do.RESUME_VM: seen.on_local.kind is VmKind.RUNNING,
+        **dict.fromkeys((Do.MIGRATE_LIVE, Do.MIGRATE_QUICK, Do.MIGRATE_LOST), seen.owner is Place.LOCAL),
+    }
+    return frozenset(do for do, stands in goals.items() if stands)
 
 
 def refused(seen: Observation, tried: StartAttempts) -> Step | None:

@@ -46,10 +46,14 @@ def is_proven(seen: Observation, tried: StopAttempts) -> bool:
 
 
 def is_off_at_the_end(seen: Observation, tried: StopAttempts) -> bool:
-    """Tell whether the guest is certainly off at the deadline; a configuration on its way is of this run's making."""
+    """Tell whether the guest is certainly off at the deadline.
+
+    A run unregisters what two looks have shown off. What the last look shows behind that, a configuration on its way
+    or offline, is of this run's making, so that look need not be the second one of its kind.
+    """
     if seen.is_live or is_proven(seen, tried):
         return not seen.is_live
-    if not tried.unregistering or seen.queued or seen.configuration is not ResourceKind.PENDING:
+    if not tried.unregistering or seen.queued:
         return False
     proof = shown_off(seen, tried.over, cleared=tried.cleared, unregistering=True)
     return proof is not None and not proof.lost

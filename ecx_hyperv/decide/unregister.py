@@ -9,8 +9,8 @@ resource's failure caused the failover, the start on the other EC-VM follows the
 planned move into an outage (defect 40).
 
 A guest is asked through its integration service (Agent-ShutdownGuest), never by Stop-VM without TurnOff, which cuts the
-power at once where that service does not answer (P1). The grace runs from the first request; while the guest says that
-it is shutting down the grace goes on. TurnOff takes two looks, and is never sent to a VM in transition: Hyper-V refuses
+power at once where that service does not answer (P1). The grace runs from the first request that
+was answered or given up; while the guest says that it is shutting down the grace goes on. TurnOff takes two looks, and is never sent to a VM in transition: Hyper-V refuses
 it, and of a VM that is being saved it would discard the memory (D6, D24). What cannot be asked at its host is stopped
 through the cluster, after [timing] patience (D8).
 
@@ -24,6 +24,7 @@ from ecx_hyperv.decide.facts import Contact, Identity, Observation, Place, Side
 from ecx_hyperv.decide.off import MEMBERS, contradiction, is_lost_by_local
 from ecx_hyperv.decide.off_for_stop import is_blind_off, is_off_at_the_end, is_proven, is_stuck, proof_for_stop
 from ecx_hyperv.decide.power import bring_down, calls_for_power_cut, live_side
+from ecx_hyperv.decide.shutdown import ShutdownAnswer
 from ecx_hyperv.decide.states import Doing, GroupKind, NodeKind, ResourceKind, VmKind
 from ecx_hyperv.decide.steps import Act, Do, Done, Fail, Look, Retry, Step, Timer, Wait
 from ecx_hyperv.decide.stops import Factor, StopAttempts, StopRequest
@@ -51,8 +52,9 @@ def timers(seen: Observation, asked: StopRequest, tried: StopAttempts) -> frozen
     unseen = any(seen.on(one).kind is VmKind.UNREADABLE for one in ([owner] if owner else Side))
     unread = owner is not None and unseen and seen.contact(owner) is not Contact.UNASKED
     side = live_side(seen)
-    # The grace runs on while nobody can say how the guest is.
-    in_grace = tried.asked_once and (unseen if side is None else not seen.on(side).is_in_transition)
+    # A request that a hung session never carried asked nobody. The grace runs on while nobody can say how the guest is.
+    was_asked = tried.asked_once and tried.answer is not ShutdownAnswer.UNASKED
+    in_grace = was_asked and (unseen if side is None else not seen.on(side).is_in_transition)
     proof = proof_for_stop(seen, tried)
     running = {
         Timer.BUSY: seen.is_migrating,
@@ -67,9 +69,9 @@ def timers(seen: Observation, asked: StopRequest, tried: StopAttempts) -> frozen
         Timer.OWNER_SILENT: is_lost_by_local(seen),
         Timer.OWNER_UNREADABLE: unread,
         Timer.PEER_AWAY: seen.peer in (Contact.SILENT, Contact.TROUBLED),
-        Timer.OFF_TWICE: proof is not None or _is_gone_without_role(seen, tried),
+        Timer.OFF_TWICE: proof is not None,
         Timer.STOPPED_TWICE: seen.observer is not None and seen.machine is ResourceKind.OFFLINE,
-        Timer.BLIND_OFF: is_blind_off(seen),
+        Timer.BLIND_OFF: is_blind_off(seen) or _is_gone_without_role(seen, tried),
         Timer.TURN_OFF_TWICE: calls_for_power_cut(seen, asked, tried),
         Timer.OFF: proof is not None and not _is_on_its_way(seen, tried),
     }
@@ -141,9 +143,12 @@ def _in_no_role(seen: Observation, tried: StopAttempts) -> Step:
         return _left(f"{vm} is in no role of the cluster; a VM of that name is left as it is, and the volume online")
     if not _is_gone_without_role(seen, tried):
         return Wait(f"{vm} is in no role of the cluster, and a host does not say whether it runs there")
-    if Timer.OFF_TWICE not in tried.over:
-        return Wait(f"{vm} is in no role of the cluster, and no host that answers runs it; a second look must say so")
-    return Done(f"{vm} is in no role of the cluster, and no host that answers runs it", warn=True)
+    # Hyper-V that has just restarted does not list all its VMs yet, and no resource tells otherwise.
+    if Timer.BLIND_OFF not in tried.over:
+        return Wait(f"{vm} is in no role of the cluster, and no host that answers runs it; that must last")
+    # Under another name the VM may still be on the volume: nothing would tell.
+    gone = f"{vm} is in no role of the cluster, and no host that answers runs it; the volume is left online"
+    return Done(gone, warn=True, stays=True)
 
 
 def _is_gone_without_role(seen: Observation, tried: StopAttempts) -> bool:

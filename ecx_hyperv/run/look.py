@@ -100,7 +100,8 @@ class HostPair:
         next look at a guest may be put off."""
         due = self._due(self._looks.values())
         now = deadline.clock.monotonic()
-        seconds = seconds if due is None else max(0.0, min(seconds, due - now))
+        # A host that refuses at once is not asked over and over: some time passes even where a look is late.
+        seconds = seconds if due is None else min(seconds, max(due - now, self._interval * _SLICE))
         pendings = self.acts.pendings
         if pendings:
             self._context.hosts.wait(pendings[-1:], deadline.within(seconds))
@@ -117,8 +118,9 @@ class HostPair:
             until = latest
             if self._paced:
                 due = self._due(looks)
-                # What is late already gets as long as a look that begins now.
-                held = began + _SPAN * interval - self._opening(looks)
+                # What is late already gets as long as a look that begins now, and each look gets some time: without
+                # it a host whose PowerShell takes longer than the span to come up would be asked over and over.
+                held = began + max(_SPAN * interval - self._opening(looks), interval * _SLICE)
                 until = latest if due is None else due if due > began else held
                 if clock.monotonic() >= until:
                     return

@@ -4,6 +4,7 @@ from ecx_hyperv.config import Timing
 from ecx_hyperv.decide import start
 from ecx_hyperv.decide.attempts import StartAttempts
 from ecx_hyperv.decide.facts import Observation, Refusal, Side
+from ecx_hyperv.decide.hopeless import reached
 from ecx_hyperv.decide.off import clear_proves_nothing
 from ecx_hyperv.decide.states import ResourceKind
 from ecx_hyperv.decide.steps import Counted, Do, Fail, Retry, Step, Timer
@@ -36,7 +37,7 @@ class StartTask(Task):
         self._csv_start_sent = False
         self._was_home = False
         self._cleared = False
-        # What was refused, by step, in the host's own words; a step that is taken at last is refused no more.
+        # What was refused, by step, in the host's own words; a step whose goal is reached is refused no more.
         self._refused: dict[Do, tuple[Refusal, str]] = {}
         self._short_of_memory = 0
         self._refused_before = Refusal.NOTHING
@@ -67,6 +68,8 @@ class StartTask(Task):
             self._csv_start_sent = False
         if seen.machine is ResourceKind.ONLINE or seen.on_local.is_live or seen.on_peer.is_live:
             self._cleared = False
+        for do in reached(seen):
+            self._refused.pop(do, None)
         kind, words = self._refusal(seen, snapshots.snapshot(Side.LOCAL), identity, now)
         running = start.timers(seen, self._over, cleared=self._cleared, refused=kind)
         self._over = self._lasting.update(running, now)

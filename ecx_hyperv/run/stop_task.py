@@ -104,7 +104,7 @@ class StopTask(Task):
         """Take note of what a step that was sent means beyond its being counted."""
         match do:
             case Do.SHUT_DOWN | Do.FORCE_SHUT_DOWN:
-                # The grace runs from the first request, whatever it is answered.
+                # The grace runs from the first answer to a request, whatever that answer is.
                 self._asked_once = True
             case Do.CANCEL_MOVE:
                 self._cancelled = True

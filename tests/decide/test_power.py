@@ -207,5 +207,5 @@ def test_the_grace_runs_on_while_nobody_sees_the_guest(seen: Observation, expect
 
 
 def test_without_having_been_asked_no_grace_runs() -> None:
-    """The grace runs from the first request, not before."""
+    """The grace runs from the first request on, not before."""
     assert Timer.GRACE not in timers(here(), GROUPSTOP, StopAttempts())

@@ -7,6 +7,7 @@ import pytest
 
 from ecx_hyperv.decide.attempts import StartAttempts
 from ecx_hyperv.decide.facts import Contact, Identity, Observation, Place, Refusal, Side
+from ecx_hyperv.decide.hopeless import reached
 from ecx_hyperv.decide.start import decide, is_home, out_of_time, timers
 from ecx_hyperv.decide.states import VM_STATES, Doing, GroupKind, NodeKind, ResourceKind, VmKind
 from ecx_hyperv.decide.steps import Act, Do, Done, Fail, Look, Retry, Step, Timer, Wait
@@ -27,6 +28,7 @@ from tests.decide.support import (
     at_peer,
     do_of,
     exit_of,
+    here,
     lost,
     off_at_peer,
     vm,
@@ -674,3 +676,24 @@ def test_no_state_makes_a_start_stop_a_guest(state: str) -> None:
             assert do_of(step) not in harmful
             if VM_STATES[state] is VmKind.RUNNING:
                 assert do_of(step) not in QUICK
+
+
+@pytest.mark.parametrize(
+    ("seen", "do"),
+    [
+        (here(), Do.START_CSV),
+        (here(), Do.MOVE_CSV),
+        (here(), Do.START_CONFIGURATION),
+        (here(on_local=vm("Paused")), Do.START_VM),
+        (here(), Do.RESUME_VM),
+        (here(), Do.MIGRATE_LIVE),
+        (here(), Do.MIGRATE_QUICK),
+        (here(), Do.MIGRATE_LOST),
+    ],
+)
+def test_a_step_whose_goal_is_reached_was_refused_in_vain(seen: Observation, do: Do) -> None:
+    """What refused a step is over once its goal stands, and not before."""
+    away = off_at_peer(csv=OFFLINE, csv_owner=Place.PEER, configuration=OFFLINE)
+
+    assert do in reached(seen)
+    assert frozenset() == reached(away)

@@ -465,22 +465,28 @@ def test_only_the_name_fits() -> None:
 def test_what_is_in_no_role_and_nowhere_is_done(
     changes: dict[str, Any], over: tuple[Timer, ...], expected: type[Step]
 ) -> None:
-    """A VM in no role that no host which answers knows is done, at WARN, in two looks, once the peer is known away."""
+    """A VM in no role that no host has known for settle is done, at WARN, and its volume stays: it may be on it."""
     seen = off_here(**{**NO_ROLE, "on_local": ABSENT, **changes})
-    step = stop(seen, *over, TWICE)
+    step = stop(seen, *over, Timer.BLIND_OFF)
 
     assert expected is type(step)
     if isinstance(step, Done):
         assert step.warn
-        assert Wait is type(stop(seen, *over))
-        assert TWICE in timers(seen, GROUPSTOP, tried(*over))
+        assert step.stays
+        assert Wait is type(stop(seen, *over, TWICE))
+        assert Timer.BLIND_OFF in timers(seen, GROUPSTOP, tried(*over))
 
 
 @pytest.mark.parametrize(
     ("seen", "what", "expected"),
     [
         (here(), {}, set()),
-        (here(), {"asked_once": True}, {Timer.GRACE, Timer.HALF_GRACE, Timer.TWICE_THE_GRACE}),
+        (here(), {"asked_once": True}, set()),
+        (
+            here(),
+            {"asked_once": True, "answer": ShutdownAnswer.UNKNOWN},
+            {Timer.GRACE, Timer.HALF_GRACE, Timer.TWICE_THE_GRACE},
+        ),
         (off_here(), {"asked_once": True}, {TWICE, Timer.OFF, Timer.STOPPED_TWICE}),
         (off_here(group=GroupKind.PENDING), {}, {TWICE, Timer.BUSY, Timer.STOPPED_TWICE}),
         (off_here(group=GroupKind.PENDING), {"hurry": True}, {TWICE, Timer.BUSY, Timer.OFF, Timer.STOPPED_TWICE}),
@@ -534,6 +540,9 @@ def test_out_of_time(seen: Observation | None, over: tuple[Timer, ...], expected
         ({}, True, True),
         ({}, False, False),
         ({"queued": True}, True, False),
+        ({"on_local": ABSENT, "configuration": OFFLINE}, True, True),
+        ({"on_local": ABSENT, "configuration": OFFLINE}, False, False),
+        ({"on_local": ABSENT}, True, False),
         ({"configuration": UNKNOWN}, True, False),
         ({"machine": ONLINE}, True, False),
         ({"on_local": UNREADABLE}, True, False),

@@ -192,9 +192,7 @@ OF_EDITION_2 = _named((ProgramKind.START, _START_2), (ProgramKind.STOP, _STOP_2)
 # The worlds, by name, whose faults the decisions do not survive yet.
 NOT_YET: frozenset[str] = frozenset(
     {
-        "vm-start: Get-IscsiConnection hangs",
         "vm-start: WSFC restarts it by itself",
-        "vm-unregister: its role was removed",
         "vm-unregister: it never ends its shutdown",
         "vm-unregister: the cluster shuts it down",
         "vm-unregister: it does not answer its host",

@@ -8,6 +8,7 @@ import pytest
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.decide.steps import Done
 from ecx_hyperv.host.wire import Call
+from ecx_hyperv.lab.model.things import Sshd
 from ecx_hyperv.lab.model.world import World
 from tests.run.support import ONE, TWO, make_world, start, unregister, with_running
 from tests.virtual.contexts import SimulatedNode
@@ -161,3 +162,18 @@ def test_first_look_is_one_round_trip_and_one_powershell() -> None:
     assert (1, 0) == (sim.round_trips(Side.LOCAL), sim.round_trips(Side.PEER))
     assert {"looks"} == {ask.session for _, ask in sim.hosts.requests}
     assert {None} == {ask.until for _, ask in sim.hosts.requests}
+
+
+@pytest.mark.parametrize("sshd", [Sshd.REFUSING, Sshd.STOPPED])
+def test_host_that_refuses_at_once_is_asked_with_pauses(sshd: Sshd) -> None:
+    """A host that was seen lately and now refuses at once must be asked again only after some time, late or not."""
+    world = with_running(**SLOW)
+    sim = SimulatedNode(world, "ec1")
+    for host in world.hosts.values():
+        world.at(4.0, lambda host=host: setattr(host, "sshd", sshd))
+        world.at(30.0, lambda host=host: setattr(host, "sshd", Sshd.UP))
+    began = world.now
+    end = unregister(sim, "vm1")["vm1"]
+
+    assert isinstance(end, Done)
+    assert sim.round_trips(Side.LOCAL) <= 4 * (world.now - began) / sim.context.config.timing.interval

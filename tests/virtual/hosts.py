@@ -31,6 +31,8 @@ _LATEST_S = 10.0
 _SILENCE_S = 12.0
 # Moments closer than this are one: adding up seconds is not exact.
 _SAME_S = 1e-9
+# No run has as many requests to make at one moment.
+_MOST_AT_ONCE = 200
 _LOOK_AT_IT = "see that the host is on, the network to it, its firewall and its sshd service"
 
 
@@ -137,6 +139,7 @@ class VirtualHosts:
         self.requests: list[tuple[Side, Ask]] = []
         # To whom requests were handed over, each time: a round trip.
         self.sent: list[Side] = []
+        self._moment, self._at_once = -1.0, 0
         self.watch: Callable[[str, Call], None] = lambda _host, _call: None
         self.disturb: Callable[[Side, Ask, Deadline, Proceed], Exchanged] | None = None
         self.hangs: Callable[[str, Call], bool] = lambda _host, _call: False
@@ -146,11 +149,18 @@ class VirtualHosts:
         """Hand requests over, in order, each in its session, without waiting for anything."""
         pendings = [VirtualPending(ask, deadline, self._world.now, lambda: self._trouble(side)) for ask in asks]
         self.sent.append(side)
+        self._assert_time_passes()
         for one in pendings:
             self.requests.append((side, one.ask))
             self._sessions.setdefault((side, one.ask.session), _Session(side)).waiting.append(one)
         self.go_on()
         return pendings
+
+    def _assert_time_passes(self) -> None:
+        """Fail a run that asks again and again without waiting: on a real host it would do so for ever."""
+        same = self._world.now - self._moment <= _SAME_S
+        self._moment, self._at_once = self._world.now, self._at_once + 1 if same else 0
+        assert self._at_once < _MOST_AT_ONCE, f"{self._at_once} requests at one moment, {self._world.now:.3f}"
 
     def wait(self, pendings: Sequence[Pending], until: Deadline) -> None:
         """Wait until all are over, or that deadline has passed."""
