@@ -1,7 +1,7 @@
 """The invariants, as what a step must not be in an observation; each function names every rule that a step breaks.
 
-They are written from docs/design.md, chapters 5 to 8, and share no line with the decisions: what is off, what contradicts, and
-what a guest is owed stands here a second time, in the design's own order.
+They are written from docs/design.md, chapters 5 to 8, and share no line with the decisions: what is off, what
+contradicts, and what a guest is owed stands here a second time, in the design's own order.
 """
 
 from collections.abc import Iterator
