@@ -4,7 +4,7 @@ A start that takes a guest for off which runs makes a second copy of it, and two
 does so takes the storage away under it. Hyper-V and the cluster each err alone: Get-VM of a Hyper-V that has just
 restarted knows nothing, a namesake answers in the VM's stead, an answer is seconds old (D2, D3, D10); a resource is
 Offline because the run itself has cleared it (D13). So two sources must agree, in two looks, and what this run did
-itself proves nothing. The ways in which a guest can be shown to be off are lettered as in docs/design.md:
+itself proves nothing. The ways in which a guest can be shown to be off are lettered as in docs/design.md, rule 3.2:
 
 (a) the VM is down on its owner's host, and the VM resource Offline or Failed;
 (b) VM resource and configuration are both Offline, and the owner's node is Up;

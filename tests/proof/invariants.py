@@ -1,7 +1,7 @@
 """The invariants, as what a step must not be in an observation; each function names every rule that a step breaks.
 
-They are written from docs/design.md, 3 and 5, and share no line with the decisions: what is off, what contradicts, and
-what a guest is owed stands here a second time, in the design's own order.
+They are written from docs/design.md, chapters 5 to 8, and share no line with the decisions: what is off, what
+contradicts, and what a guest is owed stands here a second time, in the design's own order.
 """
 
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ _TO_A_GUEST = (Do.SHUT_DOWN, Do.FORCE_SHUT_DOWN, Do.TURN_OFF, Do.RESUME_VM, Do.R
 _THROUGH_THE_CLUSTER = (Do.STOP_MACHINE, Do.STOP_CONFIGURATION, Do.CLEAR_FAILED, Do.CANCEL_MOVE)
 
 
-# What counts as evidence (design.md, 3.2).
+# What counts as evidence (docs/design.md, rule 3.2).
 
 
 def _owner(seen: Observation) -> Side | None:
