@@ -6,9 +6,10 @@ may be made, against a fresh read. A VM that is starting, stopping, resuming or 
 refuses a TurnOff then, and a saved VM would lose its memory (D24). A guest that was cut off from its storage gets half
 of its grace to find the storage again, in all, however often it comes and goes.
 
-The grace runs from the first request that was answered, whatever the answer, or given up: one that boots is asked again every five intervals
-(D6: a guest that booted when it was asked was never asked again). While it answers that it is shutting down the grace
-runs on, to the reserve, or in a failover to twice the grace: Windows that installs updates keeps State Running.
+The grace runs from the first request that was answered, whatever the answer, or given up: a request that hung in a
+session asked nobody. A guest that boots is asked again every five intervals (D6: a guest that booted when it was asked
+was never asked again). While it answers that it is shutting down the grace runs on, to the reserve, or in a failover to
+twice the grace: Windows that installs updates keeps State Running.
 """
 
 from ecx_hyperv.decide.facts import Observation, Side

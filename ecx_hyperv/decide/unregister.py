@@ -9,10 +9,10 @@ resource's failure caused the failover, the start on the other EC-VM follows the
 planned move into an outage (defect 40).
 
 A guest is asked through its integration service (Agent-ShutdownGuest), never by Stop-VM without TurnOff, which cuts the
-power at once where that service does not answer (P1). The grace runs from the first request that
-was answered or given up; while the guest says that it is shutting down the grace goes on. TurnOff takes two looks, and is never sent to a VM in transition: Hyper-V refuses
-it, and of a VM that is being saved it would discard the memory (D6, D24). What cannot be asked at its host is stopped
-through the cluster, after [timing] patience (D8).
+power at once where that service does not answer (P1). The grace runs from the first request that was answered or given
+up; while the guest says that it is shutting down the grace goes on. TurnOff takes two looks, and is never sent to a VM
+in transition: Hyper-V refuses it, and of a VM that is being saved it would discard the memory (D6, D24). What cannot be
+asked at its host is stopped through the cluster, after [timing] patience (D8).
 
 The guest is looked for on both hosts and stopped where it runs: the forerunner stopped on the local host only, failed,
 and left the guest running without its storage (36). A guest gets its grace and no more (38, 42). What is stopped
