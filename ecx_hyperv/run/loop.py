@@ -89,7 +89,7 @@ class Loop:
             self._answered_at = self._context.clock.monotonic()
             return self._decide_all(plan)
         if self._is_hopeless(trouble):
-            self._end_all(lambda _: _failed_by(trouble))
+            self._end_all(lambda task: task.without_contact(_failed_by(trouble)))
         for task in self._open:
             task.why = str(trouble)
             self._reporter.report(task.name, Wait(str(trouble)))

@@ -22,6 +22,35 @@ from ecx_hyperv.run.tasks import GAP_S, Moment, Task
 GET_VM_AGE_S = 6.0
 
 
+def _spans(timing: Timing, factor: Factor) -> Stopwatch[Timer]:
+    """Return how long what a stop waits for is to last."""
+    grace = timing.shutdown_on_failover if factor is Factor.GROUPFAILOVER else timing.shutdown
+    return Stopwatch(
+        {
+            Timer.BUSY: timing.settle,
+            Timer.CANCELLED: timing.settle,
+            Timer.CONTRADICTION: timing.settle,
+            Timer.GRACE: grace,
+            Timer.HALF_GRACE: grace / 2,
+            Timer.TWICE_THE_GRACE: grace * 2,
+            Timer.STARVED: grace / 2,
+            Timer.RESUME_REFUSED: grace / 2,
+            Timer.LEFT_RUNNING: grace,
+            Timer.OWNER_SILENT: timing.isolated,
+            Timer.OWNER_UNREADABLE: timing.patience,
+            Timer.PEER_AWAY: timing.patience,
+            Timer.OFF_TWICE: timing.interval,
+            Timer.STOPPED_TWICE: timing.interval,
+            Timer.BLIND_OFF: timing.settle,
+            Timer.TURN_OFF_TWICE: GET_VM_AGE_S,
+            Timer.OFF: timing.leftover,
+        },
+        summed=(Timer.STARVED,),
+        watched=(Timer.OWNER_SILENT, Timer.OWNER_UNREADABLE, Timer.PEER_AWAY),
+        gap=GAP_S,
+    )
+
+
 class StopTask(Task):
     """A VM that is to be off and unregistered."""
 
@@ -47,31 +76,10 @@ class StopTask(Task):
         }
         self._seen: Observation | None = None
         self._tried = StopAttempts()
-        grace = timing.shutdown_on_failover if asked.factor is Factor.GROUPFAILOVER else timing.shutdown
-        self._lasting = Stopwatch(
-            {
-                Timer.BUSY: timing.settle,
-                Timer.CANCELLED: timing.settle,
-                Timer.CONTRADICTION: timing.settle,
-                Timer.GRACE: grace,
-                Timer.HALF_GRACE: grace / 2,
-                Timer.TWICE_THE_GRACE: grace * 2,
-                Timer.STARVED: grace / 2,
-                Timer.RESUME_REFUSED: grace / 2,
-                Timer.LEFT_RUNNING: grace,
-                Timer.OWNER_SILENT: timing.isolated,
-                Timer.OWNER_UNREADABLE: timing.patience,
-                Timer.PEER_AWAY: timing.patience,
-                Timer.OFF_TWICE: timing.interval,
-                Timer.STOPPED_TWICE: timing.interval,
-                Timer.BLIND_OFF: timing.settle,
-                Timer.TURN_OFF_TWICE: GET_VM_AGE_S,
-                Timer.OFF: timing.leftover,
-            },
-            summed=(Timer.STARVED,),
-            watched=(Timer.OWNER_SILENT, Timer.OWNER_UNREADABLE, Timer.PEER_AWAY),
-            gap=GAP_S,
-        )
+        # The last look in which the cluster said anything, or a guest was seen live: a look that tells nothing takes
+        # nothing away from what this run had shown before.
+        self._told: tuple[Observation | None, StopAttempts] = None, self._tried
+        self._lasting = _spans(timing, asked.factor)
 
     def decide(self, seen: Observation, _snapshots: Snapshots, _identity: VmIdentity, moment: Moment, /) -> Step:
         """Return the next step."""
@@ -98,6 +106,8 @@ class StopTask(Task):
         )
         over = self._lasting.update(unregister.timers(seen, self._asked, tried), now)
         self._tried = replace(tried, over=over)
+        if seen.observer is not None or seen.is_live:
+            self._told = seen, self._tried
         return unregister.decide(seen, self._asked, self._tried)
 
     def note(self, do: Do, _now: float, _error: RemoteError | None, /) -> None:
@@ -124,9 +134,16 @@ class StopTask(Task):
         """Return the same stop of another VM."""
         return StopTask(name, self.timing, self._asked)
 
+    def without_contact(self, trouble: Fail) -> Fail | Done:
+        """Say how the stop ends once no host answers: done where this run had unregistered a guest that was off."""
+        seen, tried = self._told
+        unregistering = self._counters[Counted.REGISTRATIONS].count > 0
+        return unregister.without_contact(seen, replace(tried, unregistering=unregistering), trouble)
+
     def out_of_time(self) -> Fail | Done:
         """Say how the stop ends that has reached the deadline."""
-        return unregister.out_of_time(self._seen, self._tried, self.why)
+        end = unregister.out_of_time(self._seen, self._tried, self.why)
+        return self.without_contact(end) if isinstance(end, Fail) else end
 
 
 class VolumeTask:

@@ -147,6 +147,10 @@ class Task(ABC):
         """Return the same task for another VM; only a stop brings down each VM that may be meant."""
         raise NotImplementedError(name)
 
+    def without_contact(self, trouble: Fail) -> Fail | Done:
+        """Say how the task ends once no host has answered for [timing] patience."""
+        return trouble
+
     @abstractmethod
     def out_of_time(self) -> Fail | Done:
         """Say how the task ends that has reached the deadline."""

@@ -11,7 +11,7 @@ from ecx_hyperv.decide.shutdown import ShutdownAnswer
 from ecx_hyperv.decide.states import VM_STATES, Doing, GroupKind, NodeKind, ResourceKind, VmKind
 from ecx_hyperv.decide.steps import Do, Done, Fail, Look, Retry, Step, Timer, Wait
 from ecx_hyperv.decide.stops import Factor, StopAttempts, StopRequest
-from ecx_hyperv.decide.unregister import decide, out_of_time, timers
+from ecx_hyperv.decide.unregister import decide, out_of_time, timers, without_contact
 from ecx_hyperv.exits import Exit
 from tests.decide.support import (
     ABSENT,
@@ -556,6 +556,20 @@ def test_out_of_time_while_this_run_unregisters_it(changes: dict[str, Any], unre
     end = out_of_time(seen, tried(unregistering=unregistering), "why")
 
     assert is_off is isinstance(end, Done)
+
+
+def test_no_host_answers_any_more() -> None:
+    """Once no host answers, a stop is done only if it had begun to unregister a guest that its last look showed off."""
+    trouble = Fail(Exit.UNREACHABLE, "HOST-1: no route", "", "")
+    off = off_here(configuration=PENDING)
+
+    end = without_contact(off, tried(unregistering=True), trouble)
+
+    assert isinstance(end, Done)
+    assert end.warn
+    assert trouble is without_contact(off, tried(), trouble)
+    assert trouble is without_contact(here(), tried(unregistering=True), trouble)
+    assert trouble is without_contact(None, tried(unregistering=True), trouble)
 
 
 @pytest.mark.parametrize("state", sorted(VM_STATES))

@@ -169,9 +169,13 @@ def test_host_that_refuses_at_once_is_asked_with_pauses(sshd: Sshd) -> None:
     """A host that was seen lately and now refuses at once must be asked again only after some time, late or not."""
     world = with_running(**SLOW)
     sim = SimulatedNode(world, "ec1")
-    for host in world.hosts.values():
-        world.at(4.0, lambda host=host: setattr(host, "sshd", sshd))
-        world.at(30.0, lambda host=host: setattr(host, "sshd", Sshd.UP))
+
+    def becomes(state: Sshd) -> None:
+        for host in world.hosts.values():
+            host.sshd = state
+
+    world.at(4.0, lambda: becomes(sshd))
+    world.at(30.0, lambda: becomes(Sshd.UP))
     began = world.now
     end = unregister(sim, "vm1")["vm1"]
 
