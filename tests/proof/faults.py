@@ -342,7 +342,7 @@ OF_THE_CALL: tuple[Fault, ...] = (
     *(killed_before, killed_after),
 )
 # What the decisions do not survive yet.
-NOT_YET: frozenset[Fault] = frozenset({role_renamed_by_operator, stands_still})
+NOT_YET: frozenset[Fault] = frozenset({role_renamed_by_operator})
 _OF_EDITION_2: tuple[Fault, ...] = (
     *(guest_reboots, guest_dies, started_by_wsfc, saved_by_operator, renamed_by_operator, role_renamed_by_operator),
     *(copy_is_restored, hyper_v_restarts, login_refused_for_a_while, stands_still),

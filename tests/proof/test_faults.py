@@ -12,6 +12,7 @@ from ecx_hyperv.errors import HostError
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.host.link import Ask, Exchanged
 from ecx_hyperv.host.wire import changes
+from ecx_hyperv.lab.model.things import OfflineAction, Sshd
 from tests.proof import faults
 from tests.proof.counts import Record, Tally
 from tests.proof.facts import Case, build
@@ -171,10 +172,21 @@ def play(named: Named, what: Strike) -> Story:
     return Story(case, first, run_program(case.sim, named.job, "vm1", factor=case.factor))
 
 
+def _only_a_person_can_end(case: Case) -> bool:
+    """Tell whether the guest cannot answer the shutdown that is all the cluster does, on a host that lets nobody in."""
+    vm, host = case.vm, case.world.hosts[case.vm.owner]
+    guest = vm.guests.get(vm.owner)
+    asks = vm.offline_action in (OfflineAction.SHUT_DOWN, OfflineAction.FORCED_SHUTDOWN)
+    return asks and host.sshd is not Sshd.UP and guest is not None and guest.is_live and guest.state != "Running"
+
+
 def wrong_in(story: Story, named: Named, what: Strike, clean: Clean) -> list[str]:
     """Return what must not be: a broken rule, or a goal that is not reached once the fault is gone."""
     wrong = list(story.case.world.violations)
-    if clean.outcome.exit is Exit.DONE and named.job is not ProgramKind.WATCH and story.then.exit is not Exit.DONE:
+    is_done = story.then.exit is Exit.DONE or (
+        story.then.exit is Exit.CANNOT_TELL and _only_a_person_can_end(story.case)
+    )
+    if clean.outcome.exit is Exit.DONE and named.job is not ProgramKind.WATCH and not is_done:
         wrong.append(f"the goal is not reached afterwards: {story.then}")
     if named.job is ProgramKind.WATCH and story.then.exit not in clean.again and what.fault not in _WORLD_CHANGES:
         wrong.append(f"the monitor says otherwise afterwards: {story.then}")

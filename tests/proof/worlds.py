@@ -190,14 +190,7 @@ def _named(*tables: tuple[ProgramKind, dict[str, Values]]) -> dict[str, Named]:
 
 OF_EDITION_2 = _named((ProgramKind.START, _START_2), (ProgramKind.STOP, _STOP_2), (ProgramKind.WATCH, _WATCH_2))
 # The worlds, by name, whose faults the decisions do not survive yet.
-NOT_YET: frozenset[str] = frozenset(
-    {
-        "vm-start: WSFC restarts it by itself",
-        "vm-unregister: it never ends its shutdown",
-        "vm-unregister: the cluster shuts it down",
-        "vm-unregister: it does not answer its host",
-    }
-)
+NOT_YET: frozenset[str] = frozenset()
 _ALL = {
     **_named((ProgramKind.START, _START), (ProgramKind.STOP, _STOP), (ProgramKind.WATCH, _WATCH)),
     **OF_EDITION_2,

@@ -106,9 +106,15 @@ class Guests:
         guest = vm.guests.get(host)
         if guest is None or guest.state != "Paused":
             return 5023
-        self._later(vm, host, self._state.timings.pause, lambda: self.become(vm, host, "Running"))
+        self._later(vm, host, self._state.timings.pause, lambda: self._runs_on(vm, host, guest))
         self.become(vm, host, "Resuming")
         return 0
+
+    def _runs_on(self, vm: Vm, host: str, guest: Guest) -> None:
+        """Have a guest that was paused go on with what it did, its shutdown included."""
+        self.become(vm, host, "Running")
+        if guest.going_down and vm.service is not ShutdownService.STUCK:
+            self._later(vm, host, self._state.timings.guest_shutdown, lambda: self.become(vm, host, "Off"))
 
     def pause(self, vm: Vm, host: str) -> int:
         """Pause a running guest, as an operator does."""
@@ -238,7 +244,11 @@ class Guests:
     def _heal(self, vm: Vm, host: str, guest: Guest) -> Callable[[], None]:
         def heal() -> None:
             here = vm.guests.get(host) is guest and guest.state.endswith("Critical")
-            if here and self._storage.carries(host, vm):
+            if not here or not self._storage.carries(host, vm):
+                return
+            if guest.healed == "Running":
+                self._runs_on(vm, host, guest)
+            else:
                 self.become(vm, host, guest.healed or "Off")
 
         return heal

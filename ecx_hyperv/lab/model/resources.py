@@ -137,6 +137,9 @@ class Resources:
                 if vm.offline_action is not OfflineAction.TURN_OFF:
                     self._guests.ask(vm, host, force=vm.offline_action is OfflineAction.FORCED_SHUTDOWN)
                 self._state.at(self._state.timings.resource, wait)
+            elif vm.configuration == "OfflinePending":
+                # Somebody has brought the VM online meanwhile: it needs its configuration.
+                vm.configuration = "Online"
 
         self._state.at(self._state.timings.resource, wait)
 
