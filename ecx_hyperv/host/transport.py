@@ -15,6 +15,8 @@ from ecx_hyperv.host.algorithms import OURS, WITHOUT_MAC, Gap, Offer
 
 _COOKIE_BYTES = 16
 _LISTS = 8
+# OpenSSH names about 30 in its longest list. What is kept is kept for as long as the connection lives.
+_MOST_NAMES = 200
 _LONG_NAME, _SHORT_NAME = "curve25519-sha256@libssh.org", "curve25519-sha256"
 
 
@@ -41,9 +43,11 @@ class HostTransport(paramiko.Transport):
         options.key_types = ours.host_keys
 
     def want_keys(self, kinds: Iterable[str]) -> None:
-        """Take host keys of these kinds alone; those that cannot be checked are left out."""
-        wanted = (one for kind in kinds for one in algorithms.HOST_KEYS.get(kind, ()))
-        self.get_security_options().key_types = tuple(dict.fromkeys(wanted))
+        """Take host keys of these kinds alone, the best first, as ssh does; what cannot be checked is left out."""
+        wanted = set(kinds)
+        self.get_security_options().key_types = tuple(
+            one for kind, ones in algorithms.HOST_KEYS.items() if kind in wanted for one in ones
+        )
 
     @property
     def gaps(self) -> tuple[Gap, ...]:
@@ -69,6 +73,6 @@ class HostTransport(paramiko.Transport):
             copy = paramiko.Message(m.asbytes())
             copy.get_bytes(_COOKIE_BYTES)
             self.theirs = algorithms.offer_of(
-                copy.get_binary().decode("ascii", "replace").split(",") for _ in range(_LISTS)
+                copy.get_binary().decode("ascii", "replace").split(",")[:_MOST_NAMES] for _ in range(_LISTS)
             )
         super()._parse_kex_init(m)  # type: ignore[misc]

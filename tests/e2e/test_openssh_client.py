@@ -64,6 +64,8 @@ FILES = {
     "d21 two of a kind": "{here} {other}\n{here} {key}\n",
     "d21 two of a kind, the right one first": "{here} {key}\n{here} {other}\n",
     "d21 an old key of one kind, the right one of another": "{here} {other}\n{here} {ecdsa}\n",
+    "d21 the right key of one kind, an old one of another": "{here} {ecdsa}\n{here} {other}\n",
+    "d21 the right keys in another order": "{here} {rsa}\n{here} {ecdsa}\n{here} {key}\n",
     "another kind alone": "{here} {ecdsa}\n",
     "rsa alone": "{here} {rsa}\n",
     "f04 cut": "{here} {key}\nbackup9 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKx\n",

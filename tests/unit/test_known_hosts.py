@@ -4,6 +4,7 @@ import base64
 import errno
 import hashlib
 import os
+import resource
 import stat
 from pathlib import Path
 
@@ -190,5 +191,20 @@ def test_f06_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path, mocker: Mocke
         KnownHosts.read(str(path)).pin([Pins(*HOST, (TWO,))])
     assert "cannot be written; it is as it was" in caught.value.what
     assert "No space left on device" == caught.value.seen
+    assert before == path.read_bytes()
+    assert [path] == list(tmp_path.iterdir())
+
+
+def test_f06_a_file_that_may_not_grow_stays_as_it_was(tmp_path: Path) -> None:
+    """Where the kernel takes only a part of what is written, the pins must stay as they were."""
+    path = written(tmp_path)
+    before = path.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        with pytest.raises(LocalError, match="cannot be written"):
+            KnownHosts.read(str(path)).pin([Pins(*HOST, (TWO,))])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert before == path.read_bytes()
     assert [path] == list(tmp_path.iterdir())
