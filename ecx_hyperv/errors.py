@@ -8,6 +8,7 @@
     |   |   +-- Silent        nothing at all came back: the only sign of a host that has no power
     |   +-- LoginRefused      the key is not accepted, or cannot be read
     |   +-- HostKeyRefused    the host's key is not the pinned one, or none is pinned
+    |   +-- NoCommonAlgorithm the host's sshd takes no cipher, MAC, key exchange or host key that we take
     |   +-- NoAgent           connected, but PowerShell or the agent does not come up
     |   +-- SessionLost       broken, late or senseless in the middle: what was asked may have been done
     +-- LocalError            a file or command of this EC-VM does not work
@@ -121,6 +122,12 @@ class LoginRefused(HostError):
 
 class HostKeyRefused(HostError):
     """A host's key is not the pinned one, or none is pinned."""
+
+    exit = Exit.LOGIN
+
+
+class NoCommonAlgorithm(HostError):
+    """A host's sshd and this program have no SSH algorithm in common; `seen` names what either side takes."""
 
     exit = Exit.LOGIN
 

@@ -22,7 +22,15 @@ from ecx_hyperv.check.outcome import (
     wrong,
 )
 from ecx_hyperv.check.sshd_config import Criterion, SshdConfig, SshdValue, is_yes, number, parse, seconds
-from ecx_hyperv.errors import HostError, HostKeyRefused, LoginRefused, NoAgent, SessionLost, Unreachable
+from ecx_hyperv.errors import (
+    HostError,
+    HostKeyRefused,
+    LoginRefused,
+    NoAgent,
+    NoCommonAlgorithm,
+    SessionLost,
+    Unreachable,
+)
 from ecx_hyperv.host.rows import WindowsService
 from ecx_hyperv.host.setting_queries import AUTHORIZED_KEYS
 
@@ -30,6 +38,8 @@ _STAGES = ("reachable", "host-key", "login", "powershell")
 _REACHED: dict[type[HostError], str] = {
     Unreachable: "reachable",
     HostKeyRefused: "host-key",
+    # No key is checked before both sides have agreed on how.
+    NoCommonAlgorithm: "host-key",
     LoginRefused: "login",
     NoAgent: "powershell",
     SessionLost: "powershell",
@@ -54,7 +64,8 @@ def silent(place: str, error: HostError, *, tried: bool) -> Iterator[Finding]:
             else cannot_tell(stage, place, Unavailable(why=f"the host was not called: see {reached}"))
         )
     seen = error.what + (f": {error.seen}" if error.seen else "")
-    remedy = _MENDED_BY.get(reached) or words(error.remedy or "see the host")
+    known = None if isinstance(error, NoCommonAlgorithm) else _MENDED_BY.get(reached)
+    remedy = known or words(error.remedy or "see the host")
     yield wrong(reached, place, seen, "that it answers", remedy)
     reason = Unavailable(why=f"the host does not answer: see {reached}")
     beyond = names_of(Area.LOGIN, Area.HOST, Area.EC_GUEST, *(() if tried else (Area.WIRE,)))

@@ -134,16 +134,25 @@ def maintenance_list(invocation: Invocation) -> Exit:
 
 
 @main.command(epilog="Example: ecx-hyperv trust")
-@click.option("--yes", is_flag=True, help="Pin the keys without asking.")
+@click.option("--yes", is_flag=True, help="Pin new keys without asking; never in place of others.")
+@click.option(
+    "--replace",
+    multiple=True,
+    metavar="HOST",
+    help="Pin what the host at this address shows now in place of what is pinned for it; after a reinstallation.",
+)
 @click.option("--dry-run", is_flag=True, help="Show the keys, pin nothing.")
 @run_to_exit()
-def trust(invocation: Invocation, yes: bool, dry_run: bool) -> Exit:
-    """Fetch the hosts' SSH keys, show them, and pin them in [ssh] known_hosts."""
+def trust(invocation: Invocation, yes: bool, replace: tuple[str, ...], dry_run: bool) -> Exit:
+    """Fetch the hosts' SSH keys, show them, and pin them in [ssh] known_hosts.
+
+    A key that has changed is shown beside the pinned one, and is pinned only with --replace.
+    """
     from ecx_hyperv.cli.trust import pin
 
     loaded = common.load_config(invocation)
     common.guard(invocation, 300, Exit.UNREACHABLE, "the keys were not pinned")
-    return pin(loaded, common.deadline_of(invocation, 120), yes=yes, dry=dry_run)
+    return pin(loaded, common.deadline_of(invocation, 120), yes=yes, dry=dry_run, replace=replace)
 
 
 @main.group(epilog="Example: ecx-hyperv config check")

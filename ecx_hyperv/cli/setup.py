@@ -34,7 +34,7 @@ def setup() -> None:
     type=click.Path(path_type=Path),
     help="Let this key in, too: the other EC-VM's.",
 )
-@click.option("--yes", is_flag=True, help="Pin the hosts' keys without asking.")
+@click.option("--yes", is_flag=True, help="Pin new keys of the hosts without asking; never in place of others.")
 @click.option("--no-trust", is_flag=True, help="Do not fetch the hosts' keys yet.")
 @only
 @output

@@ -101,8 +101,12 @@ class KnownHostsFile:
     def keys_for(self, host: str, port: int) -> tuple[PinnedKey, ...]:
         """Return all keys that a host may show, several of one kind among them; none that is revoked for it."""
         revoked = set(self.revoked_for(host, port))
-        found = [line.key for line in self.about(host, port) if line.key is not None and line.marker is None]
-        return tuple(key for key in dict.fromkeys(found) if key not in revoked)
+        return tuple(key for key in _own_keys(self.about(host, port)) if key not in revoked)
+
+    def keys_without_port(self, host: str) -> tuple[PinnedKey, ...]:
+        """Return the keys of a host's bare name, by which ssh looks for one that it does not know at its port."""
+        # Not about(host, 22): a pattern like [10.*]:* fits "[10.9.0.1]:22", for which ssh does not look here.
+        return _own_keys(line for line in self.lines if line.is_about(host))
 
     def revoked_for(self, host: str, port: int) -> tuple[PinnedKey, ...]:
         """Return the keys that a host must not show, whoever else pins them."""
@@ -149,6 +153,10 @@ def is_whole(kind: str, blob: bytes) -> bool:
         curve = kind.rpartition("-")[2]
         return fields[1] == curve.encode("ascii") and len(fields[2]) == _POINT_BYTES[curve]
     return all(fields)
+
+
+def _own_keys(lines: Iterable[KnownHostsLine]) -> tuple[PinnedKey, ...]:
+    return tuple(dict.fromkeys(line.key for line in lines if line.key is not None and line.marker is None))
 
 
 def _read(raw: bytes) -> KnownHostsLine:

@@ -8,8 +8,9 @@ TCP_USER_TIMEOUT on it, and whatever waits is cut off by closing the transport u
 import errno
 import logging
 import socket
+import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -18,8 +19,20 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from paramiko.pkey import UnknownKeyType
 
 from ecx_hyperv.deadline import Deadline
-from ecx_hyperv.errors import HostKeyRefused, LocalError, LoginRefused, NoAgent, SessionLost, Silent, Unreachable
+from ecx_hyperv.errors import (
+    HostError,
+    LoginRefused,
+    NoAgent,
+    NoCommonAlgorithm,
+    SessionLost,
+    Silent,
+    Unreachable,
+)
+from ecx_hyperv.host import algorithms
+from ecx_hyperv.host.host_keys import changed, check_key, nothing_common, read_pins
 from ecx_hyperv.host.known_hosts import KnownHosts
+from ecx_hyperv.host.known_hosts_file import PinnedKey
+from ecx_hyperv.host.transport import HostTransport
 
 # paramiko logs tracebacks of its own; what matters of them is in the errors raised here.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -30,11 +43,8 @@ HANDSHAKE_S = 15.0
 AUTH_S = 15.0
 LAUNCH_S = 10.0
 
-# Without strict key exchange, which the sshd in Windows Server 2019 and 2022 lacks, these are open to Terrapin.
-_DISABLED = {
-    "macs": ["hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com"],
-    "ciphers": ["aes128-cbc", "aes192-cbc", "aes256-cbc", "3des-cbc"],
-}
+# What paramiko raises where a host breaks off, or says what makes no sense.
+_BROKEN = (paramiko.SSHException, OSError, EOFError, ValueError, IndexError, struct.error)
 # paramiko's auth exceptions that say nothing about the key: it raises one type for all of them.
 _NOT_ABOUT_THE_KEY = ("timeout", "transport shut down", "EOF")
 
@@ -105,41 +115,62 @@ class Connection:
 def connect(target: SshTarget, deadline: Deadline, on_life: Callable[[], None] = lambda: None) -> Connection:
     """Connect, check the host's key against the pinned ones, and log in; `on_life` is called once it is connected to.
 
-    Raises Unreachable, HostKeyRefused, LoginRefused.
+    Raises Unreachable, NoCommonAlgorithm, HostKeyRefused, LoginRefused.
     """
-    pinned = _pinned(target)
+    known = read_pins(target.address, target.port, target.known_hosts)
     key = _load_key(target)
-    opened = _open_socket(target, deadline)
+    transport = HostTransport(_open_socket(target, deadline))
     on_life()
-    transport = paramiko.Transport(opened, disabled_algorithms=_DISABLED)
-    connection = Connection(target, transport)
     try:
-        _shake_hands(target, transport, pinned, deadline.within(HANDSHAKE_S), connection.close)
-        _log_in(target, transport, key, deadline.within(AUTH_S), connection.close)
+        _join(target, transport, known, key, deadline)
+    except NoCommonAlgorithm:
+        if not transport.would_do_without_mac:
+            raise
+        # paramiko tells its own wishes before it has heard the host's, so only a second connection can have others.
+        transport = HostTransport(_open_socket(target, deadline), algorithms.WITHOUT_MAC)
+        _join(target, transport, known, key, deadline)
+    return Connection(target, transport)
+
+
+def _join(
+    target: SshTarget, transport: HostTransport, known: KnownHosts, key: paramiko.PKey, deadline: Deadline
+) -> None:
+    close = Connection(target, transport).close
+    try:
+        _shake_hands(target, transport, known, deadline.within(HANDSHAKE_S), close)
+        _log_in(target, transport, key, deadline.within(AUTH_S), close)
     except BaseException:
-        connection.close()
+        close()
         raise
-    return connection
 
 
-def fetch_host_keys(target: SshTarget, deadline: Deadline) -> list[paramiko.PKey]:
-    """Return the host's keys, one for each kind it has, without logging in; raises Unreachable."""
-    keys = []
-    for kind in ("ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512"):
-        transport = paramiko.Transport(_open_socket(target, deadline), disabled_algorithms=_DISABLED)
-        transport.get_security_options().key_types = (kind,)
+def fetch_host_keys(target: SshTarget, deadline: Deadline) -> tuple[PinnedKey, ...]:
+    """Return the host's keys, one for each kind it has, without logging in; never none.
+
+    Raises Unreachable, NoCommonAlgorithm.
+    """
+    keys: list[PinnedKey] = []
+    offered: tuple[str, ...] = tuple(algorithms.HOST_KEYS)
+    for kind in algorithms.HOST_KEYS:
+        if kind not in offered:
+            continue
+        transport = HostTransport(_open_socket(target, deadline))
+        transport.want_keys([kind])
         limit = deadline.within(HANDSHAKE_S)
         try:
             with _watchdog(limit, transport.close):
                 transport.start_client(timeout=limit.remaining())
-                keys.append(transport.get_remote_server_key())
-        except paramiko.ssh_exception.IncompatiblePeer:
-            continue
-        except (paramiko.SSHException, OSError, EOFError) as error:
-            raise _no_handshake(target, error, limit) from None
+                keys.append(_shown_by(transport))
+        except _BROKEN as error:
+            if not _lacks_only(transport, [kind]):
+                raise _no_handshake(target, transport, error, limit) from None
         finally:
             transport.close()
-    return keys
+        if transport.theirs is not None:
+            offered = algorithms.kinds_in(transport.theirs.host_keys)
+    if not keys:
+        raise _no_handshake(target, transport, EOFError("it shows no key"), limit)
+    return tuple(keys)
 
 
 def _open_socket(target: SshTarget, deadline: Deadline) -> socket.socket:
@@ -172,24 +203,6 @@ def _is_silence(error: OSError) -> bool:
     return isinstance(error, TimeoutError) or error.errno in (errno.EHOSTUNREACH, errno.EHOSTDOWN)
 
 
-def _pinned(target: SshTarget) -> tuple[paramiko.PKey, ...]:
-    try:
-        pinned = KnownHosts.read(target.known_hosts).pinned(target.entry)
-    except LocalError as error:
-        raise HostKeyRefused(
-            target.address, error.what, seen=error.seen, remedy="run: ecx-hyperv trust", tried=False
-        ) from None
-    if not pinned:
-        raise HostKeyRefused(
-            target.address,
-            "its host key is not pinned",
-            seen=f"no entry {target.entry} in {target.known_hosts}",
-            remedy="run: ecx-hyperv trust",
-            tried=False,
-        )
-    return pinned
-
-
 def _load_key(target: SshTarget) -> paramiko.PKey:
     try:
         return paramiko.PKey.from_path(target.key)
@@ -205,35 +218,47 @@ def _load_key(target: SshTarget) -> paramiko.PKey:
 
 def _shake_hands(
     target: SshTarget,
-    transport: paramiko.Transport,
-    pinned: tuple[paramiko.PKey, ...],
+    transport: HostTransport,
+    known: KnownHosts,
     limit: Deadline,
     close: Callable[[], None],
 ) -> None:
     transport.banner_timeout = transport.handshake_timeout = limit.remaining()
-    kinds = [kind for key in pinned for kind in _kinds(key)]
-    options = transport.get_security_options()
-    options.key_types = tuple(kind for kind in dict.fromkeys(kinds) if kind in options.key_types)
+    pinned = known.pinned(target.address, target.port)
+    kinds = list(dict.fromkeys(key.kind for key in pinned))
+    transport.want_keys(kinds)
     try:
         with _watchdog(limit, close):
             transport.start_client(timeout=limit.remaining())
             # At its timeout start_client just returns; then there is no key yet.
-            key = transport.get_remote_server_key()
-    except paramiko.ssh_exception.IncompatiblePeer as error:
-        raise _changed(target, f"it offers no key of a pinned kind ({error})") from None
-    except (paramiko.SSHException, OSError, EOFError) as error:
-        raise _no_handshake(target, error, limit) from None
-    if key not in pinned:
-        raise _changed(target, f"its {key.get_name()} key is {key.fingerprint}")
+            shown = _shown_by(transport)
+    except _BROKEN as error:
+        if _lacks_only(transport, kinds):
+            has = ", ".join(algorithms.kinds_in(transport.theirs.host_keys)) if transport.theirs else ""
+            raise changed(
+                known, target.address, f"it has no key of a pinned kind: it has {has}, pinned is {', '.join(kinds)}"
+            ) from None
+        raise _no_handshake(target, transport, error, limit) from None
+    check_key(known, target.address, target.port, shown)
+    if transport.is_open_to_terrapin:
+        raise nothing_common(target.address, transport.gaps)
 
 
-def _kinds(key: paramiko.PKey) -> tuple[str, ...]:
-    return ("rsa-sha2-512", "rsa-sha2-256") if key.get_name() == "ssh-rsa" else (key.get_name(),)
+def _shown_by(transport: HostTransport) -> PinnedKey:
+    key = transport.get_remote_server_key()
+    return PinnedKey(key.get_name(), key.asbytes())
+
+
+def _lacks_only(transport: HostTransport, kinds: Iterable[str]) -> bool:
+    """Tell whether a host agrees with this program in all, but has no key of these kinds."""
+    if transport.theirs is None or transport.gaps:
+        return False
+    return not set(algorithms.kinds_in(transport.theirs.host_keys)).intersection(kinds)
 
 
 def _log_in(
     target: SshTarget,
-    transport: paramiko.Transport,
+    transport: HostTransport,
     key: paramiko.PKey,
     limit: Deadline,
     close: Callable[[], None],
@@ -244,29 +269,22 @@ def _log_in(
             transport.auth_publickey(target.user, key)
     except paramiko.AuthenticationException as error:
         if limit.has_passed or any(words in str(error) for words in _NOT_ABOUT_THE_KEY):
-            raise _no_handshake(target, error, limit) from None
+            raise _no_handshake(target, transport, error, limit) from None
         raise LoginRefused(
             target.address,
             f"it does not let {target.user} in",
             seen=str(error),
             remedy=f"see that {target.key}.pub is in administrators_authorized_keys there, and that file's ACL",
         ) from None
-    except (paramiko.SSHException, OSError, EOFError) as error:
-        raise _no_handshake(target, error, limit) from None
+    except _BROKEN as error:
+        raise _no_handshake(target, transport, error, limit) from None
     if not transport.is_authenticated():
         raise LoginRefused(target.address, f"it wants more than a key from {target.user}", remedy="see its sshd_config")
 
 
-def _changed(target: SshTarget, seen: str) -> HostKeyRefused:
-    return HostKeyRefused(
-        target.address,
-        f"its host key is not the one pinned in {target.known_hosts}",
-        seen=seen,
-        remedy="if the host was reinstalled: ecx-hyperv trust; if not, find out who answers at this address",
-    )
-
-
-def _no_handshake(target: SshTarget, error: BaseException, limit: Deadline) -> Unreachable:
+def _no_handshake(target: SshTarget, transport: HostTransport, error: BaseException, limit: Deadline) -> HostError:
+    if transport.gaps:
+        return nothing_common(target.address, transport.gaps)
     return Unreachable(
         target.address,
         f"something listens on port {target.port}, but the SSH login does not come about",

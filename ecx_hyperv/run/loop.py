@@ -14,7 +14,7 @@ from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.decide.facts import Identity, Observation, Place, Side
 from ecx_hyperv.decide.steps import Act, Done, Fail, Look, Step, Wait
 from ecx_hyperv.ecx.maintenance import Kind
-from ecx_hyperv.errors import HostError, HostKeyRefused
+from ecx_hyperv.errors import HostError, HostKeyRefused, NoCommonAlgorithm
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.host.identity import for_a_stop
 from ecx_hyperv.host.situation import observe_vm
@@ -176,8 +176,9 @@ class Loop:
         return troubles[0]
 
     def _is_hopeless(self, trouble: HostError) -> bool:
-        """Tell whether no host will answer: a key that is not the pinned one does not become it by waiting."""
-        if self._starts and not self._has_answered and isinstance(trouble, HostKeyRefused):
+        """Tell whether no host will answer: neither a key nor what an sshd takes becomes another by waiting."""
+        hopeless = HostKeyRefused | NoCommonAlgorithm
+        if self._starts and not self._has_answered and isinstance(trouble, hopeless):
             return True
         return self._context.clock.monotonic() - self._answered_at >= self._context.config.timing.patience
 

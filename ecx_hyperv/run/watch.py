@@ -27,7 +27,7 @@ from ecx_hyperv.decide.states import heartbeat_is_lost, heartbeat_is_ok
 from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.ecx.maintenance import Kind
 from ecx_hyperv.ecx.monitor_state import MonitorState, MonitorStates
-from ecx_hyperv.errors import HostError, HostKeyRefused, LocalError, LoginRefused
+from ecx_hyperv.errors import HostError, HostKeyRefused, LocalError, LoginRefused, NoCommonAlgorithm
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.host.rows import VmRow
 from ecx_hyperv.host.situation import observe_vm
@@ -93,7 +93,7 @@ class Watcher:
                 # Which VM is meant has only just been learnt.
                 snapshots = self._host_pair.act_and_observe([Side.LOCAL], Plan(), self._deadline)
             can_heal = isinstance(snapshots.local, HostError) and not isinstance(
-                snapshots.local, HostKeyRefused | LoginRefused
+                snapshots.local, HostKeyRefused | LoginRefused | NoCommonAlgorithm
             )
             if not can_heal or patience.has_passed:
                 return snapshots

@@ -24,7 +24,7 @@ from ecx_hyperv.deadline import Deadline, SystemClock
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.ecx.commands import Completed
 from ecx_hyperv.ecx.environment import Pair
-from ecx_hyperv.errors import HostError, LocalError, LoginRefused, NoAgent, SessionLost
+from ecx_hyperv.errors import HostError, LocalError, LoginRefused, NoAgent, NoCommonAlgorithm, SessionLost
 from ecx_hyperv.host.link import Ask, Exchanged
 from ecx_hyperv.host.wire import Hello, RemoteError, Reply, Result
 from ecx_hyperv.lab.model.things import Guest
@@ -230,3 +230,14 @@ def test_a_host_that_was_not_called() -> None:
     outcomes = {one.name: one.outcome for one in silent("H1", error, tried=False)}
     assert [Outcome.CANNOT_TELL] * 2 == [outcomes[name] for name in ("reachable", "host-key")]
     assert Outcome.WRONG is outcomes["login"]
+
+
+def test_f02_a_host_with_no_common_algorithm() -> None:
+    """Where both sides cannot agree on how a key is checked, the port is ok, the key is not, and trust is no remedy."""
+    error = NoCommonAlgorithm("H1", "no cipher in common", seen="this and that", remedy="allow one")
+    found = {one.name: one for one in silent("H1", error, tried=False)}
+    assert [Outcome.OK, Outcome.WRONG] == [found[name].outcome for name in ("reachable", "host-key")]
+    assert "no cipher in common: this and that" == found["host-key"].seen
+    remedy = found["host-key"].remedy
+    assert remedy is not None
+    assert "allow one" == remedy.run

@@ -4,12 +4,15 @@ import getpass
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ecx_hyperv.host.ssh import SshTarget
 from ecx_hyperv.lab.linux import files
 from tests.e2e.support import Scenario
 
@@ -97,3 +100,79 @@ def signal_all(pids: list[int], what: signal.Signals) -> None:
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, what)
+
+
+class PlainSshd:
+    """A real sshd by itself, with whatever a test writes into its sshd_config, and how it is reached."""
+
+    def __init__(self, folder: Path, address: str, *kinds: str) -> None:
+        self.folder = folder
+        self.known_hosts = folder / "known_hosts"
+        with socket.socket() as probe:
+            probe.bind((address, 0))
+            self.place: tuple[str, int] = (address, probe.getsockname()[1])
+        self.host_keys = {kind: self._make_key(f"host_{kind}", kind) for kind in kinds or ("ed25519",)}
+        self._make_key("id", "ed25519")
+        self.target = SshTarget(*self.place, getpass.getuser(), str(folder / "id"), str(self.known_hosts))
+
+    def _make_key(self, name: str, kind: str) -> str:
+        """Make a key pair, and return its public half as it stands in known_hosts."""
+        path = self.folder / name
+        subprocess.run(["ssh-keygen", "-q", "-N", "", "-t", kind, "-f", str(path)], check=True)
+        return " ".join(path.with_suffix(".pub").read_text(encoding="ascii").split()[:2])
+
+    @contextmanager
+    def running(self, *lines: str) -> Iterator[None]:
+        """Run it with these lines of sshd_config, until the end of the block."""
+        address, port = self.place
+        pid, log, config = (self.folder / name for name in ("pid", "log", "sshd_config"))
+        common = _CONFIG.replace("ForceCommand {python} -P {forced} {socket} {host}\n", "").replace(
+            "HostKey {host_key}\n", "".join(f"HostKey {self.folder}/host_{kind}\n" for kind in self.host_keys)
+        )
+        text = common.format(
+            port=port, address=address, authorized=self.folder / "id.pub", folder=self.folder, host="plain"
+        )
+        config.write_text(
+            text.replace(f"{self.folder}/plain.pid", str(pid)) + "\n".join(lines) + "\n", encoding="utf-8"
+        )
+        Path("/run/sshd").mkdir(exist_ok=True)
+        assert SSHD is not None
+        daemon = subprocess.Popen([SSHD, "-D", "-f", str(config), "-E", str(log)])
+        try:
+            limit = time.monotonic() + 10
+            while not pid.exists():
+                assert time.monotonic() < limit, log.read_text(encoding="utf-8")
+                assert daemon.poll() is None, log.read_text(encoding="utf-8")
+                time.sleep(0.02)
+            yield
+        finally:
+            daemon.terminate()
+            daemon.wait(10)
+            pid.unlink(missing_ok=True)
+
+    def ssh(self, *options: str) -> subprocess.CompletedProcess[str]:
+        """Log in with OpenSSH's own client, which takes the same file of pinned keys."""
+        address, port = self.place
+        every = ("BatchMode=yes", "StrictHostKeyChecking=yes", f"UserKnownHostsFile={self.known_hosts}", *options)
+        return subprocess.run(
+            [
+                *(
+                    "ssh",
+                    "-F",
+                    "/dev/null",
+                    "-p",
+                    str(port),
+                    "-i",
+                    self.target.key,
+                    "-o",
+                    "GlobalKnownHostsFile=/dev/null",
+                ),
+                *(word for option in every for word in ("-o", option)),
+                *(f"{self.target.user}@{address}", "true"),
+            ],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )

@@ -166,7 +166,7 @@ def test_a_host_that_refuses(ready: Scenario, state: Sshd, code: int) -> None:
 
 @pytest.mark.defect(12)
 def test_a_changed_host_key(ready: Scenario) -> None:
-    """A host key that is not the pinned one ends with 5 and says what to run; trust pins the new one."""
+    """A host key that is not the pinned one ends with 5 and says what to run; trust pins it for a named host."""
     known = ready.lab.folder.node("ec1") / "known_hosts"
     good = known.read_text(encoding="ascii")
     lines = [line.split(" ") for line in good.splitlines()]
@@ -178,8 +178,14 @@ def test_a_changed_host_key(ready: Scenario) -> None:
 
     shown = ready.run("ec1", "ecx-hyperv", "trust", "--dry-run")
     assert "CHANGED since it was pinned" in shown.stdout
-    trusted = ready.run("ec1", "ecx-hyperv", "trust", "--yes")
-    assert 0 == trusted.returncode
+    before = known.read_bytes()
+    unnamed = ready.run("ec1", "ecx-hyperv", "trust", "--yes")
+    assert (5, before) == (unnamed.returncode, known.read_bytes())
+    hosts = [line[0].removeprefix("[").partition("]")[0] for line in lines]
+    assert all(f"ecx-hyperv trust --replace {host}" in unnamed.stderr for host in hosts)
+    named = [word for host in hosts for word in ("--replace", host)]
+    trusted = ready.run("ec1", "ecx-hyperv", "trust", "--yes", *named)
+    assert (0, good) == (trusted.returncode, known.read_text(encoding="ascii"))
     assert 0 == ready.run("ec1", "vm-start", "vm1").returncode
 
 

@@ -12,6 +12,7 @@ from ecx_hyperv.decide.monitor import Health
 from ecx_hyperv.decide.peer import PeerEnd
 from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.ecx.maintenance import Flag, Kind
+from ecx_hyperv.errors import NoCommonAlgorithm
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.host.link import Ask, Exchanged
 from ecx_hyperv.lab.model.ecx import SimulatedEcx
@@ -329,3 +330,14 @@ def test_a_dry_run_does_nothing_for_the_peer() -> None:
 
     assert (Exit.DONE, True) == (end.exit, end.why.startswith("next: power on ec2"))
     assert "Off" == world.ec_vms["ec2"].guest.state
+
+
+def test_f02_a_monitor_does_not_wait_for_what_no_waiting_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A monitor whose host takes none of our algorithms must say at once that it cannot tell."""
+    world = with_running()
+    world.hosts[ONE].sshd = Sshd.REFUSING
+    sim = SimulatedNode(world, "ec1")
+    monkeypatch.setattr(sim.hosts, "_refuse", lambda host, *_: NoCommonAlgorithm(host, "so it is"))
+    began = world.now
+    assert Health.UNKNOWN is health(sim)
+    assert world.now - began <= 1

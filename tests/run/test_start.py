@@ -7,6 +7,7 @@ from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.decide.steps import Done, Fail
 from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.ecx.maintenance import Flag, Kind
+from ecx_hyperv.errors import HostError, HostKeyRefused, NoCommonAlgorithm
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.lab.model.things import Sshd, Vm
 from ecx_hyperv.run.loop import Loop
@@ -225,6 +226,23 @@ def test_without_its_local_host_a_start_soon_fails(sshd: Sshd, exit_code: Exit) 
     assert isinstance(end, Fail)
     assert exit_code is end.exit
     assert world.now - began <= sim.context.config.timing.patience + 10
+
+
+@pytest.mark.parametrize("kind", [HostKeyRefused, NoCommonAlgorithm])
+def test_f02_a_start_does_not_wait_for_what_no_waiting_changes(
+    monkeypatch: pytest.MonkeyPatch, kind: type[HostError]
+) -> None:
+    """A start whose local host shows another key, or takes none of our algorithms, must fail at once."""
+    world = make_world()
+    world.hosts[ONE].sshd = Sshd.REFUSING
+    sim = SimulatedNode(world, "ec1")
+    monkeypatch.setattr(sim.hosts, "_refuse", lambda host, *_: kind(host, "so it is"))
+    began = world.now
+    end = only(start(sim, "vm1"))
+
+    assert isinstance(end, Fail)
+    assert Exit.LOGIN is end.exit
+    assert world.now - began <= 10
 
 
 @pytest.mark.parametrize("sshd", [Sshd.STOPPED, Sshd.SILENT])

@@ -15,6 +15,7 @@ from ecx_hyperv.errors import (
     LoginRefused,
     Mistake,
     NoAgent,
+    NoCommonAlgorithm,
     SessionLost,
     Silent,
     Unreachable,
@@ -24,7 +25,7 @@ from ecx_hyperv.errors import (
 from ecx_hyperv.exits import Exit, worst
 from tests.unit.always import always
 
-HOST_ERRORS = (HostError, Unreachable, Silent, LoginRefused, HostKeyRefused, NoAgent, SessionLost)
+HOST_ERRORS = (HostError, Unreachable, Silent, LoginRefused, HostKeyRefused, NoCommonAlgorithm, NoAgent, SessionLost)
 
 
 def test_the_exit_codes_are_as_documented() -> None:
@@ -74,6 +75,7 @@ def test_the_worst_of_none_is_done() -> None:
         (Silent("h", "x"), Exit.UNREACHABLE),
         (LoginRefused("h", "x"), Exit.LOGIN),
         (HostKeyRefused("h", "x"), Exit.LOGIN),
+        (NoCommonAlgorithm("h", "x"), Exit.LOGIN),
         (NoAgent("h", "x"), Exit.UNREACHABLE),
         (SessionLost("h", "x"), Exit.UNREACHABLE),
     ],

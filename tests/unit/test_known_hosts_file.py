@@ -236,3 +236,27 @@ def test_as_ssh_keygen_finds_it(tmp_path_factory: pytest.TempPathFactory, lines:
     folder = tmp_path_factory.mktemp("keys")
     # ssh asks for the name in lower case, which counts for a hashed one.
     assert found_by_ssh_keygen(content, name, folder) | found_by_ssh_keygen(content, name.lower(), folder) == here
+
+
+@settings(parent=always, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lines=st.lists(LINES, min_size=1, max_size=5))
+def test_f06_what_ssh_keygen_hashes_is_read_as_before(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[bytes]
+) -> None:
+    """A file must say the same of each host once `ssh-keygen -H` has hashed its names, and an old key still go."""
+    if shutil.which("ssh-keygen") is None:
+        pytest.skip("needs OpenSSH's ssh-keygen")
+    # A hashed name has no case.
+    content = b"".join(one.replace(b"HV1.lab", b"hv1.lab") for one in lines)
+    path = tmp_path_factory.mktemp("keys") / "known_hosts"
+    path.write_bytes(content)
+    # It leaves a file alone in which it cannot read a line.
+    subprocess.run(["ssh-keygen", "-H", "-f", str(path)], capture_output=True, check=False)
+    plain, after = parse(content), parse(path.read_bytes())
+    for host, port in (("h", 22), ("hv1.lab", 22), ("10.9.0.1", 22), ("10.9.0.1", 2222)):
+        assert set(plain.keys_for(host, port)) == set(after.keys_for(host, port))
+        assert set(plain.revoked_for(host, port)) == set(after.revoked_for(host, port))
+        new = key("new")
+        ours = [one for one in after.about(host, port) if one.is_plain]
+        left = after.replaced(host, port, [new]).about(host, port)
+        assert not [one for one in ours if one.names.startswith("|") and one in left]

@@ -7,7 +7,16 @@ import pytest
 from ecx_hyperv.config import ProtectedVm
 from ecx_hyperv.decide.facts import Contact, Refusal
 from ecx_hyperv.decide.volume import Users
-from ecx_hyperv.errors import HostError, HostKeyRefused, LoginRefused, NoAgent, SessionLost, Silent, Unreachable
+from ecx_hyperv.errors import (
+    HostError,
+    HostKeyRefused,
+    LoginRefused,
+    NoAgent,
+    NoCommonAlgorithm,
+    SessionLost,
+    Silent,
+    Unreachable,
+)
 from ecx_hyperv.host.identity import CONFIGURATION
 from ecx_hyperv.host.observe import HostSnapshot
 from ecx_hyperv.host.refusals import refusal_of
@@ -27,7 +36,7 @@ CSV = "Cluster Disk 1"
         (HostSnapshot(host="HOST-1"), Contact.ANSWERS),
         (Silent("h", "x"), Contact.SILENT),
         *((kind("h", "x"), Contact.TROUBLED) for kind in (HostError, Unreachable, NoAgent, SessionLost)),
-        *((kind("h", "x"), Contact.TROUBLED) for kind in (LoginRefused, HostKeyRefused)),
+        *((kind("h", "x"), Contact.TROUBLED) for kind in (LoginRefused, HostKeyRefused, NoCommonAlgorithm)),
     ],
 )
 def test_only_silence_is_silent(answer: SnapshotOrError, contact: Contact) -> None:

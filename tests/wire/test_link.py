@@ -11,7 +11,16 @@ import pytest
 from ecx_hyperv.config import StdinWay
 from ecx_hyperv.deadline import Clock, Deadline, SystemClock
 from ecx_hyperv.decide.facts import Side
-from ecx_hyperv.errors import HostError, HostKeyRefused, LoginRefused, NoAgent, SessionLost, Silent, Unreachable
+from ecx_hyperv.errors import (
+    HostError,
+    HostKeyRefused,
+    LoginRefused,
+    NoAgent,
+    NoCommonAlgorithm,
+    SessionLost,
+    Silent,
+    Unreachable,
+)
 from ecx_hyperv.host import session as session_module
 from ecx_hyperv.host import worker
 from ecx_hyperv.host.clock import HostClock
@@ -374,7 +383,7 @@ def test_silence_of_long_ago_says_nothing_about_now(monkeypatch: pytest.MonkeyPa
     calls.over.set()
 
 
-@pytest.mark.parametrize("kind", [NoAgent, Unreachable, Silent, LoginRefused, HostKeyRefused])
+@pytest.mark.parametrize("kind", [NoAgent, Unreachable, Silent, LoginRefused, HostKeyRefused, NoCommonAlgorithm])
 def test_error_stays_what_it_is_for_the_pause(kind: type[HostError]) -> None:
     """In the pause the trouble must still be called what it is, and after it the host be called again."""
     clock = StoppedClock()

@@ -17,6 +17,7 @@ from pytest_mock import MockerFixture
 
 from ecx_hyperv.errors import HostError, HostKeyRefused, LoginRefused, Silent, Unreachable
 from ecx_hyperv.host import ssh
+from ecx_hyperv.host.known_hosts_file import PinnedKey
 from ecx_hyperv.host.ssh import SshTarget, fetch_host_keys
 from ecx_hyperv.lab.model.things import Sshd
 from tests.wire.support import (
@@ -329,7 +330,8 @@ def test_failed_login_leaves_nothing_behind(site: Site, tmp_path: Path) -> None:
 
 def test_host_keys_can_be_fetched_without_a_login(site: Site, tmp_path: Path) -> None:
     """The keys that a person is asked to trust must be the host's own, of every kind that it has."""
-    assert [paramiko.PKey.from_path(tmp_path / "host-1")] == fetch_host_keys(site.target, within(PATIENCE_S))
+    key = paramiko.PKey.from_path(tmp_path / "host-1")
+    assert (PinnedKey("ssh-ed25519", key.asbytes()),) == fetch_host_keys(site.target, within(PATIENCE_S))
     assert 0 == site.logins
 
 
