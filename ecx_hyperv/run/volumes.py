@@ -38,6 +38,7 @@ class VolumeLoop:
         """Carry every volume to its end, and say how each ended; a volume never fails a stop."""
         self._look(Plan())
         while True:
+            self._leave_what_is_late()
             plan, look_again = self._decide_all()
             if not self._open:
                 return [task.end for task in self._tasks if task.end is not None]
@@ -55,13 +56,21 @@ class VolumeLoop:
     def _open(self) -> list[VolumeTask]:
         return [task for task in self._tasks if task.end is None]
 
+    def _leave_what_is_late(self) -> None:
+        """Leave every volume once the time is over, or once the EC-VM stood still: others may use them by now."""
+        if any(self._context.hosts.was_frozen(side) for side in Side):
+            why = "is left as it is: the EC-VM stood still for 30 s or longer"
+        elif self._deadline.has_passed:
+            why = "was not taken offline in time"
+        else:
+            return
+        for task in self._open:
+            task.end = Done(f"{task.name} {why}", warn=True)
+            self._reporter.report(task.name, task.end)
+
     def _decide_all(self) -> tuple[Plan, bool]:
         plan, look_again = Plan(), False
         for task in self._open:
-            if self._deadline.has_passed:
-                task.end = Done(f"{task.name} was not taken offline in time", warn=True)
-                self._reporter.report(task.name, task.end)
-                continue
             seen = observe_volume(
                 self._context.config,
                 task.name,

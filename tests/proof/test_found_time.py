@@ -515,6 +515,30 @@ def test_a_stop_that_stood_still_does_nothing_any_more(moment: float) -> None:
     assert "Running" == found.state(host=TWO)
 
 
+@pytest.mark.parametrize("after", [0.2, 2.5, 4.5, 5.5])
+def test_a_stop_that_stood_still_leaves_the_volume_that_has_moved(after: float) -> None:
+    """A stop whose EC-VM stood still once its VM was off leaves the volume, which the other host has by then."""
+    found = find()
+    world, ec_vm = found.world, found.world.ec_vms["ec1"]
+
+    def once_off() -> None:
+        if "unregistered" not in [event.what for event in world.history]:
+            world.at(0.1, once_off)
+            return
+        world.at(after, lambda: world.freeze_ec_vm(ec_vm, 600))
+        world.at(after + 1, lambda: world.storage.serve("ec2", on=True))
+        world.at(after + 60, lambda: world.storage.move(world.volumes["Cluster Disk 1"], TWO))
+
+    once_off()
+    outcome = found.stop()
+
+    found.fine()
+    assert ec_vm.stood_still(world.now)
+    assert outcome.exit in (Exit.DONE, Exit.OUT_OF_TIME)
+    volume = [(event.what, event.state) for event in world.history if event.who == "Cluster Disk 1"]
+    assert ("volume moved", "Online") == volume[-1]
+
+
 def test_a_start_that_stood_still_does_not_run_a_second_copy() -> None:
     """A start whose EC-VM stood still, while the VM was started elsewhere, runs no second copy."""
     found = find(state="Off")

@@ -147,7 +147,7 @@ class VirtualHosts:
 
     def send(self, side: Side, asks: Sequence[Ask], deadline: Deadline) -> Sequence[Pending]:
         """Hand requests over, in order, each in its session, without waiting for anything."""
-        pendings = [VirtualPending(ask, deadline, self._world.now, lambda: self._trouble(side)) for ask in asks]
+        pendings = [VirtualPending(ask, deadline, self._clock.monotonic(), lambda: self._trouble(side)) for ask in asks]
         self.sent.append(side)
         self._assert_time_passes()
         for one in pendings:
@@ -254,11 +254,12 @@ class VirtualHosts:
             return
         session.opening = False
         pending = session.waiting.popleft()
-        pending.sent = now if pending.sent is None else pending.sent
+        here = self._clock.monotonic()
+        pending.sent = here if pending.sent is None else pending.sent
         for one in session.waiting:
             if one.ask.until is not None:
                 break
-            one.sent = now if one.sent is None else one.sent
+            one.sent = here if one.sent is None else one.sent
         session.current, self._took = pending, 0.0
         try:
             session.outcome = self._disturbed(session, pending)
@@ -289,7 +290,7 @@ class VirtualHosts:
             if self._world.ssh_answers(self._ec_vm, host) is not Sshd.UP:
                 outcome = SessionLost(host, "the session ended before the answer")
             else:
-                outcome = Answered(outcome.hello, outcome.reply, outcome.asked, self._world.now)
+                outcome = Answered(outcome.hello, outcome.reply, outcome.asked, self._clock.monotonic())
                 self._clocks[session.side].heard(outcome.reply.up_ms, outcome.asked, outcome.answered)
         pending.came = pending.came or outcome
         if isinstance(outcome, HostError):
@@ -324,7 +325,8 @@ class VirtualHosts:
             session.shell = PowerShell(self._world, host, self._target, sleep=self.takes, watch=self._watched)
         shell, hello = session.shell, session.shell.hello()
         host_clock = self._clocks[session.side]
-        host_clock.heard(hello.up_ms, self._world.now, self._world.now)
+        here = self._clock.monotonic()
+        host_clock.heard(hello.up_ms, here, here)
         hanging = next((n for n, call in enumerate(ask.request.calls) if self._hangs(host, call)), None)
         if hanging is not None:
             shell.perform(Request(calls=ask.request.calls[:hanging], stop_on_error=False, not_after=2**62))
@@ -332,10 +334,10 @@ class VirtualHosts:
             return SessionLost(host, "no answer in time")
         request = ask.request
         if ask.until is not None:
-            until = min(ask.until, self._world.now + ask.seconds)
+            until = min(ask.until, here + ask.seconds)
             request = replace(request, not_after=host_clock.not_after(until))
         reply = shell.perform(request)
-        return Answered(hello, reply, pending.sent or self._world.now, self._world.now)
+        return Answered(hello, reply, pending.sent or here, here)
 
     def _watched(self, host: str, call: Call) -> None:
         # A session outlives the run that opened it, and so its checker.
