@@ -341,10 +341,7 @@ OF_THE_CALL: tuple[Fault, ...] = (
     *(stopped_by_operator, turned_off_by_operator, paused_by_operator, started_by_operator),
     *(killed_before, killed_after),
 )
-# What the decisions do not survive yet.
-NOT_YET: frozenset[Fault] = frozenset({role_renamed_by_operator})
-_OF_EDITION_2: tuple[Fault, ...] = (
+SINCE_EDITION_2: tuple[Fault, ...] = (
     *(guest_reboots, guest_dies, started_by_wsfc, saved_by_operator, renamed_by_operator, role_renamed_by_operator),
     *(copy_is_restored, hyper_v_restarts, login_refused_for_a_while, stands_still),
 )
-SINCE_EDITION_2 = tuple(fault for fault in _OF_EDITION_2 if fault not in NOT_YET)

@@ -189,10 +189,7 @@ def _named(*tables: tuple[ProgramKind, dict[str, Values]]) -> dict[str, Named]:
 
 
 OF_EDITION_2 = _named((ProgramKind.START, _START_2), (ProgramKind.STOP, _STOP_2), (ProgramKind.WATCH, _WATCH_2))
-# The worlds, by name, whose faults the decisions do not survive yet.
-NOT_YET: frozenset[str] = frozenset()
-_ALL = {
+WORLDS = {
     **_named((ProgramKind.START, _START), (ProgramKind.STOP, _STOP), (ProgramKind.WATCH, _WATCH)),
     **OF_EDITION_2,
 }
-WORLDS = {name: named for name, named in _ALL.items() if name not in NOT_YET}
