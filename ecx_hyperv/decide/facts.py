@@ -6,7 +6,7 @@ Everything here is small and closed, so that a decision can be tried on every co
 from dataclasses import dataclass
 from enum import Enum
 
-from ecx_hyperv.decide.states import Doing, GroupKind, NodeKind, ResourceKind, VmKind
+from ecx_hyperv.decide.states import Doing, GroupKind, NodeKind, OfflineAction, ResourceKind, VmKind
 
 
 class Side(Enum):
@@ -128,7 +128,8 @@ class Observation:
     local host said anything of its iSCSI connections.
     `observer` is the host whose cluster service told the cluster's facts: the local one if it answers, else the
     peer's, else none, and then those facts are blank. `own_node` and `peer_node` are as the observer sees them.
-    `machine` and `configuration` are the states of the VM's two resources.
+    `machine` and `configuration` are the states of the VM's two resources; `offline_action` is what the cluster does to
+    the guest when it stops the former, None where its database does not say.
     """
 
     names: Names
@@ -147,6 +148,7 @@ class Observation:
     queued: bool = False
     configuration: ResourceKind = ResourceKind.ONLINE
     machine: ResourceKind = ResourceKind.ONLINE
+    offline_action: OfflineAction | None = None
     csv: ResourceKind = ResourceKind.ONLINE
     csv_owner: Place = Place.LOCAL
     iscsi: bool = True

@@ -49,6 +49,7 @@ def observe_vm(
         names=Names(vm=vm, csv=csv, local=hosts.local, peer=hosts.peer, target=target),
         maintenance=maintenance,
         identity=identity.identity,
+        offline_action=identity.offline_action,
         lacks=identity.lacks,
         names_fit=identity.identity is Identity.NO_ROLE and _bears_the_name(snapshots, vm, identity.id),
         is_fresh=_is_fresh(snapshots, vm, since),
