@@ -16,7 +16,7 @@ from ecx_hyperv.decide.facts import Identity
 from ecx_hyperv.decide.states import NodeKind, node_kind
 from ecx_hyperv.desired.quoting import literal
 from ecx_hyperv.host import queries
-from ecx_hyperv.host.identity import MACHINE, Database, VmIdentity, identify
+from ecx_hyperv.host.identity import CONFIGURATION, MACHINE, Database, VmIdentity, identify
 from ecx_hyperv.host.observe import is_same_host
 from ecx_hyperv.host.queries import Answers, Query
 from ecx_hyperv.host.rows import VmIdRow, VmRow, vm_key
@@ -98,7 +98,13 @@ class IdentifiedVm:
 
     def asked(self) -> AskedVm:
         """Return how the VM is asked about."""
-        return AskedVm(self.vm.name, self.found.id, self.found.machine, self.found.configuration)
+        elsewhere = self.clustered_elsewhere
+        key = elsewhere[0] if elsewhere else self.found.id
+        machine, configuration = (
+            next((row.resource for row in self.rows if row.type == kind and vm_key(row.id) == key), "")
+            for kind in (MACHINE, CONFIGURATION)
+        )
+        return AskedVm(self.vm.name, key, self.found.machine or machine, self.found.configuration or configuration)
 
     def role_of(self, key: str) -> str:
         """Return the name of the group that an id is in; empty for none."""

@@ -176,6 +176,9 @@ def _not_clustered(identity: IdentifiedVm) -> Finding:
     ids = {row.id: (host, row) for host, row in identity.shown}
     if found.identity is Identity.UNREAD and not all(row.is_clustered is False for _, row in ids.values()):
         return cannot_tell("vm-clustered", name, identity.reason or Unavailable(why=found.lacks))
+    if any(row.is_clustered for _, row in ids.values()):
+        why = "Get-VM calls the VM clustered, and the cluster database does not hold it"
+        return cannot_tell("vm-clustered", name, Unavailable(why=why))
     if not ids:
         if identity.reason is not None:
             return cannot_tell("vm-clustered", name, identity.reason)

@@ -149,6 +149,15 @@ def test_f13_without_a_database_nobody_is_advised_to_add_a_role(seen: Seen) -> N
     assert not [one for one in found.values() if one.outcome is Outcome.WRONG]
 
 
+def test_f13_a_vm_that_get_vm_calls_clustered_gets_no_role(seen: Seen) -> None:
+    """A database of a node that is Up and that does not hold a VM which Get-VM calls clustered proves nothing."""
+    for host in seen.world.hosts.values():
+        host.database = ()
+    found = seen.check()
+    assert Outcome.CANNOT_TELL is found["vm-clustered"].outcome
+    assert "Add-Cluster" not in "".join(str(one.remedy) for one in found.values())
+
+
 def test_f13_a_vm_without_a_role_is_told_where_it_is(seen: Seen) -> None:
     """A VM that is in no role gets the line that adds one, on the host that has the VM."""
     seen.web.facts.clustered = False
@@ -163,6 +172,7 @@ def test_f13_a_vm_without_a_role_is_told_where_it_is(seen: Seen) -> None:
 def test_f13_a_role_that_is_mistyped_is_corrected_by_the_id(seen: Seen) -> None:
     """A configured role that leads nowhere is wrong, with the id of the VM that bears the name as the line to write."""
     seen.web.role, seen.more = "SCVMM web Resources", {"role": "SCVMM web Resource"}
+    seen.web.machine_name, seen.web.configuration_name = "SCVMM web", "SCVMM web Configuration"
     found = seen.check()
     assert {"vm-identity": Outcome.WRONG} == amiss(found)
     assert [f'id = "{seen.web.id}"'] == lines(found["vm-identity"])

@@ -201,7 +201,8 @@ def test_parameters_go_together(call: Call) -> None:
         return
     fitting = []
     # A VM that is piped in is as good as one that is given.
-    given = set(call.args) | ({"VM"} if call.cmdlet.endswith("-VM") and call.from_ is not None else set())
+    piped = call.from_ is not None and call.from_.cmdlet == "Get-VM"
+    given = set(call.args) | ({"VM"} if piped else set())
     for name, members in documented()[call.cmdlet]["sets"].items():
         mandatory = {member[1:] for member in members if member.startswith("!")}
         if mandatory <= given <= {member.lstrip("!") for member in members}:
