@@ -104,13 +104,18 @@ UNSEEN = VmOnHost(VmKind.UNREADABLE)
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """How the messages call things: the VM, its Shared Volume, the two nodes, the iSCSI target."""
+    """How the messages call things: the VM, its Shared Volume, the two nodes, the iSCSI target.
+
+    `offline_action` is what the cluster does to the guest when it stops the VM resource, None where its database does
+    not say. It is told, and decides nothing.
+    """
 
     vm: str
     csv: str
     local: str
     peer: str
     target: str
+    offline_action: OfflineAction | None = None
 
     def of(self, side: Side) -> str:
         """Name a host by its node."""
@@ -128,8 +133,7 @@ class Observation:
     local host said anything of its iSCSI connections.
     `observer` is the host whose cluster service told the cluster's facts: the local one if it answers, else the
     peer's, else none, and then those facts are blank. `own_node` and `peer_node` are as the observer sees them.
-    `machine` and `configuration` are the states of the VM's two resources; `offline_action` is what the cluster does to
-    the guest when it stops the former, None where its database does not say.
+    `machine` and `configuration` are the states of the VM's two resources.
     """
 
     names: Names
@@ -148,7 +152,6 @@ class Observation:
     queued: bool = False
     configuration: ResourceKind = ResourceKind.ONLINE
     machine: ResourceKind = ResourceKind.ONLINE
-    offline_action: OfflineAction | None = None
     csv: ResourceKind = ResourceKind.ONLINE
     csv_owner: Place = Place.LOCAL
     iscsi: bool = True

@@ -276,7 +276,7 @@ def _stop_through_cluster(seen: Observation, tried: StopAttempts, host: str) -> 
 def _through_cluster(seen: Observation, do: Do, why: str) -> Act:
     """Return a step that any node of the cluster can take: the one whose cluster service answers takes it."""
     if do is Do.STOP_MACHINE:
-        why = f"{why}; {_WHAT_THE_CLUSTER_DOES[seen.offline_action]}"
+        why = f"{why}; {_WHAT_THE_CLUSTER_DOES[seen.names.offline_action]}"
     return Act(do, seen.observer or Side.LOCAL, why)
 
 

@@ -46,10 +46,9 @@ def observe_vm(
     csv = _volume_to_see_to(config, vm, identity, snapshot, hosts)
     target = config.cluster.iscsi_target
     blank = Observation(
-        names=Names(vm=vm, csv=csv, local=hosts.local, peer=hosts.peer, target=target),
+        names=Names(vm, csv, hosts.local, hosts.peer, target, offline_action=identity.offline_action),
         maintenance=maintenance,
         identity=identity.identity,
-        offline_action=identity.offline_action,
         lacks=identity.lacks,
         names_fit=identity.identity is Identity.NO_ROLE and _bears_the_name(snapshots, vm, identity.id),
         is_fresh=_is_fresh(snapshots, vm, since),
