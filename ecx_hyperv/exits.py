@@ -27,7 +27,7 @@ _MEANS = {
     Exit.DONE: "done, or healthy",
     Exit.NOT_AS_ASKED: "not as asked: the VM failed or does not run; check: something is wrong",
     Exit.USAGE: "usage",
-    Exit.CONFIG: "configuration",
+    Exit.CONFIG: "configuration; check: only which VM is meant is wrong",
     Exit.UNREACHABLE: "a host cannot be reached",
     Exit.LOGIN: "login or host key refused",
     Exit.OUT_OF_TIME: "out of time",

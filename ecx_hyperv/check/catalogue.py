@@ -81,9 +81,13 @@ _ALL = [
     ),
     *_of(
         Area.VM,
+        vm_identity="a start may not know which VM is meant, or take another one for it",
         vm_clustered="the VM cannot be moved or started by the program",
         vm_failover="WSFC starts the VM elsewhere by itself, while ECX does the same",
         vm_failback="WSFC moves the VM back by itself, and the monitor takes that for a failure",
+        vm_restart_action="WSFC restarts a guest by itself, while ECX stops or moves it",
+        vm_check_heartbeat="WSFC takes a guest that hangs for failed, and cuts its power, while ECX decides too",
+        vm_offline_action="a stop through the cluster, of a guest that nobody can ask, cuts its power",
         vm_on_csv="the VM cannot run on the other host",
         vm_start_action="the host starts the VM by itself, perhaps on both hosts' say",
         vm_stop_action="a host that shuts down saves or cuts off the guest",

@@ -1,12 +1,12 @@
 """What a host says of itself: one request's worth of read-only cmdlets, as typed facts."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ecx_hyperv.check.outcome import Unavailable, words
 from ecx_hyperv.host import queries, setting_queries
-from ecx_hyperv.host.identity import CONFIGURATION
+from ecx_hyperv.host.identity import CONFIGURATION, MACHINE
 from ecx_hyperv.host.queries import Answers, Query
 from ecx_hyperv.host.rows import (
     ClusterProperties,
@@ -34,11 +34,41 @@ NOT_SHOWN = Unavailable(why="the host does not show it")
 
 
 @dataclass(frozen=True, slots=True)
+class MachineSettings:
+    """What WSFC does with a VM resource by itself, as its own numbers."""
+
+    restart: int | Unavailable
+    heartbeat: int | Unavailable
+    offline: int | Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class AskedVm:
+    """A protected VM as a check asks about it: its id, empty while it is not known, and the names of its resources."""
+
+    name: str
+    id: str = ""
+    machine: str = ""
+    configuration: str = ""
+
+    @property
+    def machine_name(self) -> str:
+        """Return the name of its VM resource, the usual one while the cluster does not tell."""
+        return self.machine or f"{MACHINE} {self.name}"
+
+    @property
+    def configuration_name(self) -> str:
+        """Return the name of its configuration resource, the usual one while the cluster does not tell."""
+        return self.configuration or f"{CONFIGURATION} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
 class HostFacts:
     """Everything that one host said; an Unavailable stands in place of what it would not say.
 
-    `vms` and `services_of` are by casefolded name, None for a VM that this host does not know; `denied` names the
-    cmdlets that the login may not run, `missing` the modules that are not there.
+    `vms` and `services_of` are by casefolded name, None for a VM that this host does not know, `machines` and
+    `volumes_of` likewise; `denied` names the cmdlets that the login may not run, `missing` the modules that are not
+    there.
     """
 
     hello: Hello
@@ -46,6 +76,7 @@ class HostFacts:
     cluster: ClusterProperties | Unavailable
     groups: tuple[GroupSettings, ...] | Unavailable
     configurations: Mapping[str, str] | Unavailable
+    machines: Mapping[str, MachineSettings]
     volumes: tuple[VolumeRow, ...] | Unavailable
     volume_access: tuple[VolumeAccess, ...] | Unavailable
     networks: tuple[Network, ...] | Unavailable
@@ -68,10 +99,18 @@ class HostFacts:
 
 @dataclass(frozen=True, slots=True)
 class FactsRequest:
-    """What a check asks a host: `vms` are names, the EC-VM's among them, `clustered` those of the protected VMs."""
+    """What a check asks a host: `vms` are names, the EC-VM's among them, `clustered` those of the protected VMs.
+
+    `known` is what is known of the protected VMs, by casefolded name.
+    """
 
     vms: tuple[str, ...]
     clustered: tuple[str, ...]
+    known: Mapping[str, AskedVm] = field(default_factory=dict)
+
+    def asked(self, name: str) -> AskedVm:
+        """Return how a VM is asked about."""
+        return self.known.get(name.casefold(), AskedVm(name))
 
     def queries(self) -> Iterator[Query[Any]]:
         """Return the questions, in the order of their calls."""
@@ -92,9 +131,13 @@ class FactsRequest:
         yield setting_queries.sshd_config()
         yield setting_queries.keys_acl()
         for name in self.vms:
-            yield setting_queries.vm_settings(name)
-            yield setting_queries.integration_services(name)
-        yield from (queries.volumes_of(f"{CONFIGURATION} {name}") for name in self.clustered)
+            yield setting_queries.vm_settings(name, self.asked(name).id)
+            yield setting_queries.integration_services(name, self.asked(name).id)
+        for name in self.clustered:
+            yield queries.volumes_of(self.asked(name).configuration_name)
+            yield setting_queries.restart_action(self.asked(name).machine_name)
+            yield setting_queries.check_heartbeat(self.asked(name).machine_name)
+            yield setting_queries.offline_action(self.asked(name).machine_name)
 
     def request(self) -> Request:
         """Return the one request that makes all calls, whatever fails of them."""
@@ -110,6 +153,7 @@ def read(wanted: FactsRequest, hello: Hello, reply: Reply) -> HostFacts:
         cluster=reader.fact(setting_queries.cluster()),
         groups=reader.fact(setting_queries.failover_settings()),
         configurations=_configurations(reader.fact(queries.resources())),
+        machines={name.casefold(): reader.machine(wanted.asked(name).machine_name) for name in wanted.clustered},
         volumes=reader.fact(queries.shared_volumes()),
         volume_access=reader.fact(setting_queries.volume_access()),
         networks=reader.fact(setting_queries.networks()),
@@ -122,10 +166,16 @@ def read(wanted: FactsRequest, hello: Hello, reply: Reply) -> HostFacts:
         services=reader.fact(setting_queries.windows_services()),
         sshd_config=reader.fact(setting_queries.sshd_config()),
         keys_sddl=reader.fact(setting_queries.keys_acl()),
-        vms={name.casefold(): reader.fact(setting_queries.vm_settings(name)) for name in wanted.vms},
-        services_of={name.casefold(): reader.fact(setting_queries.integration_services(name)) for name in wanted.vms},
+        vms={
+            name.casefold(): reader.fact(setting_queries.vm_settings(name, wanted.asked(name).id))
+            for name in wanted.vms
+        },
+        services_of={
+            name.casefold(): reader.fact(setting_queries.integration_services(name, wanted.asked(name).id))
+            for name in wanted.vms
+        },
         volumes_of={
-            name.casefold(): _keys(reader.fact(queries.volumes_of(f"{CONFIGURATION} {name}")))
+            name.casefold(): _keys(reader.fact(queries.volumes_of(wanted.asked(name).configuration_name)))
             for name in wanted.clustered
         },
         modules=reply.modules,
@@ -149,6 +199,13 @@ class _Reader:
     def fact(self, query: Query[_T]) -> _T | Unavailable:
         answer = self._answers.of(query)
         return unavailable(query.call, answer) if isinstance(answer, RemoteError) else answer
+
+    def machine(self, resource: str) -> MachineSettings:
+        return MachineSettings(
+            restart=self.fact(setting_queries.restart_action(resource)),
+            heartbeat=self.fact(setting_queries.check_heartbeat(resource)),
+            offline=self.fact(setting_queries.offline_action(resource)),
+        )
 
     def denied(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(cmdlet for cmdlet, error in self._errors if _is_denied(error)))

@@ -107,7 +107,14 @@ def is_so(
     return Finding(name=name, place=place, outcome=outcome, seen=seen, expected=expected, remedy=remedy)
 
 
+# Which VM is meant is a matter of the configuration: a start of that VM ends with the same code.
+_OF_CONFIGURATION = frozenset({"vm-identity"})
+
+
 def exit_of(findings: Iterable[Finding]) -> Exit:
     """Return the exit code that speaks for all findings: what is wrong before what nobody knows; warnings are DONE."""
-    codes = {Outcome.WRONG: Exit.NOT_AS_ASKED, Outcome.CANNOT_TELL: Exit.CANNOT_TELL}
-    return worst(codes.get(finding.outcome, Exit.DONE) for finding in findings)
+    found = list(findings)
+    at_fault = [one.name for one in found if one.outcome is Outcome.WRONG]
+    if at_fault:
+        return Exit.CONFIG if _OF_CONFIGURATION.issuperset(at_fault) else Exit.NOT_AS_ASKED
+    return worst(Exit.CANNOT_TELL if one.outcome is Outcome.CANNOT_TELL else Exit.DONE for one in found)

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from ecx_hyperv.check.linux_facts import LinuxFacts, System
 from ecx_hyperv.check.logins import judge_login, silent
 from ecx_hyperv.check.outcome import Finding, Unavailable, cannot_tell, is_so, judged, ok, warning, words
 from ecx_hyperv.check.probes import ProbeResult, WireProbe
+from ecx_hyperv.check.vm_identity import IdentifiedVm, IdentityFacts, IdentityRequest, identify_vm
 from ecx_hyperv.check.vms import judge_ec_guest, judge_vm
 from ecx_hyperv.check.wire import judge_wire
 from ecx_hyperv.config import Config
@@ -32,7 +33,8 @@ from ecx_hyperv.ecx import clpstat
 from ecx_hyperv.ecx.environment import Pair
 from ecx_hyperv.ecx.maintenance import Flag
 from ecx_hyperv.errors import HostError, LocalError, Unreachable
-from ecx_hyperv.host.link import CONNECTING, Ask, Exchanged, Hosts
+from ecx_hyperv.host.link import CONNECTING, Answered, Ask, Exchanged, Hosts
+from ecx_hyperv.host.wire import Request
 
 _OF_HOSTS = {Area.LOGIN, Area.HOST, Area.CLUSTER, Area.EC_GUEST, Area.VM, Area.WIRE}
 # These two need no PowerShell of their own.
@@ -54,8 +56,21 @@ class CheckReport(Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
+class _Identified:
+    """Which VM each name means, by casefolded name; what each host said of that, or why it did not answer."""
+
+    vms: dict[str, IdentifiedVm]
+    facts: dict[Side, IdentityFacts]
+    failed: dict[Side, HostFacts | HostError]
+
+
+@dataclass(frozen=True, slots=True)
 class CheckRun:
-    """All that a check is handed; `scripts` is the folder of the program's scripts for ECX, where it is known."""
+    """All that a check is handed.
+
+    `scripts` is the folder of the program's scripts for ECX, where it is known; `kept_id` gives the id that a run has
+    kept for a VM's name, and may raise LocalError.
+    """
 
     config: Config
     pair: Pair
@@ -66,6 +81,7 @@ class CheckRun:
     wall: Callable[[], datetime]
     deadline: Deadline
     scripts: Path | None = None
+    kept_id: Callable[[str], str] = lambda _name: ""
 
     def go(self, wanted: frozenset[str], linux: LinuxFacts) -> list[Finding]:
         """Make the checks that are wanted, in the order of the catalogue; `linux` is what this EC-VM says of itself.
@@ -76,10 +92,11 @@ class CheckRun:
         with ThreadPoolExecutor(3) as pool:
             probes = {side: pool.submit(self._probed, side) for side in Side if self._is_tried(wanted)}
             before = self.wall()
-            answered = self._ask() if areas & _OF_HOSTS else {}
+            first = self._identify() if areas & _OF_HOSTS else None
+            answered = {} if first is None else self._ask(first)
             asked = (before, self.wall())
             tried = {side: probe.result() for side, probe in probes.items()}
-        context = self._context(answered, linux)
+        context = self._context(answered, linux, {} if first is None else first.vms)
         findings = [*(self._of_hosts(context, asked, tried) if answered else ()), *self._of_ec_vm(context, linux)]
         chosen = [finding for finding in findings if finding.name in wanted]
         if "group" in wanted:
@@ -93,23 +110,51 @@ class CheckRun:
         probe = self.probe(side)
         return probe.run(self.deadline.within(_ASK_S + probe.idle_s))
 
-    def _ask(self) -> Mapping[Side, HostFacts | HostError]:
-        vms = [vm.name for vm in self.config.vm]
-        wanted = {side: FactsRequest((self.pair.of(side).vm, *vms), tuple(vms)) for side in Side}
-        asks = {side: [Ask(wanted[side].request(), _ASK_S)] for side in Side}
-        answers = {side: came[0] for side, came in self.hosts.exchange(asks, self.deadline).items()}
+    def _identify(self) -> _Identified:
+        """Ask both hosts which VM each name means: what else is asked rests on the answer."""
+        first = IdentityRequest(tuple(vm.name for vm in self.config.vm))
+        came = self._exchange(dict.fromkeys(Side, first.request()))
+        facts = {side: first.read(one.hello, one.reply) for side, one in came.items() if isinstance(one, Answered)}
+        vms = {vm.name.casefold(): identify_vm(vm, self._kept(vm.name), list(facts.values())) for vm in self.config.vm}
+        return _Identified(vms, facts, {side: one for side, one in came.items() if isinstance(one, HostError)})
+
+    def _ask(self, first: _Identified | None = None) -> Mapping[Side, HostFacts | HostError]:
+        """Return what each host says; one that did not answer the first question is not asked again."""
+        first = first or self._identify()
+        names = tuple(vm.name for vm in self.config.vm)
+        known = {name: one.asked() for name, one in first.vms.items()}
+        wanted = {side: FactsRequest((self.pair.of(side).vm, *names), names, known) for side in first.facts}
+        answers = self._exchange({side: one.request() for side, one in wanted.items()})
+        return first.failed | {
+            side: one if isinstance(one, HostError) else _with_modules(wanted[side], one, first.facts[side])
+            for side, one in answers.items()
+        }
+
+    def _exchange(self, requests: Mapping[Side, Request]) -> dict[Side, Exchanged]:
+        """Return what each host answered to its request."""
+        asks = {side: [Ask(request, _ASK_S)] for side, request in requests.items()}
+        answers = {side: came[0] for side, came in self.hosts.exchange(asks, self.deadline).items()} if asks else {}
         # The very first PowerShell of an account takes longer than a question waits.
         slow = {side: ask for side, ask in asks.items() if _is_still_connecting(answers[side])}
         again = self.hosts.exchange(slow, self.deadline) if slow else {}
-        answers |= {side: came[0] for side, came in again.items()}
-        return {
-            side: answer if isinstance(answer, HostError) else host_facts.read(wanted[side], answer.hello, answer.reply)
-            for side, answer in answers.items()
-        }
+        return answers | {side: came[0] for side, came in again.items()}
 
-    def _context(self, answered: Mapping[Side, HostFacts | HostError], linux: LinuxFacts) -> CheckContext:
+    def _kept(self, name: str) -> str:
+        try:
+            return self.kept_id(name)
+        except LocalError:
+            # A run that cannot read it has none either, and tells so.
+            return ""
+
+    def _context(
+        self,
+        answered: Mapping[Side, HostFacts | HostError],
+        linux: LinuxFacts,
+        identities: Mapping[str, IdentifiedVm],
+    ) -> CheckContext:
         acls = None if isinstance(linux.saved, Unavailable) else linux.saved.acls()
-        return CheckContext(self.config, self.pair, answered, _runs(linux.servers), acls)
+        here = _runs_here(linux.servers, self.pair.local.name)
+        return CheckContext(self.config, self.pair, answered, _runs(linux.servers), acls, identities, here)
 
     def _of_hosts(
         self, context: CheckContext, asked: tuple[datetime, datetime], tried: Mapping[Side, ProbeResult]
@@ -223,6 +268,12 @@ def _from_peer(finding: Finding, node: str) -> Finding:
     return msgspec.structs.replace(finding, place=place)
 
 
+def _with_modules(wanted: FactsRequest, answer: Answered, first: IdentityFacts) -> HostFacts:
+    """Read what a host answered; the modules that the first question had it load belong to it."""
+    facts = host_facts.read(wanted, answer.hello, answer.reply)
+    return replace(facts, modules={**first.modules, **facts.modules})
+
+
 def _is_still_connecting(answer: Exchanged) -> bool:
     return isinstance(answer, Unreachable) and CONNECTING in answer.what
 
@@ -231,3 +282,10 @@ def _runs(status: clpstat.Clpstat | Unavailable) -> bool | None:
     if isinstance(status, Unavailable) or not status.groups:
         return None
     return any(group.status == "Online" for group in status.groups)
+
+
+def _runs_here(status: clpstat.Clpstat | Unavailable, node: str) -> bool:
+    """Tell whether a group may be online on this EC-VM: yes, unless clpstat says otherwise."""
+    if isinstance(status, Unavailable) or not status.groups:
+        return True
+    return any(group.status == "Online" and group.current.casefold() == node.casefold() for group in status.groups)

@@ -50,7 +50,8 @@ def check(
 ) -> Exit:
     """Check both hosts, the cluster, the VMs, this EC-VM and ECX's settings; all checks, or those named.
 
-    0: all is right, or warnings only; 1: something is wrong; 7: something could not be told. Nothing is changed.
+    0: all is right, or warnings only; 1: something is wrong; 3: only which VM is meant is wrong; 7: something could not
+    be told. Nothing is changed.
     """
     if as_list:
         return _list()
@@ -99,6 +100,7 @@ def _check_run(invocation: Invocation, config: "Config", deadline: "Deadline", i
     from ecx_hyperv.decide.facts import Side
     from ecx_hyperv.desired.scripts import find_scripts
     from ecx_hyperv.ecx import commands
+    from ecx_hyperv.ecx.kept_ids import FileKeptIds
     from ecx_hyperv.ecx.maintenance import Maintenance
     from ecx_hyperv.errors import LocalError
     from ecx_hyperv.host.ssh import connect
@@ -119,6 +121,7 @@ def _check_run(invocation: Invocation, config: "Config", deadline: "Deadline", i
         hosts=common.open_hosts(invocation, config, pair),
         # Only the lab, which has both EC-VMs on one machine, says another root.
         system=System(commands.run, Path(os.environ.get("ECX_HYPERV_ROOT", "/")), deadline),
+        kept_id=FileKeptIds(Path(config.paths.state)).load,
         flags=lambda: Maintenance(Path(config.paths.state)).all(invocation.clock.wall()),
         probe=probe,
         wall=invocation.clock.wall,
@@ -163,7 +166,7 @@ def _last_line(invocation: Invocation, findings: "list[Finding]", code: Exit) ->
 
     if code is Exit.DONE:
         return
-    worst = Outcome.WRONG if code is Exit.NOT_AS_ASKED else Outcome.CANNOT_TELL
+    worst = Outcome.CANNOT_TELL if code is Exit.CANNOT_TELL else Outcome.WRONG
     bad = [one for one in findings if one.outcome is worst]
     first = bad[0]
     how = "wrong" if worst is Outcome.WRONG else "not to be told"

@@ -71,6 +71,12 @@ def setup_ssh(invocation: Invocation, /, **options: Any) -> Exit:
 @click.option("--cluster-node", "cluster_nodes", multiple=True, help="The Windows name of a host; give both.")
 @click.option("--authentication", type=click.Choice(["CredSSP", "Kerberos"]), default="CredSSP", show_default=True)
 @click.option("--parallel", type=click.IntRange(1, 64), default=2, show_default=True, help="Live migrations at a time.")
+@click.option(
+    "--offline-action",
+    "offline_action",
+    type=click.Choice(["save", "shutdown", "force-shutdown"]),
+    help="What WSFC does to a guest that it takes offline [default: as it is, but save where it would turn off].",
+)
 @only
 @output
 @as_print

@@ -6,7 +6,7 @@ Everything here is small and closed, so that a decision can be tried on every co
 from dataclasses import dataclass
 from enum import Enum
 
-from ecx_hyperv.decide.states import Doing, GroupKind, NodeKind, ResourceKind, VmKind
+from ecx_hyperv.decide.states import Doing, GroupKind, NodeKind, OfflineAction, ResourceKind, VmKind
 
 
 class Side(Enum):
@@ -104,13 +104,18 @@ UNSEEN = VmOnHost(VmKind.UNREADABLE)
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """How the messages call things: the VM, its Shared Volume, the two nodes, the iSCSI target."""
+    """How the messages call things: the VM, its Shared Volume, the two nodes, the iSCSI target.
+
+    `offline_action` is what the cluster does to the guest when it stops the VM resource, None where its database does
+    not say. It is told, and decides nothing.
+    """
 
     vm: str
     csv: str
     local: str
     peer: str
     target: str
+    offline_action: OfflineAction | None = None
 
     def of(self, side: Side) -> str:
         """Name a host by its node."""

@@ -191,6 +191,20 @@ def vm_kind(state: str) -> VmKind:
     return known
 
 
+class OfflineAction(Enum):
+    """What WSFC does to a running guest when it takes the guest's VM resource offline; the values are WSFC's own."""
+
+    TURN_OFF = 0
+    SAVE = 1
+    SHUT_DOWN = 2
+    FORCED_SHUTDOWN = 3
+
+
+def offline_action(value: int | None) -> OfflineAction | None:
+    """Return what a number of WSFC's means; None for none, and for one that nobody knows."""
+    return next((one for one in OfflineAction if one.value == value), None)
+
+
 def resource_kind(state: str) -> ResourceKind:
     """Sort the state of a resource or of a Shared Volume."""
     return RESOURCE_STATES.get(state, ResourceKind.UNKNOWN)

@@ -25,10 +25,19 @@ from ecx_hyperv.decide.off import MEMBERS, contradiction, is_lost_by_local
 from ecx_hyperv.decide.off_for_stop import is_blind_off, is_off_at_the_end, is_proven, is_stuck, proof_for_stop
 from ecx_hyperv.decide.power import bring_down, calls_for_power_cut, live_side
 from ecx_hyperv.decide.shutdown import ShutdownAnswer
-from ecx_hyperv.decide.states import Doing, GroupKind, NodeKind, ResourceKind, VmKind
+from ecx_hyperv.decide.states import Doing, GroupKind, NodeKind, OfflineAction, ResourceKind, VmKind
 from ecx_hyperv.decide.steps import Act, Do, Done, Fail, Look, Retry, Step, Timer, Wait
 from ecx_hyperv.decide.stops import Factor, StopAttempts, StopRequest
 from ecx_hyperv.exits import Exit
+
+# What becomes of a guest whose VM resource the cluster stops: a person must be able to tell a save from a power cut.
+_WHAT_THE_CLUSTER_DOES = {
+    OfflineAction.TURN_OFF: "the cluster turns the guest off, as the OfflineAction of its resource says: a power cut",
+    OfflineAction.SAVE: "the cluster saves the guest, as the OfflineAction of its resource says",
+    OfflineAction.SHUT_DOWN: "the cluster shuts the guest down, as the OfflineAction of its resource says",
+    OfflineAction.FORCED_SHUTDOWN: "the cluster forces the guest down, as the OfflineAction of its resource says",
+    None: "the guest is saved, shut down or turned off, as the OfflineAction of its resource says",
+}
 
 
 def decide(seen: Observation, asked: StopRequest, tried: StopAttempts) -> Step:
@@ -268,8 +277,7 @@ def _stop_through_cluster(seen: Observation, tried: StopAttempts, host: str) -> 
         return _through_cluster(
             seen,
             Do.STOP_MACHINE,
-            f"{host} owns {vm} and does not say how it is; the guest is saved, shut down or turned off, as the "
-            "OfflineAction of its resource says",
+            f"{host} owns {vm} and does not say how it is",
         )
     if seen.machine is ResourceKind.OFFLINE and seen.configuration is ResourceKind.ONLINE:
         if Timer.STOPPED_TWICE not in tried.over:
@@ -282,6 +290,8 @@ def _stop_through_cluster(seen: Observation, tried: StopAttempts, host: str) -> 
 
 def _through_cluster(seen: Observation, do: Do, why: str) -> Act:
     """Return a step that any node of the cluster can take: the one whose cluster service answers takes it."""
+    if do is Do.STOP_MACHINE:
+        why = f"{why}; {_WHAT_THE_CLUSTER_DOES[seen.names.offline_action]}"
     return Act(do, seen.observer or Side.LOCAL, why)
 
 

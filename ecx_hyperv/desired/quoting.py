@@ -16,7 +16,7 @@ _IQN = re.compile(
 _DEVICE = re.compile(r"/dev(?:/[A-Za-z0-9_+:.-]+)+", re.ASCII)
 _OBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 
-Value = str | int | bool | Sequence[str] | Sequence[Mapping[str, "Value"]] | Mapping[str, "Value"]
+Value = str | int | bool | Sequence[str] | Sequence[int] | Sequence[Mapping[str, "Value"]] | Mapping[str, "Value"]
 
 
 def check_text(text: str, what: str) -> str:

@@ -239,7 +239,7 @@ function Get-VmIds {
         catch [Management.Automation.ItemNotFoundException] { $private = $null }
         @{
             Resource = $resource.Name; Type = $resource.Type; Group = $groupOf[[string]$key.PSChildName]
-            VmId = $private.VmID; Volumes = $private.DependsOnSharedVolumes
+            VmId = $private.VmID; Volumes = $private.DependsOnSharedVolumes; OfflineAction = $private.OfflineAction
         }
     }
 }

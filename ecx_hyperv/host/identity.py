@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 
 from ecx_hyperv.config import ProtectedVm
 from ecx_hyperv.decide.facts import Identity
+from ecx_hyperv.decide.states import OfflineAction, offline_action
 from ecx_hyperv.host.rows import VmIdRow, VmRow, vm_key
 
 MACHINE = "Virtual Machine"
@@ -39,8 +40,9 @@ class VmIdentity:
     """What is known of which VM is meant.
 
     `id` is empty while it is not known; `role`, `machine` and `configuration` are the names of the group and of the
-    VM's two resources, `volumes` what the cluster says that the VM depends on. `lacks` says, for a person, why there is
-    no id; `told` what a person should know although there is one. `all_of_role` holds every id that may be meant.
+    VM's two resources, `volumes` what the cluster says that the VM depends on, `offline_action` what it does to the
+    guest when it stops the VM resource. `lacks` says, for a person, why there is no id; `told` what a person should
+    know although there is one. `all_of_role` holds the ids that a stop means, `candidates` every id that may be meant.
     """
 
     identity: Identity
@@ -52,6 +54,8 @@ class VmIdentity:
     lacks: str = ""
     told: str = ""
     all_of_role: tuple[str, ...] = ()
+    candidates: tuple[str, ...] = ()
+    offline_action: OfflineAction | None = None
 
 
 def identify(
@@ -143,6 +147,7 @@ def _known(found: str, rows: Sequence[VmIdRow]) -> VmIdentity:
         machine="" if machine is None else machine.resource,
         configuration="" if configuration is None else configuration.resource,
         volumes=tuple(dict.fromkeys(volume for row in ours for volume in row.volumes)),
+        offline_action=None if machine is None else offline_action(machine.offline_action),
     )
 
 
@@ -155,6 +160,7 @@ def _ambiguous(
         identity=Identity.AMBIGUOUS,
         lacks=f"{len(candidates)} VMs may be meant by {vm.name}: {named}",
         all_of_role=tuple(by_name) or tuple(candidates),
+        candidates=tuple(candidates),
     )
 
 

@@ -136,7 +136,7 @@ _VM = (
 
 def vm_ids() -> Query[tuple[VmIdRow, ...]]:
     """The VM of each role, as this host's own copy of the cluster database has it, whoever owns the role."""
-    select = ("Resource", "Type", "Group", "VmId", "Volumes")
+    select = ("Resource", "Type", "Group", "VmId", "Volumes", "OfflineAction")
     return Query("ids", Call(cmdlet="Agent-VmIds", args={}, select=select), each(_vm_id))
 
 
@@ -154,7 +154,7 @@ def vm_id_of(resource: str) -> Query[tuple[VmIdRow, ...]]:
 def vm_by_id(key: str) -> Query[VmRow | None]:
     """The VM with that id, as this host knows it; None for one that it does not know."""
     call = Call(cmdlet="Get-VM", args={"Id": key}, select=_VM)
-    return Query(f"vm {vm_key(key)}", call, lambda rows: _vm_with(rows, key), _none_if_absent_by_id(key))
+    return Query(f"vm {vm_key(key)}", call, lambda rows: _vm_with(rows, key), none_if_absent_by_id(key))
 
 
 def vms_named(name: str) -> Query[tuple[VmRow, ...]]:
@@ -178,7 +178,7 @@ def none_if_absent(name: str) -> Callable[[RemoteError], RemoteError | None]:
     return lambda error: None if says_absent(error, name) else error
 
 
-def _none_if_absent_by_id(key: str) -> Callable[[RemoteError], RemoteError | None]:
+def none_if_absent_by_id(key: str) -> Callable[[RemoteError], RemoteError | None]:
     """Return what reads an error of Get-VM -Id: None where it says that there is no VM with that id.
 
     Without the id in its message, ObjectNotFound is Hyper-V in trouble, and says nothing about the VM.
@@ -246,6 +246,7 @@ def _vm_id(row: Row) -> VmIdRow:
         group=text(row, "Group"),
         id=vm_key(text(row, "VmId")),
         volumes=_words([row], "Volumes"),
+        offline_action=number(row, "OfflineAction"),
     )
 
 
@@ -266,6 +267,14 @@ def _vm(row: Row, name: str) -> VmRow:
         is_clustered=clustered if isinstance(clustered := row.get("IsClustered"), bool) else None,
         files=tuple(one for path in ("Path", "ConfigurationLocation", "HardDrives.Path") for one in _paths(row, path)),
     )
+
+
+def number(row: Row, key: str) -> int | None:
+    """Return a whole number of a row; None for what is none."""
+    value = row.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if isinstance(value, int) or math.isfinite(value) else None
 
 
 def _paths(row: Row, key: str) -> tuple[str, ...]:

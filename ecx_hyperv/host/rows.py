@@ -73,13 +73,18 @@ class VmRow:
 
 @dataclass(frozen=True, slots=True)
 class VmIdRow:
-    """A resource of a VM's role, and the VM that it stands for; `volumes` are ids of the Shared Volumes under it."""
+    """A resource of a VM's role, and the VM that it stands for; `volumes` are ids of the Shared Volumes under it.
+
+    `offline_action` is WSFC's number of what it does to the guest when it takes the resource offline, None where the
+    database does not hold it: it holds what somebody has set.
+    """
 
     resource: str
     type: str
     group: str
     id: str
     volumes: tuple[str, ...]
+    offline_action: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 All of them only read. A stand-in that is older than they are refuses them, and the checks then cannot tell.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from ecx_hyperv.host.queries import NOT_SHOWN, Query, Row, Rows, each, none_if_absent, one
+from ecx_hyperv.host.queries import NOT_SHOWN, Query, Row, Rows, each, none_if_absent, none_if_absent_by_id, number, one
 from ecx_hyperv.host.rows import (
     ClusterProperties,
     GroupSettings,
@@ -91,24 +91,64 @@ def migration() -> Query[MigrationSettings]:
     return Query("migration", call, one(_migration))
 
 
-def vm_settings(name: str) -> Query[VmSettings | None]:
-    """How one VM is set up, as this host knows it; None for one that it does not know."""
+def vm_settings(name: str, key: str = "") -> Query[VmSettings | None]:
+    """How one VM is set up, as this host knows it; None for one that it does not know.
+
+    `key` is its id where that is known: another VM may have the same name.
+    """
     call = Call(
         cmdlet="Get-VM",
-        args={"Name": name},
+        args={"Id": key} if key else {"Name": name},
         select=(
             *("Name", "State", "IsClustered", "AutomaticStartAction", "AutomaticStartDelay", "AutomaticStopAction"),
             *("AutomaticCriticalErrorAction", "AutomaticCriticalErrorActionTimeout", "MemoryStartup"),
             "HardDrives.Path",
         ),
     )
-    return Query(f"settings of {name}", call, one(_vm), none_if_absent(name))
+    return Query(f"settings of {name}", call, one(_vm), _none_if_absent(name, key))
 
 
-def integration_services(name: str) -> Query[IntegrationServices | None]:
-    """The integration services of one VM; None for one that the host does not know."""
-    call = Call(cmdlet="Get-VMIntegrationService", args={"VMName": name}, select=("Id", "Enabled"))
-    return Query(f"services of {name}", call, _integration_services, none_if_absent(name))
+def integration_services(name: str, key: str = "") -> Query[IntegrationServices | None]:
+    """The integration services of one VM, by its id where that is known; None for one that the host does not know."""
+    cmdlet, select = "Get-VMIntegrationService", ("Id", "Enabled")
+    call = (
+        Call(cmdlet=cmdlet, args={}, select=select, from_=Call(cmdlet="Get-VM", args={"Id": key}))
+        if key
+        else Call(cmdlet=cmdlet, args={"VMName": name}, select=select)
+    )
+    return Query(f"services of {name}", call, _integration_services, _none_if_absent(name, key))
+
+
+def restart_action(resource: str) -> Query[int]:
+    """What WSFC does about a resource that fails: 0 nothing, 1 and 2 restart it."""
+    call = Call(cmdlet="Get-ClusterResource", args={"Name": resource}, select=("Name", "RestartAction"))
+    return Query(f"RestartAction of {resource}", call, one(lambda row: _shown_number(row, "RestartAction")))
+
+
+def check_heartbeat(resource: str) -> Query[int]:
+    """Whether a VM resource fails where the guest's heartbeat is lost: 0 no, 1 yes."""
+    return _private(resource, "CheckHeartbeat")
+
+
+def offline_action(resource: str) -> Query[int]:
+    """What WSFC does to the guest when it takes its VM resource offline, as a number of WSFC's."""
+    return _private(resource, "OfflineAction")
+
+
+def _private(resource: str, name: str) -> Query[int]:
+    """A private property of a resource, which the node answers that owns the resource."""
+    of_resource = Call(cmdlet="Get-ClusterResource", args={"Name": resource})
+    call = Call(cmdlet="Get-ClusterParameter", args={"Name": name}, select=("Name", "Value"), from_=of_resource)
+    return Query(f"{name} of {resource}", call, one(lambda row: _shown_number(row, "Value")))
+
+
+def _none_if_absent(name: str, key: str) -> Callable[[RemoteError], RemoteError | None]:
+    return none_if_absent_by_id(key) if key else none_if_absent(name)
+
+
+def _shown_number(row: Row, key: str) -> int | RemoteError:
+    value = number(row, key)
+    return NOT_SHOWN if value is None else value
 
 
 def iscsi_sessions() -> Query[tuple[IscsiSession, ...]]:
@@ -151,12 +191,12 @@ def keys_acl() -> Query[str]:
 
 def _cluster(row: Row) -> ClusterProperties:
     return ClusterProperties(
-        text(row, "Name"), _number(row, "ResiliencyDefaultPeriod"), _number(row, "QuarantineThreshold")
+        text(row, "Name"), number(row, "ResiliencyDefaultPeriod"), number(row, "QuarantineThreshold")
     )
 
 
 def _group(row: Row) -> GroupSettings:
-    numbers = (_number(row, key) for key in ("FailoverThreshold", "FailoverPeriod", "AutoFailbackType"))
+    numbers = (number(row, key) for key in ("FailoverThreshold", "FailoverPeriod", "AutoFailbackType"))
     return GroupSettings(text(row, "Name"), *numbers)
 
 
@@ -170,7 +210,7 @@ def _barred(rows: Rows) -> tuple[str, ...]:
 
 
 def _migration(row: Row) -> MigrationSettings | RemoteError:
-    enabled, most = row.get("VirtualMachineMigrationEnabled"), _number(row, "MaximumVirtualMachineMigrations")
+    enabled, most = row.get("VirtualMachineMigrationEnabled"), number(row, "MaximumVirtualMachineMigrations")
     return NOT_SHOWN if not isinstance(enabled, bool) or most is None else MigrationSettings(enabled, most)
 
 
@@ -192,11 +232,11 @@ def _vm(row: Row) -> VmSettings:
     return VmSettings(
         is_clustered=_yes_no(row, "IsClustered"),
         start_action=text(row, "AutomaticStartAction"),
-        start_delay=_number(row, "AutomaticStartDelay"),
+        start_delay=number(row, "AutomaticStartDelay"),
         stop_action=text(row, "AutomaticStopAction"),
         critical_action=text(row, "AutomaticCriticalErrorAction"),
-        critical_minutes=_number(row, "AutomaticCriticalErrorActionTimeout"),
-        memory=_number(row, "MemoryStartup"),
+        critical_minutes=number(row, "AutomaticCriticalErrorActionTimeout"),
+        memory=number(row, "MemoryStartup"),
         disks=_paths(row.get("HardDrives.Path")),
     )
 
@@ -213,11 +253,6 @@ def _paths(value: object) -> tuple[str, ...] | None:
     if isinstance(value, list):
         return tuple(str(path) for path in value)
     return (value,) if isinstance(value, str) else None
-
-
-def _number(row: Row, key: str) -> int | None:
-    value = row.get(key)
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _yes_no(row: Row, key: str) -> bool | None:

@@ -46,7 +46,7 @@ def observe_vm(
     csv = _volume_to_see_to(config, vm, identity, snapshot, hosts)
     target = config.cluster.iscsi_target
     blank = Observation(
-        names=Names(vm=vm, csv=csv, local=hosts.local, peer=hosts.peer, target=target),
+        names=Names(vm, csv, hosts.local, hosts.peer, target, offline_action=identity.offline_action),
         maintenance=maintenance,
         identity=identity.identity,
         lacks=identity.lacks,

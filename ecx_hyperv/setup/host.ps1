@@ -176,36 +176,78 @@ else {
     }
 }
 
-# 11. The protected VMs: in the cluster, but neither failed over, failed back, started nor saved by anything but ECX.
-foreach ($name in $VMs) {
-    $group = Get-ClusterGroup | Where-Object { $_.Name -eq $name }
-    $here = @(Get-VM | Where-Object { $_.Name -eq $name }).Count -gt 0
-    if ($null -eq $group -and -not $here) { Note "create the VM $name on the Shared Volume"; continue }
-    if ($here) {
+# 11. The protected VMs: in the cluster, but neither failed over, failed back, restarted, started nor saved by anything
+# but ECX. A role need not be called like its VM: the VM's id leads to the role, and without an id the role's name.
+function Named([string]$Name) { @(Get-VM | Where-Object { $_.Name -eq $Name }) }
+function IdOf($Resource) { "$(($Resource | Get-ClusterParameter -Name 'VmId').Value)".Trim([char[]]'{}') }
+function Machine($Vm) {
+    $ids = @($Vm.Id | Where-Object { $_ })
+    if ($ids.Count -eq 0) { $ids = @(Named $Vm.Name | ForEach-Object { "$($_.Id)" }) }
+    $all = @(Get-ClusterResource | Where-Object { $_.ResourceType.Name -eq 'Virtual Machine' })
+    $found = @($all | Where-Object { $ids -contains (IdOf $_) })
+    if ($found.Count -eq 0 -and -not $Vm.Id) { $found = @($all | Where-Object { $_.OwnerGroup.Name -eq $Vm.Role }) }
+    if ($found.Count -gt 1) { throw "$($found.Count) VMs of the cluster may be meant: write id in its [[vm]]" }
+    $found
+}
+# The VM on this host, without those that only bear its name; before the VM is in the cluster, what bears its name.
+function Here($Vm) {
+    $found = Machine $Vm
+    if ($null -eq $found) { return Named $Vm.Name }
+    $id = IdOf $found
+    Get-VM | Where-Object { "$($_.Id)" -eq $id }
+}
+function Setting($Vm, [string]$Property) { (Machine $Vm | Get-ClusterParameter -Name $Property).Value }
+for ($at = 0; $at -lt $VMs.Count; $at++) {
+    $vm = @{ Name = $VMs[$at]; Role = $Roles[$at]; Id = $Ids[$at] }
+    $name = $vm.Name
+    try { $found = Machine $vm } catch { Wrong "VM ${name}: $($_.Exception.Message)"; continue }
+    $here = @(Here $vm)
+    if ($null -eq $found -and $vm.Id) { Wrong "VM ${name}: the cluster has no VM with the id $($vm.Id)"; continue }
+    if ($here.Count -gt 1) { Wrong "VM ${name}: $($here.Count) VMs of that name are here: rename the others"; continue }
+    if ($null -eq $found -and $here.Count -eq 0) { Note "create the VM $name on the Shared Volume"; continue }
+    if ($here.Count) {
         Step "VM $name in the cluster" {
-            $null -ne (Get-ClusterGroup | Where-Object { $_.Name -eq $name })
+            $null -ne (Machine $vm)
         } {
             Add-ClusterVirtualMachineRole -VMName $name
         }
         # The stop action cannot be changed while the VM runs; shut it down first.
         Step "VM $name is started by ECX only, and shut down with its host" {
-            $now = Get-VM -Name $name
+            $now = Here $vm
             "$($now.AutomaticStartAction)" -eq 'Nothing' -and "$($now.AutomaticStopAction)" -eq 'ShutDown'
         } {
-            $now = Get-VM -Name $name
-            if ("$($now.AutomaticStartAction)" -ne 'Nothing') { Set-VM -Name $name -AutomaticStartAction Nothing }
-            if ("$($now.AutomaticStopAction)" -ne 'ShutDown') { Set-VM -Name $name -AutomaticStopAction ShutDown }
+            $now = Here $vm
+            if ("$($now.AutomaticStartAction)" -ne 'Nothing') { $now | Set-VM -AutomaticStartAction Nothing }
+            if ("$($now.AutomaticStopAction)" -ne 'ShutDown') { $now | Set-VM -AutomaticStopAction ShutDown }
         }
     }
     else { Note "the VM $name is on the other host: its start and stop actions are set by the script run there" }
     Step "VM $name is not failed over by WSFC" {
-        $now = Get-ClusterGroup -Name $name
+        $now = Get-ClusterGroup -Name (Machine $vm).OwnerGroup.Name
         $now.FailoverThreshold -eq 0 -and $now.FailoverPeriod -eq 0 -and $now.AutoFailbackType -eq 0
     } {
-        $now = Get-ClusterGroup -Name $name
+        $now = Get-ClusterGroup -Name (Machine $vm).OwnerGroup.Name
         $now.FailoverThreshold = 0
         $now.FailoverPeriod = 0
         $now.AutoFailbackType = 0
+    }
+    # WSFC may restart a guest in place, or fail one whose heartbeat is lost, while ECX decides about it too.
+    Step "VM $name is not restarted by WSFC" {
+        (Machine $vm).RestartAction -eq $RestartAction
+    } {
+        $now = Machine $vm
+        $now.RestartAction = $RestartAction
+    }
+    Step "VM $name does not fail in WSFC where its heartbeat is lost" {
+        (Setting $vm 'CheckHeartbeat') -eq $CheckHeartbeat
+    } {
+        Machine $vm | Set-ClusterParameter -Name 'CheckHeartbeat' -Value $CheckHeartbeat
+    }
+    # OfflineAction 0 would cut the power of a guest that is stopped through the cluster.
+    Step "VM $name keeps its data when WSFC takes it offline (OfflineAction $($OfflineActions -join ', '))" {
+        $OfflineActions -contains (Setting $vm 'OfflineAction')
+    } {
+        Machine $vm | Set-ClusterParameter -Name 'OfflineAction' -Value $OfflineActions[0]
     }
 }
 if ($script:Failed) { exit 1 }

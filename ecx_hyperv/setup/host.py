@@ -6,12 +6,29 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ecx_hyperv.config import Config, Node
+from ecx_hyperv.decide.states import OfflineAction
 from ecx_hyperv.desired.quoting import check_iqn, check_text
-from ecx_hyperv.desired.windows import EC_VM_DELAY_S, QUARANTINE, RESILIENCY_S, TARGET
+from ecx_hyperv.desired.windows import (
+    CHECK_HEARTBEAT,
+    EC_VM_DELAY_S,
+    OFFLINE_ACTIONS,
+    QUARANTINE,
+    RESILIENCY_S,
+    RESTART_ACTION,
+    TARGET,
+)
 from ecx_hyperv.errors import UsageError
+from ecx_hyperv.host.rows import vm_key
 from ecx_hyperv.setup.files import Say, Writer
 from ecx_hyperv.setup.host_scripts import ScriptOptions, write_each
 from ecx_hyperv.setup.powershell import build
+
+# To turn a guest off is no choice: a stop through the cluster would cut its power (D23).
+OFFLINE_WORDS = {
+    "save": OfflineAction.SAVE,
+    "shutdown": OfflineAction.SHUT_DOWN,
+    "force-shutdown": OfflineAction.FORCED_SHUTDOWN,
+}
 
 
 class Authentication(Enum):
@@ -42,7 +59,8 @@ class NewCluster:
 class HostPlan:
     """What the configuration file does not tell of the hosts; an empty part is left to a person.
 
-    The networks are given by their own addresses, such as 192.168.137.0.
+    The networks are given by their own addresses, such as 192.168.137.0. `offline` is what WSFC does to a guest that it
+    takes offline, None where each VM stays as it is unless its guest would lose its data.
     """
 
     target: str = TARGET
@@ -53,6 +71,7 @@ class HostPlan:
     cluster: NewCluster | None = None
     authentication: Authentication = Authentication.CREDSSP
     parallel: int = 2
+    offline: OfflineAction | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +79,8 @@ class HostOptions(ScriptOptions):
     """What setup host is asked for, as it was typed; an empty part is left to a person.
 
     A switch is NAME=ADAPTER, a network its address with or without its length. A new cluster needs its name, address
-    and two nodes. `parallel` is how many live migrations may run at a time.
+    and two nodes. `parallel` is how many live migrations may run at a time. `offline_action` is one of `OFFLINE_WORDS`,
+    None to leave each VM whose guest keeps its data as it is.
     """
 
     target: str | None = None
@@ -73,6 +93,7 @@ class HostOptions(ScriptOptions):
     cluster_nodes: tuple[str, ...] = ()
     authentication: Authentication = Authentication.CREDSSP
     parallel: int = 2
+    offline_action: str | None = None
 
     def plan(self) -> HostPlan:
         """Read what was typed; raises UsageError."""
@@ -85,6 +106,7 @@ class HostOptions(ScriptOptions):
             cluster=parse_cluster(self.cluster, self.cluster_address, self.cluster_nodes),
             authentication=self.authentication,
             parallel=self.parallel,
+            offline=None if self.offline_action is None else parse_offline_action(self.offline_action),
         )
 
 
@@ -116,6 +138,14 @@ def parse_network(text: str) -> str:
         ) from None
 
 
+def parse_offline_action(text: str) -> OfflineAction:
+    """Read what WSFC is to do to a guest that it takes offline; raises UsageError."""
+    found = OFFLINE_WORDS.get(text)
+    if found is None:
+        raise UsageError(f"--offline-action {text!r} is not known", remedy=f"write one of {', '.join(OFFLINE_WORDS)}")
+    return found
+
+
 def parse_cluster(name: str, address: str, nodes: Sequence[str]) -> NewCluster | None:
     """Put a new cluster together; None where nothing is said of one; raises UsageError for a half of one."""
     if not (name or address or nodes):
@@ -143,6 +173,8 @@ def host_script(config: Config, node: Node, plan: HostPlan) -> str:
             "EcVm": node.vm,
             "EcVmDelay": EC_VM_DELAY_S,
             "VMs": [vm.name for vm in config.vm],
+            "Roles": [vm.role or vm.name for vm in config.vm],
+            "Ids": [vm_key(vm.id or "") for vm in config.vm],
             "Csv": config.cluster.csv,
             "Portal": config.cluster.iscsi_target,
             "Target": check_iqn(plan.target),
@@ -157,6 +189,9 @@ def host_script(config: Config, node: Node, plan: HostPlan) -> str:
             "Parallel": plan.parallel,
             "Resiliency": RESILIENCY_S,
             "Quarantine": QUARANTINE,
+            "RestartAction": RESTART_ACTION,
+            "CheckHeartbeat": CHECK_HEARTBEAT,
+            "OfflineActions": [plan.offline.value] if plan.offline else OFFLINE_ACTIONS,
         },
         switches=("FormatDisk",),
     )

@@ -27,6 +27,7 @@ from ecx_hyperv.desired.clpconf import ClpConf
 from ecx_hyperv.desired.scripts import find_scripts
 from ecx_hyperv.ecx.commands import Completed
 from ecx_hyperv.ecx.environment import Pair
+from ecx_hyperv.ecx.kept_ids import FileKeptIds
 from ecx_hyperv.ecx.maintenance import Maintenance
 from ecx_hyperv.errors import LocalError
 from ecx_hyperv.host.ssh import connect
@@ -92,6 +93,7 @@ class SetUp:
             wall=clock.wall,
             deadline=deadline,
             scripts=find_scripts(),
+            kept_id=FileKeptIds(self.mine / "state").load,
         )
 
     def run(self, command: Sequence[str], seconds: float) -> Completed:
@@ -159,7 +161,9 @@ class SetUp:
         """Make everything as it was."""
         files, settings = self._kept
         self.do(lambda world: _put_back(world, settings))
+        shutil.rmtree(self.mine / "state", ignore_errors=True)
         for path, content, mode in files:
+            path.parent.mkdir(parents=True, exist_ok=True)
             if path.is_symlink() or not path.exists() or path.read_bytes() != content:
                 path.unlink(missing_ok=True)
                 path.write_bytes(content)
@@ -168,12 +172,13 @@ class SetUp:
             link = self.file(f"dev/cp-diska{name}")
             link.unlink(missing_ok=True)
             link.symlink_to(f"sdb{name}")
-        shutil.rmtree(self.mine / "state", ignore_errors=True)
 
     def _snapshot(self) -> tuple[list[tuple[Path, bytes, int]], dict[str, Any]]:
         kept = [self.mine / "id_ed25519", self.mine / "known_hosts", self.folder.bin / "clpcl"]
         kept.append(self.folder.bin / "clpstat")
         kept += [path for path in self.root.rglob("*") if path.is_file() and not path.is_symlink()]
+        # The start of the group has kept ids.
+        kept += [path for path in (self.mine / "state" / "ids").rglob("*") if path.is_file()]
         kept += [path for path in (self.mine / "scripts").rglob("*") if path.is_file()]
         files = [(path, path.read_bytes(), path.stat().st_mode & 0o777) for path in kept]
         settings: dict[str, Any] = {}
@@ -188,6 +193,8 @@ def _taken(world: World) -> dict[str, Any]:
 def _put_back(world: World, settings: dict[str, Any]) -> None:
     for strange in [name for name in world.volumes if name not in settings]:
         del world.volumes[strange]
+    for added in [key for key in world.vms if key not in settings]:
+        del world.vms[added]
     for name, one, attribute in _places(world):
         kept = copy.deepcopy(settings[name])
         now = getattr(one, attribute)
@@ -205,11 +212,14 @@ def _put_back(world: World, settings: dict[str, Any]) -> None:
 
 def _places(world: World) -> Iterator[tuple[str, Any, str]]:
     yield "cluster", world, "facts"
+    yield "unclustered", world, "unclustered"
     for host in world.hosts.values():
         for attribute in ("facts", "paused", "quarantined", "service", "memory", "sshd", "left_cleanly"):
             yield f"{host.name} {attribute}", host, attribute
-    for vm in world.vms.values():
-        yield vm.name, vm, "facts"
+    for key, vm in world.vms.items():
+        yield key, vm, "facts"
+        for attribute in ("name", "role", "machine_name", "configuration_name"):
+            yield f"{key} {attribute}", vm, attribute
     for ec_vm in world.ec_vms.values():
         yield ec_vm.vm, ec_vm, "facts"
         yield ec_vm.name, ec_vm, "linux"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ecx_hyperv.check.catalogue import CATALOGUE
-from ecx_hyperv.lab.model.things import Sshd
+from ecx_hyperv.lab.model.things import Sshd, vm_id
 from tests.e2e.support import ONE, TWO, Scenario, running_lab
 
 
@@ -207,6 +207,42 @@ def test_nothing_is_changed(lab: Scenario) -> None:
     check(lab, "--idle", "0.3")
     assert {()} == {tuple(audit.changes) for audit in lab.lab.audits.values()}
     lab.check()
+
+
+@pytest.mark.parametrize(
+    ("check_name", "fact", "value"),
+    [
+        ("vm-restart-action", "restart_action", "2"),
+        ("vm-check-heartbeat", "check_heartbeat", "1"),
+        ("vm-offline-action", "offline_action", "0"),
+    ],
+)
+def test_d23_what_wsfc_would_do_is_told_and_its_remedy_sets_it(
+    lab: Scenario, check_name: str, fact: str, value: str
+) -> None:
+    """What WSFC would do by itself is wrong, and the line that is printed sets it right."""
+    folder = ("--folder", str(lab.lab.folder.path))
+    assert 0 == lab.run("ec1", "ecx-hyperv", "lab", "set", *folder, "web 1", fact, value).returncode
+    done = check(lab, check_name, "--json")
+    (found,) = [one for one in json.loads(done.stdout)["findings"] if one["outcome"] != "ok"]
+    assert (1, "web 1") == (done.returncode, found["place"])
+    host, line = found["remedy"]["on"], found["remedy"]["run"]
+    assert "Virtual Machine web 1" in line
+    assert 0 == lab.run("ec1", "ecx-hyperv", "lab", "powershell", *folder, host.casefold(), line).returncode
+    assert 0 == check(lab, check_name).returncode
+
+
+def test_d15_a_group_of_two_vms_ends_with_3(lab: Scenario) -> None:
+    """Which VM is meant is a matter of the configuration: check ends as a start of that VM does, and names both."""
+    lab.do(lambda world: setattr(world.vms["web 1"], "role", "vm1"))
+    try:
+        done = check(lab, "vm-identity", "vm-clustered")
+    finally:
+        lab.do(lambda world: setattr(world.vms["web 1"], "role", "web 1"))
+    assert 3 == done.returncode
+    assert all(f'id = "{vm_id(name)}"' in done.stdout.replace("\n", " ") for name in ("vm1", "web 1"))
+    assert "1 of 4 checks wrong; the first: vm-identity of vm1" in done.stderr.splitlines()[-1]
+    assert 0 == check(lab, "vm-identity").returncode
 
 
 def test_the_lab_from_the_shell(lab: Scenario) -> None:

@@ -1,6 +1,7 @@
 """Each thing that is made wrong in the lab turns the check concerned and no other, and its remedy mends it."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from ecx_hyperv.check.catalogue import CATALOGUE
 from ecx_hyperv.check.outcome import Outcome, Where
 from ecx_hyperv.config import Config
+from ecx_hyperv.decide.states import OfflineAction
 from ecx_hyperv.desired.clpconf import ClpConf
 from ecx_hyperv.lab.linux.commands import put, target_config
 from ecx_hyperv.lab.model.facts import initiator
@@ -94,6 +96,30 @@ def forget_host(lab: SetUp) -> None:
     path = lab.mine / "known_hosts"
     lines = path.read_text(encoding="utf-8").splitlines()
     path.write_text("\n".join(lines[:1]) + "\n", encoding="utf-8")
+
+
+def forget_ids(lab: SetUp) -> None:
+    """Forget the ids that a run has kept."""
+    shutil.rmtree(lab.mine / "state" / "ids")
+
+
+def namesake_here(lab: SetUp) -> None:
+    """Have a copy of the VM lie off beside it, which is not clustered."""
+    lab.do(lambda world: world.roles.namesake("vm1", ONE, "Off"))
+
+
+def namesake_there(lab: SetUp) -> None:
+    """Have a copy of the VM run on the other host, which is not clustered."""
+    lab.do(lambda world: world.roles.namesake("VM1", TWO, "Running"))
+
+
+def two_of_the_name(lab: SetUp) -> None:
+    """Have the VM's name lead to another clustered VM than its role does."""
+
+    def spoil(world: Any) -> None:
+        world.roles.add(world.roles.namesake("vm1", TWO, "Off", volume="Cluster Disk 1"), "vm1 (2)", TWO)
+
+    lab.do(spoil)
 
 
 def no_storage(lab: SetUp) -> None:
@@ -212,6 +238,14 @@ ROWS = [
     Row("vm-failover", "vm1", fact("vm1", "threshold", 1), mends=True, label="threshold"),
     Row("vm-failover", "vm1", fact("vm1", "period", 6), mends=True, label="period"),
     Row("vm-failback", "vm1", fact("vm1", "failback", 1), mends=True),
+    Row("vm-restart-action", "vm1", fact("vm1", "restart_action", 2), mends=True),
+    Row("vm-restart-action", "vm1", fact("vm1", "restart_action", 1), mends=True, label="one"),
+    Row("vm-check-heartbeat", "vm1", fact("vm1", "check_heartbeat", 1), mends=True),
+    Row("vm-offline-action", "vm1", fact("vm1", "offline_action", OfflineAction.TURN_OFF), mends=True),
+    Row("vm-identity", "vm1", namesake_here, outcome=W, label="a-copy-here"),
+    Row("vm-identity", "vm1", namesake_there, outcome=W, label="a-copy-there"),
+    Row("vm-identity", "vm1", forget_ids, outcome=W, label="not-kept"),
+    Row("vm-identity", "vm1", two_of_the_name, blinds=True, label="two-candidates"),
     Row("vm-on-csv", "vm1", fact("vm1", "disk", r"D:\VMs\{name}.vhdx"), label="disk"),
     Row("vm-on-csv", "vm1", another_volume),
     Row("vm-start-action", "vm1", fact("vm1", "start_action", "StartIfRunning"), mends=True),

@@ -51,7 +51,8 @@ def get_vm(world: World, host: str, given: Arguments) -> Rows:
     return [_vm(vm, host) for vm in found]
 
 
-def _targets(world: World, host: str, given: Arguments) -> list[Vm]:
+def targets(world: World, host: str, given: Arguments) -> list[Vm]:
+    """Return the VMs of a host that a cmdlet is given, piped in or by name."""
     keys = [one["key"] for one in given.get("VM", ())]
     return [vm for vm in world.hosts[host].vms if vm.id in keys or vm.name in given.get("Name", ())]
 
@@ -63,7 +64,7 @@ def _invalid(vm: Vm, what: str) -> Fails:
 @behaves("Stop-VM")
 def stop_vm(world: World, host: str, given: Arguments) -> Rows:
     """Cut the power, where the state allows it."""
-    for vm in _targets(world, host, given):
+    for vm in targets(world, host, given):
         if vm.enabled_state not in [ENABLED[one] for one in _STOPPABLE] and vm.enabled_state not in {32768, 32769}:
             raise _invalid(vm, "turn off")
         vm.state, vm.enabled = "Off", None
@@ -73,7 +74,7 @@ def stop_vm(world: World, host: str, given: Arguments) -> Rows:
 @behaves("Start-VM")
 def start_vm(world: World, host: str, given: Arguments) -> Rows:
     """Power on, or restore."""
-    for vm in _targets(world, host, given):
+    for vm in targets(world, host, given):
         if vm.state not in {"Off", "Saved", "FastSaved", "Hibernated"}:
             raise _invalid(vm, "start")
         vm.state, vm.enabled = "Running", None
@@ -83,7 +84,7 @@ def start_vm(world: World, host: str, given: Arguments) -> Rows:
 @behaves("Resume-VM")
 def resume_vm(world: World, host: str, given: Arguments) -> Rows:
     """Resume a paused VM."""
-    for vm in _targets(world, host, given):
+    for vm in targets(world, host, given):
         if not vm.state.startswith("Paused"):
             raise _invalid(vm, "resume")
         vm.state, vm.enabled = "Running", None
@@ -95,7 +96,7 @@ def restart_vm(world: World, host: str, given: Arguments) -> Rows:
     """Reset a VM; without Force it asks."""
     if not given.get("Force") and not given.get("confirmed"):
         raise Asks("Are you sure you want to restart it?")
-    for vm in _targets(world, host, given):
+    for vm in targets(world, host, given):
         if vm.state != "Running":
             raise _invalid(vm, "restart")
     return []
@@ -152,7 +153,10 @@ def _group(world: World, name: str) -> Mapping[str, Any]:
 def _resource(world: World, one: Resource) -> Mapping[str, Any]:
     kind = _row("ClusterResourceType", one.type, Name=one.type)
     owner = _group(world, one.group)
-    return _row("ClusterResource", one.id, Name=one.name, State=one.state, OwnerGroup=owner, ResourceType=kind)
+    common = world.settings.get(f"resource {one.id}", {})
+    return _row(
+        "ClusterResource", one.id, Name=one.name, State=one.state, OwnerGroup=owner, ResourceType=kind, **common
+    )
 
 
 @behaves("Get-ClusterResource")

@@ -85,10 +85,10 @@ def _set(world: World, request: dict[str, Any]) -> dict[str, Any]:
         if request["value"] == "None" and "ClusterAndClient" not in others:
             return {"refused": "The cluster must have a network for its own communication."}
         next(one for one in world.networks if one["Id"] == key)[request["name"]] = request["value"]
-    elif kind == "ClusterResource":
+    elif (kind, request["name"]) == ("ClusterResource", "Name"):
         next(one for one in world.resources if one.id == key).name = request["value"]
     else:
-        place = f"group {key}" if kind == "ClusterGroup" else kind
+        place = {"ClusterGroup": f"group {key}", "ClusterResource": f"resource {key}"}.get(kind, kind)
         world.settings.setdefault(place, {})[request["name"]] = request["value"]
     return {}
 

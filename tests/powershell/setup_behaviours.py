@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tests.powershell.behaviours import Arguments, Rows, behaves
+from tests.powershell.behaviours import Arguments, Rows, behaves, targets
 from tests.powershell.setup_world import TARGET
 from tests.powershell.world import Fails, Resource, Vm, World
 
@@ -53,9 +53,8 @@ def vm_host(world: World, host: str, given: Arguments) -> Rows:
 @behaves("Set-VM")
 def set_vm(world: World, host: str, given: Arguments) -> Rows:
     """Set what becomes of a VM with its host."""
-    for vm in world.hosts[host].vms:
-        if vm.name in given["Name"]:
-            _set_actions(vm, given)
+    for vm in targets(world, host, given):
+        _set_actions(vm, given)
     return []
 
 
@@ -129,8 +128,12 @@ def get_resource_type(world: World, host: str, given: Arguments) -> Rows:
 
 @behaves("Set-ClusterParameter")
 def set_parameter(world: World, host: str, given: Arguments) -> Rows:
-    """Set a private property of a type of resources."""
-    world.settings[f"parameters {given['InputObject']['key']}"][given["Name"]] = given["Value"]
+    """Set a private property of a resource, or of a type of resources."""
+    key = given["InputObject"]["key"]
+    resource = next((one for one in world.resources if one.id == key), None)
+    private = world.settings[f"parameters {key}"] if resource is None else resource.parameters
+    assert private is not None
+    private[given["Name"]] = given["Value"]
     return []
 
 
@@ -190,7 +193,15 @@ def quorum(world: World, host: str, given: Arguments) -> Rows:
 @behaves("Add-ClusterVirtualMachineRole")
 def add_role(world: World, host: str, given: Arguments) -> Rows:
     """Make a VM a role of the cluster."""
-    world.groups[given["VMName"]] = host
+    name = given["VMName"]
+    world.groups[name] = host
+    vm = next(one for one in world.hosts[host].vms if one.name == name)
+    # WSFC's own defaults.
+    private = {"VmId": vm.id, "CheckHeartbeat": 1, "OfflineAction": 1}
+    world.resources.append(
+        Resource(f"v-{name}", f"Virtual Machine {name}", "Virtual Machine", name, parameters=private)
+    )
+    world.settings[f"resource v-{name}"] = {"RestartAction": 2}
     world.settings[f"group {given['VMName']}"] = {"FailoverThreshold": 2, "FailoverPeriod": 6, "AutoFailbackType": 1}
     return []
 

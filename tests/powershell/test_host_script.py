@@ -1,14 +1,18 @@
 """The script that sets a host up: what it does, that it does so once, and that a mistyped value changes nothing."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from ecx_hyperv.config import ProtectedVm
+from ecx_hyperv.decide.states import OfflineAction
 from ecx_hyperv.setup.host import HostPlan, Switch, host_script
 from tests.powershell import engine
 from tests.powershell.scripts import CONFIG, NODE, Host
 from tests.powershell.setup_world import NETWORKS, TARGET, before_setup, state
-from tests.powershell.world import HOSTS, Fails, World
+from tests.powershell.world import HOSTS, VM_A, Fails, Resource, Vm, World
 
 ISCSI, MANAGEMENT, MIRROR = NETWORKS
 PLAN = HostPlan(
@@ -18,6 +22,7 @@ PLAN = HostPlan(
     witness="Cluster Disk 2",
 )
 CSV = "Cluster Disk 1"
+COPY = "cccccccc-1111-4111-8111-cccccccccccc"
 BOTH = "ClusterAndClient"
 
 
@@ -60,11 +65,16 @@ def test_host_is_set_up_once(host: Host, world: World) -> None:
     assert (0, []) == (done.code, done.of("FAILED") + done.of("NOT YET"))
     # To connect makes the connection come back as well.
     back = f"iSCSI target {TARGET} is connected again after a restart"
-    assert {one.split(" (not to be seen")[0] for one in told.of("to do")} == {*done.of("done"), back}
+    # A role that is added has an OfflineAction that saves the guest.
+    saves = "VM A keeps its data when WSFC takes it offline (OfflineAction 1, 2, 3)"
+    assert {one.split(" (not to be seen")[0] for one in told.of("to do")} == {*done.of("done"), back, saves}
     after = state(world)
     assert {ISCSI: "None", MANAGEMENT: BOTH, MIRROR: BOTH} == roles(world)
     assert ([CSV], "Cluster Disk 2") == (world.settings["volumes"], world.settings["quorum"])
     assert world.hosts[HOSTS[0]].settings["disk"]["formatted"]
+    resource = world.resource("Virtual Machine A")
+    assert {"RestartAction": 0} == world.settings[f"resource {resource.id}"]
+    assert {"VmId": VM_A, "CheckHeartbeat": 0, "OfflineAction": 1} == resource.parameters
 
     again = host.run(script(), "-Apply", "-FormatDisk")
     assert (0, [], after) == (again.code, again.of("done"), state(world))
@@ -89,7 +99,7 @@ def test_mistyped_network_leaves_the_migration_alone(host: Host, world: World, n
     done = host.run(script(HostPlan(migration_networks=networks)), "-Apply")
     assert 1 == done.code
     assert [True] == ["10.0.0.0" in line for line in done.of("FAILED") if line.startswith("live migration networks")]
-    assert [] == world.made("Set-ClusterParameter")
+    assert [] == [one for one in world.made("Set-ClusterParameter") if one["Name"] == "MigrationExcludeNetworks"]
 
 
 @pytest.mark.proven("P5")
@@ -146,3 +156,101 @@ def test_empty_disk_is_not_formatted_unasked(host: Host, world: World) -> None:
     done = host.run(script(), "-Apply")
     assert ["run this with -Apply -FormatDisk"] == [one.split(": ")[-1].split(", ")[-1] for one in done.of("FAILED")]
     assert [] == world.made("Initialize-Disk") + world.made("Format-Volume")
+
+
+def in_role(world: World, role: str, **private: int) -> Resource:
+    """Have the VM be in a role, whose VM resource is not called like it; its id is written as WSFC writes it."""
+    world.groups[role] = HOSTS[0]
+    parameters = {"VmId": "{" + VM_A.upper() + "}", "CheckHeartbeat": 0, "OfflineAction": 1, **private}
+    resource = Resource("v9", f"SCVMM {role}", "Virtual Machine", role, parameters=parameters)
+    world.resources.append(resource)
+    world.settings[f"resource {resource.id}"] = {"RestartAction": 2}
+    world.settings[f"group {role}"] = {"FailoverThreshold": 2, "FailoverPeriod": 6, "AutoFailbackType": 1}
+    return resource
+
+
+def private_of(resource: Resource) -> tuple[int, int]:
+    """Return CheckHeartbeat and OfflineAction."""
+    assert resource.parameters is not None
+    return resource.parameters["CheckHeartbeat"], resource.parameters["OfflineAction"]
+
+
+@pytest.mark.parametrize("role", ["SCVMM A Resources", "a"])
+def test_f13_role_of_another_name_is_set_and_no_second_one_added(host: Host, world: World, role: str) -> None:
+    """A VM in a role that is not named like it must get no second role, and its own role must be set."""
+    resource = in_role(world, role, OfflineAction=0, CheckHeartbeat=1)
+    done = host.run(script(), "-Apply", "-FormatDisk")
+    assert (0, []) == (done.code, done.of("FAILED"))
+    assert [] == world.made("Add-ClusterVirtualMachineRole")
+    assert {0} == set(world.settings[f"group {role}"].values())
+    assert {"RestartAction": 0} == world.settings["resource v9"]
+    assert (0, 1) == private_of(resource)
+
+
+@pytest.mark.parametrize("action", [2, 3])
+def test_d23_guest_that_keeps_its_data_stays_as_it_is(host: Host, world: World, action: int) -> None:
+    """An OfflineAction that shuts the guest down is somebody's choice: it must stay, unless another is asked for."""
+    resource = in_role(world, "A", OfflineAction=action)
+    assert 0 == host.run(script(), "-Apply", "-FormatDisk").code
+    assert (0, action) == private_of(resource)
+
+    plan = replace(PLAN, offline=OfflineAction.SAVE)
+    assert 0 == host.run(script(plan), "-Apply", "-FormatDisk").code
+    assert (0, 1) == private_of(resource)
+
+
+def test_d23_mistyped_id_changes_nothing_of_a_vm(host: Host, world: World) -> None:
+    """An id that no VM of the cluster has must leave the VM and its role as they are, and be told."""
+    resource = in_role(world, "A", OfflineAction=0, CheckHeartbeat=1)
+    nowhere = "99999999-9999-4999-8999-999999999999"
+    config = msgspec.structs.replace(CONFIG, vm=(ProtectedVm(name="A", id=nowhere),))
+    done = host.run(host_script(config, NODE, HostPlan()), "-Apply")
+    assert 1 == done.code
+    assert [f"VM A: the cluster has no VM with the id {nowhere}"] == [
+        line for line in done.of("FAILED") if line.startswith("VM A")
+    ]
+    assert {"FailoverThreshold": 2, "FailoverPeriod": 6, "AutoFailbackType": 1} == world.settings["group A"]
+    assert {"RestartAction": 2} == world.settings["resource v9"]
+    assert (1, 0) == private_of(resource)
+    assert "Save" == world.vm(VM_A).more["AutomaticStopAction"]
+
+
+def test_d15_of_two_vms_that_may_be_meant_neither_is_changed(host: Host, world: World) -> None:
+    """Where two VMs of the cluster may be meant, neither must be changed, and the way out is told."""
+    world.hosts[HOSTS[0]].vms = [one for one in world.hosts[HOSTS[0]].vms if one.name != "A"]
+    first, second = in_role(world, "A", OfflineAction=0), in_role(world, "A", OfflineAction=0)
+    second.id, second.name = "v10", "SCVMM A 2"
+    world.settings["resource v10"] = {"RestartAction": 2}
+    done = host.run(script(), "-Apply", "-FormatDisk")
+    assert (1, ["VM A: 2 VMs of the cluster may be meant: write id in its [[vm]]"]) == (done.code, done.of("FAILED"))
+    assert [(0, 0), (0, 0)] == [private_of(first), private_of(second)]
+    assert [{"RestartAction": 2}] * 2 == [world.settings[f"resource {key}"] for key in ("v9", "v10")]
+
+
+@pytest.mark.parametrize("more", [{}, {"id": "{" + VM_A.upper() + "}"}, {"role": "A"}], ids=str)
+def test_f07_copy_of_a_vm_is_not_set(host: Host, world: World, more: dict[str, str]) -> None:
+    """A VM here that only bears the name of the clustered one, which is on the other host, must stay as it is."""
+    here, there = (world.hosts[name] for name in HOSTS)
+    there.vms.append(world.vm(VM_A))
+    here.vms = [one for one in here.vms if one.id != VM_A]
+    copied = Vm(COPY, "A", "Off", more={"AutomaticStartAction": "Start", "AutomaticStopAction": "Save"})
+    here.vms.append(copied)
+    resource = in_role(world, "A", OfflineAction=0)
+    config = msgspec.structs.replace(CONFIG, vm=(ProtectedVm(name="A", **more),))
+    done = host.run(host_script(config, NODE, PLAN), "-Apply", "-FormatDisk")
+    assert (0, []) == (done.code, done.of("FAILED"))
+    assert {"AutomaticStartAction": "Start", "AutomaticStopAction": "Save"} == copied.more
+    assert [] == world.made("Add-ClusterVirtualMachineRole")
+    assert (0, 1) == private_of(resource)
+
+
+def test_f07_of_two_vms_of_a_name_the_clustered_one_is_set(host: Host, world: World) -> None:
+    """Where a copy lies beside the clustered VM, the clustered one must be set, and the copy must stay as it is."""
+    copied = Vm(COPY, "A", "Off", more={"AutomaticStartAction": "Start", "AutomaticStopAction": "Save"})
+    world.hosts[HOSTS[0]].vms.insert(0, copied)
+    in_role(world, "SCVMM A Resources")
+    done = host.run(script(), "-Apply", "-FormatDisk")
+    assert (0, []) == (done.code, done.of("FAILED"))
+    assert {"AutomaticStartAction": "Start", "AutomaticStopAction": "Save"} == copied.more
+    assert "Nothing" == world.vm(VM_A).more["AutomaticStartAction"]
+    assert "ShutDown" == world.vm(VM_A).more["AutomaticStopAction"]

@@ -12,7 +12,7 @@ from tests.powershell.world import HOSTS, VM_A, VM_B, Fails, World
 NOWHERE = "99999999-9999-4999-8999-999999999999"
 JAPANESE = "\u4eee\u60f3\u30de\u30b7\u30f3 \u2460\U0001f600"
 HOSTILE = "a'b\"c`d$(exit)$x;|&{}[]*?\\/\r\n\t\x00\x1b\u2028 %PATH% --"
-IDS = call("Agent-VmIds", ("Resource", "Type", "Group", "VmId", "Volumes"))
+IDS = call("Agent-VmIds", ("Resource", "Type", "Group", "VmId", "Volumes", "OfflineAction"))
 
 
 def error_of(result: dict[str, Any]) -> tuple[str, str, int | None]:
@@ -219,6 +219,13 @@ def test_ids_come_from_the_cluster_database(agent: Agent) -> None:
     assert ["vol-A", "vol-shared"] == a["Volumes"]
     b = rows["Virtual Machine B"]
     assert ("Virtual Machine", "B", VM_B, None) == (b["Type"], b["Group"], b["VmId"], b["Volumes"])
+
+
+def test_d23_database_tells_what_becomes_of_a_guest_whose_resource_stops(agent: Agent, world: World) -> None:
+    """OfflineAction must come with the ids as a number, and as null where the database does not hold it."""
+    world.resource("Virtual Machine A").parameters = {"VmID": VM_A, "OfflineAction": 0}
+    rows = {row["Resource"]: row["OfflineAction"] for row in agent.rows(IDS)}
+    assert (0, None) == (rows["Virtual Machine A"], rows["Virtual Machine B"])
 
 
 def test_ids_need_no_cluster_cmdlet(agent: Agent, world: World) -> None:

@@ -2,7 +2,8 @@
 
 from functools import partial
 
-from ecx_hyperv.lab.model.things import HostRefusal, OfflineAction, ShutdownService
+from ecx_hyperv.decide.states import OfflineAction
+from ecx_hyperv.lab.model.things import HostRefusal, ShutdownService
 from tests.proof.cases import ONE, TWO, Case, Setter
 
 # Only these values of an older fact are paired with a newer one: of each kind one.

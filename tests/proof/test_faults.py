@@ -8,11 +8,12 @@ import pytest
 
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.decide.facts import Side
+from ecx_hyperv.decide.states import OfflineAction
 from ecx_hyperv.errors import HostError
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.host.link import Ask, Exchanged
 from ecx_hyperv.host.wire import changes
-from ecx_hyperv.lab.model.things import OfflineAction, Sshd
+from ecx_hyperv.lab.model.things import Sshd
 from tests.proof import faults
 from tests.proof.counts import Record, Tally
 from tests.proof.facts import Case, build

@@ -3,13 +3,15 @@
 Each test is named by its number in the list of what was found, says what is right, and is judged by the world.
 """
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
+from ecx_hyperv.decide.states import OfflineAction
 from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.exits import Exit
-from ecx_hyperv.lab.model.things import Guest, OfflineAction, Vm
+from ecx_hyperv.lab.model.things import Guest, Plane, Vm
 from tests.proof.found import ONE, TWO, Found, find, put, unregistered
 
 
@@ -363,16 +365,37 @@ def test_d13_a_clear_that_does_not_take_ends_a_stop_all_the_same() -> None:
 # D23, D24: what WSFC does by itself, and guests that cannot be asked at once.
 
 
-def test_d23_a_stop_through_the_cluster_names_its_offline_action() -> None:
-    """A stop that goes through the cluster says that OfflineAction is "turn off", a power cut."""
+@pytest.mark.parametrize(
+    ("action", "said"),
+    [
+        (OfflineAction.TURN_OFF, "turns the guest off, as the OfflineAction of its resource says: a power cut"),
+        (OfflineAction.SAVE, "saves the guest, as the OfflineAction of its resource says"),
+        (OfflineAction.SHUT_DOWN, "shuts the guest down, as the OfflineAction of its resource says"),
+    ],
+)
+def test_d23_a_stop_through_the_cluster_names_its_offline_action(action: OfflineAction, said: str) -> None:
+    """A stop that goes through the cluster says what OfflineAction does to the guest, and no other thing."""
     found = find(host=TWO)
-    found.vm().offline_action = OfflineAction.TURN_OFF
-    found.world.cut("ec1", TWO)
+    found.vm().offline_action = action
+    found.world.cut("ec1", TWO, Plane.MANAGEMENT)
     outcome = found.stop()
 
     assert Exit.DONE is outcome.exit
-    assert "turn" in found.words.casefold()
-    assert "OfflineAction" in found.words
+    assert said in found.words
+    assert "saved, shut down or turned off" not in found.words
+
+
+def test_d23_a_database_that_holds_no_offline_action_names_no_action() -> None:
+    """A stop through the cluster names every action that may be where the database holds no OfflineAction."""
+    found = find(host=TWO)
+    roles = found.world.roles
+    entries = tuple(replace(one, offline_action=None) for one in roles.entries())
+    for host in (ONE, TWO):
+        found.world.hosts[host].database = entries
+    found.world.cut("ec1", TWO, Plane.MANAGEMENT)
+
+    assert Exit.DONE is found.stop().exit
+    assert "saved, shut down or turned off" in found.words
 
 
 @pytest.mark.parametrize("moment", [3.0, 10.0, 30.0])

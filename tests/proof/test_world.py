@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from ecx_hyperv.decide.states import OfflineAction
 from ecx_hyperv.lab.model.guests import ASKED, IN_PROGRESS, LOCKED, NOT_READY
-from ecx_hyperv.lab.model.things import HostRefusal, OfflineAction, ShutdownService
+from ecx_hyperv.lab.model.things import HostRefusal, ShutdownService
 from ecx_hyperv.lab.windows import acts
 from ecx_hyperv.lab.windows.messages import Failure, render
 from ecx_hyperv.lab.windows.rows import Rows

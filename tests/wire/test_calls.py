@@ -75,7 +75,7 @@ GIVES = {
 # A TimeSpan is .NET's own.
 FIXED_NAMES = (
     *(["sshd", "MSiSCSI"], "DependsOnSharedVolumes", "MigrationExcludeNetworks", "Virtual Machine"),
-    *("VmId", MACHINE),
+    *("VmId", MACHINE, "CheckHeartbeat", "OfflineAction"),
 )
 OF_DOTNET = {
     "System.TimeSpan": {"TotalSeconds": "System.Double"},
@@ -154,7 +154,8 @@ def test_no_two_questions_have_one_key() -> None:
     """An answer is found by its question's key, so no two questions may share one."""
     by_id = [queries.vm_by_id(GUID), queries.vm_id_of("a")]
     of_settings = [setting_queries.vm_settings("a"), setting_queries.integration_services("a")]
-    made = [*by_id, queries.vms_named("a"), *of_settings]
+    of_resource = [setting_queries.restart_action("a"), setting_queries.check_heartbeat("a")]
+    made = [*by_id, queries.vms_named("a"), *of_settings, *of_resource, setting_queries.offline_action("a")]
     keys = [query.key for query in (*made, queries.volumes_of("a"), *SnapshotRequest().queries())]
     assert len(keys) == len(set(keys))
 
@@ -200,7 +201,8 @@ def test_parameters_go_together(call: Call) -> None:
         return
     fitting = []
     # A VM that is piped in is as good as one that is given.
-    given = set(call.args) | ({"VM"} if call.cmdlet.endswith("-VM") and call.from_ is not None else set())
+    piped = call.from_ is not None and call.from_.cmdlet == "Get-VM"
+    given = set(call.args) | ({"VM"} if piped else set())
     for name, members in documented()[call.cmdlet]["sets"].items():
         mandatory = {member[1:] for member in members if member.startswith("!")}
         if mandatory <= given <= {member.lstrip("!") for member in members}:

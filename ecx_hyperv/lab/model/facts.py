@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from ecx_hyperv.decide.states import OfflineAction
+
 _SSHD_CONFIG = """\
 # As on a host that is set up.
 PubkeyAuthentication yes
@@ -64,7 +66,10 @@ class HostSetup:
 
 @dataclass(slots=True)
 class VmSetup:
-    """The settings of a VM and of its group; memory in GB is the world's."""
+    """The settings of a VM, of its group and of its VM resource; memory in GB is the world's.
+
+    RestartAction and CheckHeartbeat are as on a host that is set up; WSFC's own defaults are 2 and 1.
+    """
 
     threshold: int = 0
     period: int = 0
@@ -77,7 +82,9 @@ class VmSetup:
     heartbeat: bool = True
     shutdown: bool = True
     clustered: bool = True
-    check_heartbeat: bool = True
+    restart_action: int = 0
+    check_heartbeat: int = 0
+    offline_action: OfflineAction = OfflineAction.SAVE
     volume: str = ""
     disk: str = r"C:\ClusterStorage\Volume1\{name}\{name}.vhdx"
 

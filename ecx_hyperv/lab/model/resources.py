@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
+from ecx_hyperv.decide.states import OfflineAction
 from ecx_hyperv.lab.model.guests import Guests
 from ecx_hyperv.lab.model.membership import Membership
 from ecx_hyperv.lab.model.state import WorldState
 from ecx_hyperv.lab.model.storage import Storage
-from ecx_hyperv.lab.model.things import Guest, OfflineAction, Vm
+from ecx_hyperv.lab.model.things import Guest, Vm
 
 
 class Resources:

@@ -29,7 +29,14 @@ class Roles:
     def entries(self) -> tuple[ClusterEntry, ...]:
         """Return what the database holds now."""
         return tuple(
-            ClusterEntry(name, kind, vm.role, vm.id, self.volumes_of(vm))
+            ClusterEntry(
+                name,
+                kind,
+                vm.role,
+                vm.id,
+                self.volumes_of(vm),
+                vm.offline_action.value if kind == MACHINE else None,
+            )
             for vm in self._state.vms.values()
             if vm.is_clustered
             for kind, name in ((MACHINE, vm.machine_name), (CONFIGURATION, vm.configuration_name))

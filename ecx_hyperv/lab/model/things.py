@@ -4,7 +4,7 @@ import uuid
 from dataclasses import dataclass, field
 from enum import Enum
 
-from ecx_hyperv.decide.states import VmKind, vm_kind
+from ecx_hyperv.decide.states import OfflineAction, VmKind, vm_kind
 from ecx_hyperv.lab.model.facts import HostSetup, LinuxSetup, VmSetup, of_ec_vm
 
 
@@ -37,15 +37,6 @@ class ShutdownService(Enum):
     LOCKED = "locked"
     # It takes the request, says that the shutdown is in progress, and never gets to the end.
     STUCK = "stuck"
-
-
-class OfflineAction(Enum):
-    """What WSFC does to a running guest when it takes the guest's resource offline; the values are WSFC's own."""
-
-    TURN_OFF = 0
-    SAVE = 1
-    SHUT_DOWN = 2
-    FORCED_SHUTDOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +77,14 @@ class Guest:
 
 @dataclass(frozen=True, slots=True)
 class ClusterEntry:
-    """What the cluster's database says of one resource of a VM: names, the VM's id, the ids of volumes."""
+    """What the cluster database says of one resource of a VM: names, the VM's id, ids of volumes, OfflineAction."""
 
     resource: str
     type: str
     group: str
     id: str
     volumes: tuple[str, ...]
+    offline_action: int | None = None
 
 
 @dataclass(slots=True)
@@ -229,10 +221,8 @@ class Vm:
     # Volumes beside `csv` that it has files on; what the cluster believes all of them to be, if that is not the truth.
     more_volumes: tuple[str, ...] = ()
     believed_volumes: tuple[str, ...] | None = None
-    # What WSFC does with it: whether it brings a failed resource back by itself, how it takes it offline, whether a
-    # failed resource stays so however it is cleared, and whether it fails when its group arrives.
-    restarts: bool = False
-    offline_action: OfflineAction = OfflineAction.SAVE
+    # What WSFC does with it beside its settings: whether a failed resource stays so however it is cleared, and
+    # whether it fails when its group arrives.
     stays_failed: bool = False
     arrives_failed: bool = False
     facts: VmSetup = field(default_factory=VmSetup)
@@ -253,6 +243,26 @@ class Vm:
     def is_clustered(self) -> bool:
         """Tell whether the VM is in a role of the cluster."""
         return self.facts.clustered
+
+    @property
+    def restarts(self) -> bool:
+        """Tell whether WSFC brings a failed VM resource back by itself."""
+        return self.facts.restart_action != 0
+
+    @restarts.setter
+    def restarts(self, restarts: bool) -> None:
+        """Have WSFC bring a failed VM resource back by itself, or not."""
+        self.facts.restart_action = 2 if restarts else 0
+
+    @property
+    def offline_action(self) -> OfflineAction:
+        """Return what WSFC does to the guest when it takes the VM resource offline."""
+        return self.facts.offline_action
+
+    @offline_action.setter
+    def offline_action(self, action: OfflineAction) -> None:
+        """Have WSFC do something to the guest when it takes the VM resource offline."""
+        self.facts.offline_action = action
 
     @property
     def group(self) -> str:

@@ -154,7 +154,9 @@ class PowerShell:
             raise Failure(0, self._host, identifier="ServiceAway", category="ObjectNotFound")
         if call.cmdlet in SHOWN:
             try:
-                return SHOWN[call.cmdlet](self._setting_rows, call.args)
+                # What is piped in binds to -VM, as that of Get-VMIntegrationService does.
+                bound = call.args if piped is None else {**call.args, "VM": piped}
+                return SHOWN[call.cmdlet](self._setting_rows, bound)
             except LookupError as missing:
                 raise Failure(2, str(missing.args[0]), identifier="PathNotFound", category="ObjectNotFound") from None
         objects = self._cmdlets.call(call.cmdlet, call.args, piped)

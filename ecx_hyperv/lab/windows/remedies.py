@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ecx_hyperv.decide.states import OfflineAction
 from ecx_hyperv.host.setting_queries import HEARTBEAT_SERVICE
 from ecx_hyperv.lab.model.facts import VmSetup
 from ecx_hyperv.lab.model.world import World
@@ -17,6 +18,10 @@ from ecx_hyperv.lab.windows.rows import network_id
 _PROPERTY = re.compile(r"\((?P<cmdlet>Get-\w+)(?: -Name (?P<name>'[^']*'))?\)\.(?P<property>\w+) = (?P<value>\d+)")
 _COMMAND = re.compile(r"(?P<cmdlet>[A-Z][a-z]+-\w+)(?P<rest>(?: (?:-\w+|'[^']*'|[^\s|;-][^\s|;]*))*)")
 _ARGUMENT = re.compile(r"-(?P<name>\w+)(?: (?P<value>'[^']*'|[^\s-][^\s]*))?")
+_BY_ID = re.compile(r"Get-VM -Id '(?P<id>[0-9a-f-]{36})' \| (?P<cmdlet>Set-VM|Get-VMIntegrationService)(?P<rest>.*)")
+_PARAMETER = re.compile(
+    r"Get-ClusterResource -Name (?P<name>'[^']*') \| Set-ClusterParameter -Name (?P<property>\w+) -Value (?P<value>\d+)"
+)
 _SERVICE = re.compile(
     r"Get-VMIntegrationService -VMName (?P<vm>'[^']*') \| Where-Object Id -like '\*(?P<id>[0-9A-F-]+)'"
     r" \| Enable-VMIntegrationService"
@@ -49,8 +54,13 @@ def run(world: World, host: str, line: str) -> None:
 
 
 def _run_one(world: World, host: str, line: str) -> None:
-    if found := _PROPERTY.fullmatch(line):
+    if found := _BY_ID.fullmatch(line):
+        name = {"Set-VM": "Name", "Get-VMIntegrationService": "VMName"}[found["cmdlet"]]
+        _run_one(world, host, f"{found['cmdlet']} -{name} '{found['id']}'{found['rest']}")
+    elif found := _PROPERTY.fullmatch(line):
         _set_property(world, found)
+    elif found := _PARAMETER.fullmatch(line):
+        _set_parameter(world, found)
     elif found := _SERVICE.fullmatch(line):
         name = "heartbeat" if HEARTBEAT_SERVICE.startswith(found["id"][:8]) else "shutdown"
         setattr(_vm(world, _plain(found["vm"])), name, True)
@@ -75,13 +85,40 @@ def _set_property(world: World, found: re.Match[str]) -> None:
         case "Get-ClusterNetwork", "Role":
             world.facts.roles[name] = _ROLES[found["value"]]
         case "Get-ClusterGroup", "FailoverThreshold":
-            world.vms[name].facts.threshold = value
+            _of_role(world, name).threshold = value
         case "Get-ClusterGroup", "FailoverPeriod":
-            world.vms[name].facts.period = value
+            _of_role(world, name).period = value
         case "Get-ClusterGroup", "AutoFailbackType":
-            world.vms[name].facts.failback = value
+            _of_role(world, name).failback = value
+        case "Get-ClusterResource", "RestartAction":
+            _of_resource(world, name).restart_action = value
         case _:
             raise NotUnderstood(f"the lab cannot set {found['property']}")
+
+
+def _set_parameter(world: World, found: re.Match[str]) -> None:
+    facts, value = _of_resource(world, _plain(found["name"])), int(found["value"])
+    match found["property"]:
+        case "CheckHeartbeat":
+            facts.check_heartbeat = value
+        case "OfflineAction":
+            facts.offline_action = OfflineAction(value)
+        case _:
+            raise NotUnderstood(f"the lab cannot set {found['property']}")
+
+
+def _of_role(world: World, role: str) -> VmSetup:
+    vms = world.in_group(role)
+    if not vms:
+        raise NotUnderstood(f"no role named {role}")
+    return vms[0].facts
+
+
+def _of_resource(world: World, resource: str) -> VmSetup:
+    found = next((vm for vm in world.all_vms if vm.is_clustered and vm.machine_name == resource), None)
+    if found is None:
+        raise NotUnderstood(f"no VM resource named {resource}")
+    return found.facts
 
 
 def _arguments(cmdlet: str, rest: str) -> Arguments:
@@ -104,6 +141,9 @@ def _run_command(world: World, host: str, cmdlet: str, given: Arguments) -> None
 
 def _set_vm(world: World, _host: str, given: Arguments) -> None:
     vm = _vm(world, given["Name"])
+    for one in world.all_vms:
+        if "NewVMName" in given and given["Name"] in (one.name, one.id):
+            one.name = given["NewVMName"]
     for parameter, attribute in (
         ("AutomaticStartAction", "start_action"),
         ("AutomaticStopAction", "stop_action"),
@@ -169,6 +209,7 @@ def _nothing(_world: World, _host: str, _given: Arguments) -> None:
 
 def _vm(world: World, name: str) -> VmSetup:
     guests = {ec_vm.vm: ec_vm.facts for ec_vm in world.ec_vms.values()}
+    guests |= {vm.id: vm.facts for vm in world.all_vms}
     found: Any = world.vms[name].facts if name in world.vms else guests.get(name)
     if found is None:
         raise NotUnderstood(f"no VM named {name}")

@@ -75,7 +75,7 @@ class Rows:
                         "State": state,
                         "StatusInformation": ", ".join(sorted(flags)) or "0",
                         "LastOperationStatusCode": code,
-                        "RestartAction": 2 if vm.restarts else 0,
+                        "RestartAction": vm.facts.restart_action,
                         "OwnerGroup": {"Name": vm.role},
                         "OwnerNode": _node(vm.owner),
                         "ResourceType": {"Name": kind},
@@ -122,7 +122,7 @@ class Rows:
         if kind == CONFIGURATION:
             values["DependsOnSharedVolumes"] = list(self._world.roles.volumes_of(vm))
         else:
-            values |= {"OfflineAction": vm.offline_action.value, "CheckHeartbeat": int(vm.facts.check_heartbeat)}
+            values |= {"OfflineAction": vm.offline_action.value, "CheckHeartbeat": vm.facts.check_heartbeat}
         what = {"Name": resource["Name"], "OwnerGroup": {"Name": vm.role}}
         return [{"Name": name, "Value": value, "ClusterObject": what} for name, value in values.items()]
 
@@ -140,7 +140,14 @@ class Rows:
         if entries is None:
             raise Failure(0, self._host, identifier="NoClusterDatabase", category="ObjectNotFound")
         return [
-            {"Resource": one.resource, "Type": one.type, "Group": one.group, "VmId": one.id, "Volumes": [*one.volumes]}
+            {
+                "Resource": one.resource,
+                "Type": one.type,
+                "Group": one.group,
+                "VmId": one.id,
+                "Volumes": [*one.volumes],
+                "OfflineAction": one.offline_action,
+            }
             for one in entries
         ]
 

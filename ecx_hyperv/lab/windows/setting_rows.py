@@ -5,7 +5,7 @@ from typing import Any
 
 from ecx_hyperv.desired.windows import TARGET
 from ecx_hyperv.host.setting_queries import HEARTBEAT_SERVICE, SHUTDOWN_SERVICE
-from ecx_hyperv.lab.model.facts import initiator
+from ecx_hyperv.lab.model.facts import VmSetup, initiator
 from ecx_hyperv.lab.model.world import World
 from ecx_hyperv.lab.windows.rows import network_id
 
@@ -39,15 +39,20 @@ class SettingRows:
 
     def services_of_vm(self, args: Mapping[str, Any]) -> Rows:
         """The integration services of a VM; raises LookupError for one that is not here."""
-        name = str(args["VMName"]).casefold()
         ec_vm = self._world.ec_on(self._host)
-        here = {ec_vm.vm.casefold(): ec_vm.facts}
-        here |= {vm.name.casefold(): vm.facts for vm in self._world.vms.values() if self._host in vm.guests}
-        if name not in here:
-            raise LookupError(args["VMName"])
+        here = [(ec_vm.vm, ec_vm.id, ec_vm.facts)]
+        here += [(vm.name, vm.id, vm.facts) for vm in self._world.all_vms if self._host in vm.guests]
+        ids = {str(one["Id"]) for one in args.get("VM", ())}
+        name = str(args.get("VMName", "")).casefold()
+        meant = [(key, facts) for called, key, facts in here if key in ids or called.casefold() == name]
+        if not meant:
+            raise LookupError(args.get("VMName", "VM"))
+        return [row for key, facts in meant for row in self._services(key, facts)]
+
+    def _services(self, identifier: str, facts: VmSetup) -> Rows:
         heartbeat, shutdown = _SERVICES[self._world.timings.language]
-        rows = ((heartbeat, HEARTBEAT_SERVICE, here[name].heartbeat), (shutdown, SHUTDOWN_SERVICE, here[name].shutdown))
-        return [{"Name": name, "Id": rf"Microsoft:{name}\{id_}", "Enabled": on} for name, id_, on in rows]
+        rows = ((heartbeat, HEARTBEAT_SERVICE, facts.heartbeat), (shutdown, SHUTDOWN_SERVICE, facts.shutdown))
+        return [{"Name": name, "Id": rf"Microsoft:{identifier.upper()}\{id_}", "Enabled": on} for name, id_, on in rows]
 
     def sessions(self, _args: Mapping[str, Any]) -> Rows:
         """The iSCSI sessions."""
