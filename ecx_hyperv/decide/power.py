@@ -53,7 +53,7 @@ def bring_down(seen: Observation, asked: StopRequest, tried: StopAttempts, side:
 def calls_for_power_cut(seen: Observation, asked: StopRequest, tried: StopAttempts) -> bool:
     """Tell whether this look calls for TurnOff; it is sent when a later look does so too."""
     side = live_side(seen)
-    if side is None or seen.on(side).kind not in _CAN_BE_CUT or _is_moving(seen, tried):
+    if side is None or seen.on(side).kind not in _CAN_BE_CUT or is_moving(seen, tried):
         return False
     if tried.hurry:
         return True
@@ -69,7 +69,7 @@ def calls_for_power_cut(seen: Observation, asked: StopRequest, tried: StopAttemp
     return asked.factor is Factor.GROUPFAILOVER and Timer.TWICE_THE_GRACE in tried.over
 
 
-def _is_moving(seen: Observation, tried: StopAttempts) -> bool:
+def is_moving(seen: Observation, tried: StopAttempts) -> bool:
     """Tell whether a migration is waited for; a guest that was asked makes its group Pending by itself."""
     if not seen.is_migrating or tried.asked_once or tried.hurry:
         return False
@@ -81,7 +81,7 @@ def _let_it_settle(seen: Observation, tried: StopAttempts, where: str) -> Step |
         return None
     if not tried.cancelled and (tried.hurry or Timer.BUSY in tried.over):
         return Act(Do.CANCEL_MOVE, seen.observer or Side.LOCAL, f"{where}, and being moved for longer than settle")
-    if _is_moving(seen, tried):
+    if is_moving(seen, tried):
         return Wait(f"{where}, and its migration {'was cancelled' if tried.cancelled else 'is under way'}")
     return None
 

@@ -23,7 +23,7 @@ without --yes nothing is stopped (41).
 from ecx_hyperv.decide.facts import Contact, Identity, Observation, Place, Side
 from ecx_hyperv.decide.off import MEMBERS, contradiction, is_lost_by_local
 from ecx_hyperv.decide.off_for_stop import is_blind_off, is_off_at_the_end, is_proven, is_stuck, proof_for_stop
-from ecx_hyperv.decide.power import bring_down, calls_for_power_cut, live_side
+from ecx_hyperv.decide.power import bring_down, calls_for_power_cut, is_moving, live_side
 from ecx_hyperv.decide.shutdown import ShutdownAnswer
 from ecx_hyperv.decide.states import Doing, GroupKind, NodeKind, OfflineAction, ResourceKind, VmKind
 from ecx_hyperv.decide.steps import Act, Do, Done, Fail, Look, Retry, Step, Timer, Wait
@@ -65,6 +65,8 @@ def timers(seen: Observation, asked: StopRequest, tried: StopAttempts) -> frozen
     was_asked = tried.asked_once and tried.answer is not ShutdownAnswer.UNASKED
     in_grace = was_asked and (unseen if side is None else not seen.on(side).is_in_transition)
     proof = proof_for_stop(seen, tried)
+    # Nothing is done to a guest while its migration is waited for: what it gets its time for begins behind that.
+    waits = is_moving(seen, tried)
     running = {
         Timer.BUSY: seen.is_migrating,
         Timer.CANCELLED: tried.cancelled,
@@ -72,8 +74,8 @@ def timers(seen: Observation, asked: StopRequest, tried: StopAttempts) -> frozen
         Timer.GRACE: in_grace,
         Timer.HALF_GRACE: in_grace,
         Timer.TWICE_THE_GRACE: in_grace,
-        Timer.STARVED: side is not None and seen.on(side).kind is VmKind.CRITICAL,
-        Timer.RESUME_REFUSED: side is not None and seen.on(side).kind is VmKind.PAUSED,
+        Timer.STARVED: side is not None and seen.on(side).kind is VmKind.CRITICAL and not waits,
+        Timer.RESUME_REFUSED: side is not None and seen.on(side).kind is VmKind.PAUSED and not waits,
         Timer.LEFT_RUNNING: seen.identity is Identity.NO_ROLE and tried.asked_once and side is not None,
         Timer.OWNER_SILENT: is_lost_by_local(seen),
         Timer.OWNER_UNREADABLE: unread,

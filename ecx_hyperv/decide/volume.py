@@ -46,8 +46,12 @@ def is_unused(seen: VolumeObservation) -> bool:
     return answered and seen.state is ResourceKind.ONLINE and seen.users is Users.NONE
 
 
-def decide(seen: VolumeObservation, stop: Retry, over: frozenset[Timer]) -> Step:
-    """Return the next step for a volume whose VMs of this run are all off and unregistered."""
+def decide(seen: VolumeObservation, stop: Retry, over: frozenset[Timer], *, was_stopped: bool = False) -> Step:
+    """Return the next step for a volume whose VMs of this run are all off and unregistered.
+
+    `was_stopped` is whether the cluster has taken the volume offline for this run: Online after that, somebody else has
+    brought the volume online to use it.
+    """
     if seen.local is not Contact.ANSWERS or seen.peer is not Contact.ANSWERS:
         return Done(f"{seen.csv} is left online: a host does not answer, and may use it")
     match seen.state:
@@ -59,6 +63,8 @@ def decide(seen: VolumeObservation, stop: Retry, over: frozenset[Timer]) -> Step
         return Done(f"{seen.csv} could not be taken offline: it is {seen.state.value}", warn=True)
     if seen.state is ResourceKind.PENDING or stop is Retry.RECENT:
         return Wait(f"{seen.csv} is being taken offline")
+    if was_stopped:
+        return Done(f"{seen.csv} is left online: it was taken offline, and somebody has brought it online again")
     match seen.users:
         case Users.UNASKED:
             return Look(f"which VMs are on {seen.csv} is not known yet")

@@ -91,15 +91,16 @@ class _View:
         self._identities = identities
 
     def users(self, ours: Iterable[str]) -> tuple[Users, str]:
-        """Say who may be on the volume beside the VMs of this run."""
+        """Say who may be on the volume; a VM of this run that was off may have been started elsewhere meanwhile."""
         off = {name.casefold() for name in ours}
         for vm in self._config.vm:
-            if vm.name.casefold() not in off and (found := self._configured(vm.name)) is not None:
+            found = self._configured(vm.name, is_ours=vm.name.casefold() in off)
+            if found is not None:
                 return found
         return self._strangers(off)
 
-    def _configured(self, name: str) -> tuple[Users, str] | None:
-        """Judge a configured VM that this run has not brought off; None if it is not on the volume, or not live."""
+    def _configured(self, name: str, *, is_ours: bool) -> tuple[Users, str] | None:
+        """Judge a configured VM; None if it is not on the volume, or is off: of ours that is known once it is told."""
         identity = self._identities.get(name.casefold())
         key = "" if identity is None else identity.id
         rows = [snapshot.vm(key) for snapshot in self._snapshots.all()] if key else []
@@ -108,7 +109,7 @@ class _View:
         if is_here and live:
             return Users.SOME, f"{name} is on it ({live[0].state})"
         registered = self._is_registered(identity)
-        if not is_here or registered is False:
+        if not is_here or registered is False or (is_ours and registered is None):
             return None
         return Users.DOUBT, f"{name} may be on it"
 

@@ -22,9 +22,13 @@ from ecx_hyperv.run.tasks import GAP_S, Moment, Task
 GET_VM_AGE_S = 6.0
 
 
+def _grace(timing: Timing, factor: Factor) -> float:
+    return timing.shutdown_on_failover if factor is Factor.GROUPFAILOVER else timing.shutdown
+
+
 def _spans(timing: Timing, factor: Factor) -> Stopwatch[Timer]:
     """Return how long what a stop waits for is to last."""
-    grace = timing.shutdown_on_failover if factor is Factor.GROUPFAILOVER else timing.shutdown
+    grace = _grace(timing, factor)
     return Stopwatch(
         {
             Timer.BUSY: timing.settle,
@@ -66,7 +70,8 @@ class StopTask(Task):
         self._cleared = False
         self._machine_stopped = False
         self._counters = {
-            Counted.SHUTDOWNS: Counter(pause, allowed=None),
+            # A guest that could not be asked at first is asked again within its grace, however short that is.
+            Counted.SHUTDOWNS: Counter(min(pause, _grace(timing, asked.factor) / 3), allowed=None),
             Counted.STARTS: Counter(pause, allowed=None),
             Counted.PORTAL: Counter(pause, allowed=None),
             Counted.TURN_OFFS: Counter(pause, allowed=None),
@@ -153,19 +158,22 @@ class VolumeTask:
         self.name = csv
         self.end: Done | None = None
         self._stops = Counter(timing.interval * 5, allowed=None)
+        self._was_stopped = False
         self._lasting = Stopwatch({Timer.OFF: timing.leftover, Timer.OFF_TWICE: timing.interval})
 
     def next(self, seen: VolumeObservation, now: float) -> Step:
         """Decide."""
         running = [Timer.OFF, Timer.OFF_TWICE] if volume.is_unused(seen) else [Timer.OFF]
-        step = volume.decide(seen, self._stops.look(now), self._lasting.update(running, now))
+        over = self._lasting.update(running, now)
+        step = volume.decide(seen, self._stops.look(now), over, was_stopped=self._was_stopped)
         if isinstance(step, Done):
             self.end = step
         return step
 
-    def issued(self, _do: Do, now: float, _error: RemoteError | None) -> None:
+    def issued(self, _do: Do, now: float, error: RemoteError | None) -> None:
         """Take note of a stop that was sent."""
         self._stops.add(now)
+        self._was_stopped = self._was_stopped or error is None
 
     def answered(self, _do: Do, _now: float, _outcome: ActOutcome) -> None:
         """Nothing that is done to a volume blocks."""

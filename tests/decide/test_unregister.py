@@ -558,6 +558,16 @@ def test_out_of_time_while_this_run_unregisters_it(changes: dict[str, Any], unre
     assert is_off is isinstance(end, Done)
 
 
+@pytest.mark.parametrize(("word", "timer"), [("Paused", Timer.RESUME_REFUSED), ("PausedCritical", Timer.STARVED)])
+def test_what_a_guest_gets_its_time_for_begins_behind_its_migration(word: str, timer: Timer) -> None:
+    """A guest whose migration is waited for was not resumed or reconnected, and does not lose its power for that."""
+    waiting = here(on_local=vm(word), queued=True)
+
+    assert timer not in timers(waiting, GROUPSTOP, tried())
+    assert timer in timers(waiting, GROUPSTOP, tried(Timer.CANCELLED, cancelled=True))
+    assert timer in timers(here(on_local=vm(word)), GROUPSTOP, tried())
+
+
 def test_no_host_answers_any_more() -> None:
     """Once no host answers, a stop is done only if it had begun to unregister a guest that its last look showed off."""
     trouble = Fail(Exit.UNREACHABLE, "HOST-1: no route", "", "")

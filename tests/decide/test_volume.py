@@ -88,3 +88,10 @@ def test_a_volume_that_will_not_go_fails_no_stop() -> None:
 def test_only_an_online_volume_is_unused(state: ResourceKind) -> None:
     """The two looks count only while the volume is online: one that changes between them starts anew."""
     assert is_unused(seen(state=state)) is (state is ResourceKind.ONLINE)
+
+
+def test_what_somebody_brings_online_again_is_left() -> None:
+    """A volume that this run has taken offline, and that is online again, is in use by somebody else."""
+    assert Wait is type(decide(seen(), Retry.RECENT, TWICE, was_stopped=True))
+    assert isinstance(decide(seen(), Retry.READY, TWICE, was_stopped=True), Done)
+    assert Act is type(decide(seen(), Retry.READY, TWICE))

@@ -288,7 +288,7 @@ def at_the_deadline(seen: Observation, tried: StopAttempts, end: Fail | Done) ->
     if isinstance(end, Fail):
         twice = Timer.OFF_TWICE in tried.over or Timer.BLIND_OFF in tried.over
         known = seen.identity is not Identity.UNREAD
-        off = twice and known and not in_no_role and _is_off_for_a_stop(seen, tried)
+        off = known and ((twice and _is_off_for_a_stop(seen, tried)) or _is_unregistering(seen, tried))
         return ["fails although it is off, or in no role"] if off or in_no_role else []
     if (in_no_role and end.stays) or _is_unregistering(seen, tried):
         return []
@@ -296,12 +296,15 @@ def at_the_deadline(seen: Observation, tried: StopAttempts, end: Fail | Done) ->
 
 
 def _is_unregistering(seen: Observation, tried: StopAttempts) -> bool:
-    """(a), while the configuration is on its way because this run has sent it there."""
+    """(a) or (b) in one look, the configuration on its way or offline because this run has sent it there."""
     owner = _owner(seen)
     if owner is None or seen.observer is None or seen.on_local.is_live or seen.on_peer.is_live or seen.queued:
         return False
+    if not tried.unregistering or _lost(seen, tried.over):
+        return False
     stopped = seen.machine in (ResourceKind.OFFLINE, ResourceKind.FAILED) and _shows_down(seen, owner)
-    return stopped and tried.unregistering and seen.configuration is ResourceKind.PENDING
+    on_its_way = stopped and seen.configuration is ResourceKind.PENDING
+    return on_its_way or _is_off(seen, tried.over, cleared=tried.cleared)
 
 
 def _in_stop(seen: Observation, asked: StopRequest, tried: StopAttempts, step: Step) -> Iterator[str]:

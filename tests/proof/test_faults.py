@@ -160,8 +160,8 @@ class Story:
 def play(named: Named, what: Strike) -> Story:
     """Run with a fault, mend what it broke, and run again; a run that was killed is run again at once."""
     case = build(named.values)
-    if what.fault is faults.role_renamed_by_operator:
-        # Where no run has ever seen the VM nothing leads to a VM that is not registered, its role renamed as well.
+    if what.fault in (faults.renamed_by_operator, faults.role_renamed_by_operator):
+        # Where no run has ever seen the VM, and neither it nor its role bears the name, nothing leads to it.
         case.sim.kept_ids.save("vm1", case.vm.id)
     case.sim.hosts.disturb = strike(case, what)
     try:
