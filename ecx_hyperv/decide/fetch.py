@@ -15,7 +15,7 @@ had no time limit and did not look at the result (21), and did not say where the
 
 from ecx_hyperv.decide.attempts import StartAttempts, adopt, stuck, used_up, within
 from ecx_hyperv.decide.facts import Contact, Observation, Place, Side
-from ecx_hyperv.decide.off import MEMBERS, Proof, shown_off
+from ecx_hyperv.decide.off import MEMBERS, Proof, is_lost_by_local, shown_off
 from ecx_hyperv.decide.states import NodeKind, ResourceKind, VmKind
 from ecx_hyperv.decide.steps import Act, Do, Fail, Look, Retry, Step, Timer, Wait
 from ecx_hyperv.exits import Exit
@@ -63,7 +63,9 @@ def proof_for_start(seen: Observation, over: frozenset[Timer], *, cleared: bool)
 
 
 def _taken(seen: Observation, tried: StartAttempts, proof: Proof) -> Step:
-    if Timer.OFF_TWICE not in tried.over:
+    # By (d) every look of the span has shown the same: to wait for one more would only cost time.
+    spanned = is_lost_by_local(seen) and Timer.OWNER_SILENT in tried.over
+    if not spanned and Timer.OFF_TWICE not in tried.over:
         return Wait(f"{proof.why}; a second look must show the same")
     if not seen.is_fresh:
         return Wait(f"{proof.why}; the answers of the two hosts do not lie together")

@@ -48,7 +48,8 @@ class StartTask(Task):
                 Timer.AT_HOME: timing.settle,
                 Timer.PEER_CRITICAL: timing.critical,
                 Timer.PEER_TRANSITIONAL: timing.settle,
-                Timer.OWNER_SILENT: timing.isolated,
+                # At least two looks are in it.
+                Timer.OWNER_SILENT: max(timing.isolated, timing.interval),
                 Timer.OWNER_UNREADABLE: timing.patience,
                 Timer.MACHINE_OFFLINE: timing.patience,
                 Timer.ODD: timing.settle,

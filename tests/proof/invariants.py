@@ -246,7 +246,8 @@ def _quick(seen: Observation, tried: StartAttempts, do: Do) -> Iterator[str]:
     else:
         if not _is_off_for_a_start(seen, tried):
             yield "a quick migration of a guest that is not off as a fact"
-        if Timer.OFF_TWICE not in tried.over:
+        silence = seen.peer_node is NodeKind.ISOLATED and seen.peer is Contact.SILENT
+        if Timer.OFF_TWICE not in tried.over and not (silence and Timer.OWNER_SILENT in tried.over):
             yield "a quick migration on a single look"
         if (do is Do.MIGRATE_LOST) is not _lost(seen, tried.over):
             yield "a guard where the resource stays Online, or none where it must not be"
