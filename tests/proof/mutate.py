@@ -17,6 +17,9 @@ from tests.proof.mutations import MUTATIONS, ROOT, Mutation
 _EXAMPLES = {"tables": ("tests/decide", "tests/unit"), "runs": ("tests/run",)}
 # From the quickest to the slowest.
 _PROOF = {
+    "found cases": (
+        *("tests/proof/test_found_who.py", "tests/proof/test_found_volume.py", "tests/proof/test_found_time.py"),
+    ),
     "golden stories": ("tests/proof/test_golden.py",),
     "pairs": ("tests/proof/test_pairs.py", "tests/proof/test_peer_pairs.py"),
     "random stories": ("tests/proof/test_stories.py",),

@@ -106,7 +106,12 @@ MUTATIONS = (
         "twice = Timer.OFF_TWICE in tried.over or",
         "twice = True or",
     ),
-    Mutation("a VM is fetched after one look", _FETCH, "    if Timer.OFF_TWICE not in tried.over:", "    if False:"),
+    Mutation(
+        "a VM is fetched after one look",
+        _FETCH,
+        "    if not spanned and Timer.OFF_TWICE not in tried.over:",
+        "    if False:",
+    ),
     Mutation(
         "an Offline of the run's own making proves that a guest is off",
         _OFF,
@@ -193,5 +198,79 @@ MUTATIONS = (
         "decide/states.py",
         '"PausedCritical": VmKind.CRITICAL',
         '"PausedCritical": VmKind.DOWN',
+    ),
+    # The rules of evidence, and what was found by looking for where they are broken.
+    Mutation(
+        "the id that an earlier run kept is forgotten (3.1)", "host/identity.py", "own = vm_key(kept)", 'own = ""'
+    ),
+    Mutation(
+        "an act is made on answers of the two hosts that do not lie together (3.4)",
+        _FETCH,
+        '    if not seen.is_fresh:\n        return Wait(f"{proof.why}; the answers',
+        '    if False:\n        return Wait(f"{proof.why}; the answers',
+    ),
+    Mutation(
+        "where a VM's files are does not say that it is on a volume (3.6)",
+        "host/volumes.py",
+        'return any(file.startswith(f"{path.casefold()}\\\\") for file in files for path in paths)',
+        "return False",
+    ),
+    Mutation("what was not carried out uses up an attempt (3.7)", "run/tasks.py", "counter.take_back()", "pass"),
+    Mutation(
+        "what hangs is asked again in front of everything else (3.8)",
+        "run/host_look.py",
+        "            self._alone.add(one.part.key)",
+        "            pass",
+    ),
+    Mutation(
+        "a VM that was off counts as off for good, whoever starts it meanwhile",
+        "host/volumes.py",
+        "found = self._configured(vm.name, is_ours=vm.name.casefold() in off)",
+        "found = None if vm.name.casefold() in off else self._configured(vm.name, is_ours=False)",
+    ),
+    Mutation(
+        "a volume that is online again is taken offline again", "decide/volume.py", "if was_stopped:", "if False:"
+    ),
+    Mutation(
+        "the volumes of a stop that stood still are taken offline",
+        "run/volumes.py",
+        "if any(self._context.hosts.was_frozen(side) for side in Side):",
+        "if False:",
+    ),
+    Mutation(
+        "the grace runs from a request that nobody has carried",
+        _STOP,
+        "was_asked = tried.asked_once and tried.answer is not ShutdownAnswer.UNASKED",
+        "was_asked = tried.asked_once",
+    ),
+    Mutation(
+        "a paused guest whose migration is waited for loses its power",
+        _STOP,
+        "seen.on(side).kind is VmKind.PAUSED and not waits",
+        "seen.on(side).kind is VmKind.PAUSED",
+    ),
+    Mutation(
+        "a VM in no role is nowhere once Hyper-V that restarts does not list it",
+        _STOP,
+        '    if Timer.BLIND_OFF not in tried.over:\n        return Wait(f"{vm} is in no role',
+        '    if False:\n        return Wait(f"{vm} is in no role',
+    ),
+    Mutation(
+        "a host that refuses at once is asked without a pause",
+        "run/look.py",
+        "min(seconds, max(due - now, self._interval * _SLICE))",
+        "max(0.0, min(seconds, due - now))",
+    ),
+    Mutation(
+        "what was refused stays refused",
+        "run/start_task.py",
+        "        for do in reached(seen):",
+        "        for do in ():",
+    ),
+    Mutation(
+        "a stop fails for hosts that fell silent behind its work",
+        "run/stop_task.py",
+        "        return unregister.without_contact(seen, replace(tried, unregistering=unregistering), trouble)",
+        "        return trouble",
     ),
 )
