@@ -36,16 +36,16 @@ _MEANS = {
 }
 
 
-# A VM that is known to be wrong outweighs one that nobody can see.
+# A VM that is known to be wrong outweighs one that nobody can see, and both outweigh one that is named wrongly.
 _WORST_FIRST = (
     Exit.USAGE,
-    Exit.CONFIG,
     Exit.NOT_AS_ASKED,
     Exit.REFUSED,
     Exit.OUT_OF_TIME,
     Exit.CANNOT_TELL,
     Exit.LOGIN,
     Exit.UNREACHABLE,
+    Exit.CONFIG,
     Exit.DONE,
 )
 
