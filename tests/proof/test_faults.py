@@ -24,8 +24,11 @@ from tests.virtual.hosts import Proceed
 from tests.virtual.invariants import ProgramKind
 from tests.virtual.programs import ProgramOutcome, run_program
 
-# What a person or WSFC does between a look and the step that it led to, that step cannot know.
 SHARE = Share(24)
+# What a person or WSFC does between a look and the step, or the end, that it leads to, that step cannot know.
+_BLIND_S = 5.0
+# A way that fails so shortly before the end leaves no time for what a host's patience would take.
+_LAST_S = 10.0
 _BY_OTHERS = frozenset(
     {
         *(faults.moved_by_wsfc, faults.stopped_by_operator, faults.turned_off_by_operator),
@@ -125,27 +128,31 @@ def strikes(clean: Clean) -> Iterator[Strike]:
                 yield Strike(f"{call.cmdlet} fails: {name}", faults.failing(index, error), number)
 
 
-def strike(case: Case, what: Strike) -> Callable[[Side, Ask, Deadline, Proceed], Exchanged]:
-    """Return what disturbs a run with one fault."""
+def strike(case: Case, what: Strike, struck: list[float]) -> Callable[[Side, Ask, Deadline, Proceed], Exchanged]:
+    """Return what disturbs a run with one fault, and enters when the fault struck first."""
     counted = iter(range(10**6))
 
     def disturb(side: Side, ask: Ask, deadline: Deadline, proceed: Proceed) -> Exchanged:
         number = next(counted)
         if number != what.at and not (what.stays and number > what.at):
             return proceed(ask)
-        before = len(case.world.violations)
-        answer = what.fault(Spot(case, side, ask, deadline, proceed))
-        if what.fault in _BY_OTHERS:
-            _excuse(case, before)
-        return answer
+        struck[:] = struck or [case.world.now]
+        return what.fault(Spot(case, side, ask, deadline, proceed))
 
     return disturb
 
 
-def _excuse(case: Case, before: int) -> None:
-    """Forget what the checker found wrong in one call; what the world found, no excuse undoes."""
-    found = case.world.violations[before:]
-    case.world.violations[before:] = [rule for rule in found if f" on {case.sim.node}: " not in rule]
+def _is_excused(rule: str, what: Strike, struck: list[float], case: Case) -> bool:
+    """Tell whether the run could not know: of the judgements of its steps and its end, no other is ever excused."""
+    at, _, text = rule.partition(": ")
+    since = float(at) - struck[0] if struck else -1.0
+    if f" on {case.sim.node}: " in text:
+        return what.fault in _BY_OTHERS and 0 <= since <= _BLIND_S
+    if " takes its node down with " not in text or what.fault not in OF_THE_WAY:
+        return False
+    # A run that is told nothing from then on knows that the guest is off only where it had begun to unregister it.
+    knew = "unregistered" in [event.what for event in case.world.history]
+    return 0 <= since <= _LAST_S or (what.stays and not knew)
 
 
 @dataclass(slots=True)
@@ -163,12 +170,15 @@ def play(named: Named, what: Strike) -> Story:
     if what.fault in (faults.renamed_by_operator, faults.role_renamed_by_operator):
         # Where no run has ever seen the VM, and neither it nor its role bears the name, nothing leads to it.
         case.sim.kept_ids.save("vm1", case.vm.id)
-    case.sim.hosts.disturb = strike(case, what)
+    struck: list[float] = []
+    case.sim.hosts.disturb = strike(case, what, struck)
     try:
         first = run_program(case.sim, named.job, "vm1", factor=case.factor)
     except Killed:
         first = None
     case.sim.hosts.disturb = None
+    violations = case.world.violations
+    violations[:] = [rule for rule in violations if not _is_excused(rule, what, struck, case)]
     for side in Side:
         case.sim.hosts.hang_up(side)
     if first is not None or what.fault is faults.power_lost:
