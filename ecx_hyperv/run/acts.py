@@ -28,6 +28,8 @@ _UNKNOWN = RemoteError(message="its answer did not come", id="NoAnswer")
 FRONT_S = 15.0
 # An act that has taken so many intervals hangs, as far as those behind it are concerned.
 _STALLED_INTERVALS = 2
+# So many fresh sessions at most: each is a PowerShell, and a channel of those that sshd grants (MaxSessions).
+_MOST_STALLED = 3
 
 
 class ActionTarget(Protocol):
@@ -182,11 +184,13 @@ class Acts:
         limit = self._context.config.timing.interval * _STALLED_INTERVALS
         for side, session in [key for key, moved in self._moved.items() if now - moved > limit]:
             waiting = [one for one in self._under_way if (one.side, one.session) == (side, session)]
-            if not waiting:
+            stalled = self._stalled.get(side, 0)
+            is_last = session == self._session(side) and stalled >= _MOST_STALLED
+            if not waiting or is_last:
                 continue
             self._hung |= {(side, target.name) for target in waiting[0].planned.targets}
             if session == self._session(side):
-                self._stalled[side] = self._stalled.get(side, 0) + 1
+                self._stalled[side] = stalled + 1
             for one in waiting[1:]:
                 one.pending.take_back()
 

@@ -37,6 +37,10 @@ class Counter:
         """Count the last attempt no more: it was not carried out."""
         self.count = max(0, self.count - 1)
 
+    def undo(self) -> None:
+        """Count the last attempt as if it had never been begun: it was not sent."""
+        self.count, self._tries, self._last = max(0, self.count - 1), max(0, self._tries - 1), float("-inf")
+
     def hold(self, until: float) -> None:
         """Allow no other attempt before a moment."""
         self._not_before = max(self._not_before, until)

@@ -124,8 +124,12 @@ class Task(ABC):
     def answered(self, do: Do, now: float, outcome: ActOutcome) -> None:
         """Take note of what became of a step that was issued; what was not carried out uses up no attempt."""
         counter = self._counter(do)
-        if counter is not None and (outcome.error is not None and outcome.error.id != "NoAnswer"):
-            counter.take_back()
+        if counter is not None and outcome.error is not None:
+            if outcome.error.id != "NoAnswer":
+                counter.take_back()
+            elif not outcome.was_made:
+                # It was never sent: it stood behind a step that takes long, and may be sent at once.
+                counter.undo()
         self.note_outcome(do, now, outcome)
 
     def _counter(self, do: Do) -> Counter | None:

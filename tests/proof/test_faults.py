@@ -27,8 +27,8 @@ from tests.virtual.programs import ProgramOutcome, run_program
 SHARE = Share(24)
 # What a person or WSFC does between a look and the step, or the end, that it leads to, that step cannot know.
 _BLIND_S = 5.0
-# A way that fails so shortly before the end leaves no time for what a host's patience would take.
-_LAST_S = 10.0
+# A way that fails so shortly before the end leaves no time: a request that hangs takes most of it.
+_LAST_S = 20.0
 _BY_OTHERS = frozenset(
     {
         *(faults.moved_by_wsfc, faults.stopped_by_operator, faults.turned_off_by_operator),

@@ -5,13 +5,16 @@ from typing import Any
 
 import pytest
 
+from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.decide.steps import Done
+from ecx_hyperv.host.link import Ask, Exchanged
 from ecx_hyperv.host.wire import Call
 from ecx_hyperv.lab.model.things import Sshd
 from ecx_hyperv.lab.model.world import World
 from tests.run.support import ONE, TWO, make_world, start, unregister, with_running
 from tests.virtual.contexts import SimulatedNode
+from tests.virtual.hosts import Proceed
 
 # As slow as a host of some years.
 SLOW: dict[str, Any] = {"powershell": 1.5, "failover_clusters": 2.0, "hyper_v": 1.0, "iscsi": 0.5, "call": 0.02}
@@ -181,3 +184,23 @@ def test_host_that_refuses_at_once_is_asked_with_pauses(sshd: Sshd) -> None:
 
     assert isinstance(end, Done)
     assert sim.round_trips(Side.LOCAL) <= 4 * (world.now - began) / sim.context.config.timing.interval
+
+
+def test_what_waits_behind_slow_steps_is_no_attempt() -> None:
+    """Of many VMs whose power-on takes long each must be started: what was taken back unsent uses up no attempt."""
+    names = [f"vm{number}" for number in range(1, 9)]
+    world = make_world(*names, **SLOW)
+    for vm in world.vms.values():
+        world.cluster.start_configuration(vm)
+    world.advance(5)
+    sim = SimulatedNode(world, "ec1")
+
+    def slowly(_side: Side, ask: Ask, _deadline: Deadline, proceed: Proceed) -> Exchanged:
+        if any(call.cmdlet == "Start-VM" for call in ask.request.calls):
+            sim.hosts.takes(9)
+        return proceed(ask)
+
+    sim.hosts.disturb = slowly
+    ends = start(sim, *names)
+
+    assert {Done} == {type(end) for end in ends.values()}, ends
