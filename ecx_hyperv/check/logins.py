@@ -157,7 +157,8 @@ _KEPT_ALIVE = (
     # A count of 0 keeps sshd from ever giving up.
     _Wanted("ClientAliveCountMax", "3", lambda value: bool(number(value))),
 )
-_ENOUGH = (_Wanted("MaxSessions", "10", lambda value: (number(value) or 0) >= 2),)
+# The looks, the slower questions, the acts, and one more for what hangs.
+_ENOUGH = (_Wanted("MaxSessions", "10", lambda value: (number(value) or 0) >= 4),)
 
 
 def _passwords(place: str, lines: tuple[str, ...]) -> Finding:
