@@ -48,16 +48,19 @@ def _tools(root: Path, scriptlet: str) -> None:
     """Put on the machine's PATH what the packages have that the scriptlet requires, and nothing else."""
     required = re.findall(rf"(?m)^Requires\({scriptlet}\):\s*(\S+)", _SPEC)
     for tool in (tool for package in required for tool in _TOOLS[package]):
-        (root / "bin" / tool).symlink_to(shutil.which("true") if tool == "sleep" else shutil.which(tool) or "/missing")
+        found = shutil.which("true" if tool == "sleep" else tool)
+        assert found is not None
+        (root / "bin" / tool).symlink_to(found)
 
 
-def _begin(root: Path, scriptlet: str, count: int, shell: str, **streams: int) -> "subprocess.Popen[str]":
+def _begin(root: Path, scriptlet: str, count: int, shell: str, output: int) -> "subprocess.Popen[str]":
     text = re.sub(r"(?<![\w.])/(?=(opt|run|etc)/)", f"{root}/", _SCRIPTLETS[scriptlet])
     file = root / scriptlet
     file.write_text(text, encoding="ascii")
     path = shutil.which(shell)
     assert path is not None
-    return subprocess.Popen([path, file, str(count)], env={"PATH": str(root / "bin")}, text=True, **streams)
+    environment = {"PATH": str(root / "bin")}
+    return subprocess.Popen([path, file, str(count)], env=environment, text=True, stdout=output, stderr=output)
 
 
 @pytest.mark.proven("U19")
@@ -66,7 +69,7 @@ def test_u19_it_needs_what_it_requires(tmp_path: Path, scriptlet: str, count: in
     """With the tools of the packages that it requires, and no others, a scriptlet has nothing to complain of."""
     root = _root(tmp_path)
     _tools(root, scriptlet)
-    running = _begin(root, scriptlet, count, shell, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    running = _begin(root, scriptlet, count, shell, subprocess.PIPE)
     said, complaints = running.communicate(timeout=20)
 
     assert (0, "") == (running.returncode, complaints)
@@ -103,7 +106,7 @@ def test_u19_no_output_fails_it(tmp_path: Path, scriptlet: str, count: int, shel
     _tools(root, scriptlet)
     assert callable(streams)
     with streams() as descriptor:
-        running = _begin(root, scriptlet, count, shell, stdout=descriptor, stderr=descriptor)
+        running = _begin(root, scriptlet, count, shell, descriptor)
         assert 0 == running.wait(timeout=20)
 
 
@@ -113,7 +116,7 @@ def test_u19_no_missing_tool_fails_it(tmp_path: Path, scriptlet: str, count: int
     """Without a single tool, and without the folders that it writes to, a scriptlet ends with 0."""
     root = _root(tmp_path)
     shutil.rmtree(root / "run")
-    running = _begin(root, scriptlet, count, shell, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    running = _begin(root, scriptlet, count, shell, subprocess.DEVNULL)
 
     assert 0 == running.wait(timeout=20)
 
