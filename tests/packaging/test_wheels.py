@@ -184,6 +184,17 @@ def test_the_lock_is_of_this_pyproject() -> None:
     assert [] == [str(one) for one in wanted if not one.specifier.contains(locked.get(one.name, "0"))]
 
 
+@pytest.mark.proven("U22")
+@pytest.mark.parametrize(("name", "last"), [("paramiko", "4.9999"), ("cryptography", "49.9999")])
+def test_u22_no_version_with_an_advisory_is_admitted(name: str, last: str) -> None:
+    """What pip may choose begins after the last version about which an advisory was published."""
+    project = tomllib.loads((_CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (need,) = (one for one in map(Requirement, project["dependencies"]) if one.name == name)
+
+    assert not need.specifier.contains(last)
+    assert need.specifier.contains(f"{int(last.split('.')[0]) + 1}.0.0")
+
+
 def test_nothing_that_only_tests_need_is_locked() -> None:
     """What the tests need beside the program is not in the RPM."""
     project = tomllib.loads((_CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
