@@ -1,6 +1,6 @@
 """The wheels that the RPM brings: the lock file that names them, and the checks that let them in.
 
-wheels.py lock FOLDER...                writes a lock file of the wheels in folders, one for each Python, to stdout
+wheels.py lock FOLDER...                prints the lines of a lock file of the wheels in folders, one for each Python
 wheels.py check PYTHON LOCK FOLDER      fails unless the folder holds exactly the wheels locked for that Python (3.12)
 wheels.py elf FOLDER                    fails unless all shared objects, those in wheels too, run on the oldest target
 wheels.py list FOLDER                   prints what the wheels install, byte code too, for whichever Python
@@ -66,11 +66,11 @@ def digest_of(wheel: Path) -> str:
 
 
 def lock(*folders: Path) -> str:
-    """Return a lock file of the wheels in folders; raises Refused unless each has the same names and versions."""
+    """Return the lines that lock the wheels in folders; raises Refused unless each has the same names and versions."""
     sets = [{(_name_of(path), path.name.split("-")[1]): path for path in folder.glob("*.whl")} for folder in folders]
     if odd := sorted({f"{name} {version}" for one in sets for name, version in one.keys() ^ sets[0].keys()}):
         raise Refused(f"not for every Python: {', '.join(odd)}")
-    lines = ["# Everything that the RPM brings. Written by packaging/lock; nothing else names a version."]
+    lines = []
     for name, version in sorted(sets[0]):
         digests = dict.fromkeys(digest_of(one[name, version]) for one in sets)
         lines.append(" ".join([f"{name}=={version}", *(f"--hash=sha256:{digest}" for digest in digests)]))
