@@ -1,4 +1,7 @@
-"""The RPM's bill of materials: sbom.py WHEELS NAME VERSION prints CycloneDX JSON. Needs cyclonedx-python-lib."""
+"""The RPM's bill of materials: sbom.py WHEELS NAME VERSION prints CycloneDX JSON. Needs cyclonedx-python-lib.
+
+A component for each wheel, and in it one for each library that its compiled code carries inside.
+"""
 
 import sys
 import uuid
@@ -8,6 +11,7 @@ from os import environ
 from pathlib import Path
 from zipfile import ZipFile
 
+from carried import Carried, carried
 from cyclonedx.contrib.license.factories import LicenseFactory
 from cyclonedx.model import HashAlgorithm, HashType
 from cyclonedx.model.bom import Bom
@@ -16,7 +20,7 @@ from cyclonedx.output.json import JsonV1Dot6
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
-from wheels import digest_of
+from wheels import Refused, digest_of
 
 
 def main() -> None:
@@ -53,6 +57,20 @@ def part_of(wheel: Path) -> Component:
         purl=purl,
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=digest_of(wheel))],
         licenses=[LicenseFactory().make_from_string(licence)],
+        components=[inside(part, str(purl)) for part in carried(wheel)],
+    )
+
+
+def inside(part: Carried, of: str) -> Component:
+    """Return what a wheel carries inside; another wheel may carry the same."""
+    return Component(
+        name=part.name,
+        version=part.version,
+        type=ComponentType.LIBRARY,
+        bom_ref=f"{of}#{part.purl}",
+        purl=PackageURL.from_string(part.purl),
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=part.digest)] if part.digest else [],
+        licenses=[LicenseFactory().make_from_string(part.licence)] if part.licence else [],
     )
 
 
@@ -63,4 +81,7 @@ def licence_of(classifiers: list[str]) -> str | None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except Refused as refused:
+        sys.exit(f"sbom.py: {refused}")

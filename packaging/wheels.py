@@ -1,6 +1,6 @@
 """The wheels that the RPM brings: the lock file that names them, and the checks that let them in.
 
-wheels.py lock FOLDER...                writes a lock file of the wheels in folders, one for each Python, to stdout
+wheels.py lock FOLDER...                prints the lines of a lock file of the wheels in folders, one for each Python
 wheels.py check PYTHON LOCK FOLDER      fails unless the folder holds exactly the wheels locked for that Python (3.12)
 wheels.py elf FOLDER                    fails unless all shared objects, those in wheels too, run on the oldest target
 wheels.py list FOLDER                   prints what the wheels install, byte code too, for whichever Python
@@ -21,6 +21,11 @@ GLIBC = (2, 28)
 NEWEST = {"GLIBC": GLIBC, "GCC": (7, 0, 0)}
 LIBRARIES = {"libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1", "libgcc_s.so.1"}
 LOADER = "ld-linux-x86-64.so.2"
+
+_FORMAT = "elf64-x86-64"
+_NUMBERED = re.compile(r"([A-Z]+)_([0-9]+(?:\.[0-9]+)*)")
+# Packed relative relocations, by name or, as an objdump older than they are shows them, by number.
+_RELR = re.compile(r"RELR\w*|0x0*2[345]")
 
 _LOCKED = re.compile(r"(?P<name>[a-z0-9-]+)==(?P<version>[^\s]+)(?P<hashes>( --hash=sha256:[0-9a-f]{64})+)")
 _MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)_x86_64")
@@ -61,11 +66,11 @@ def digest_of(wheel: Path) -> str:
 
 
 def lock(*folders: Path) -> str:
-    """Return a lock file of the wheels in folders; raises Refused unless each has the same names and versions."""
+    """Return the lines that lock the wheels in folders; raises Refused unless each has the same names and versions."""
     sets = [{(_name_of(path), path.name.split("-")[1]): path for path in folder.glob("*.whl")} for folder in folders]
     if odd := sorted({f"{name} {version}" for one in sets for name, version in one.keys() ^ sets[0].keys()}):
         raise Refused(f"not for every Python: {', '.join(odd)}")
-    lines = ["# Everything that the RPM brings. Written by packaging/lock; nothing else names a version."]
+    lines = []
     for name, version in sorted(sets[0]):
         digests = dict.fromkeys(digest_of(one[name, version]) for one in sets)
         lines.append(" ".join([f"{name}=={version}", *(f"--hash=sha256:{digest}" for digest in digests)]))
@@ -98,8 +103,8 @@ def check_tags(wheel: str, python: str) -> None:
 
 
 def check_objects(folder: Path) -> int:
-    """Return how many shared objects a folder holds, those in wheels too; raises Refused as check_elf does."""
-    objects = sorted(folder.rglob("*.so*"))
+    """Return how many objects a folder holds, whatever their names, in wheels too; raises Refused as check_elf."""
+    objects = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink() and _is_elf(path))
     for path in objects:
         check_elf(path)
     count = len(objects)
@@ -111,15 +116,38 @@ def check_objects(folder: Path) -> int:
 
 
 def check_elf(path: Path) -> None:
-    """Raise Refused if a shared object needs a library, or a version of one, that the oldest target lacks."""
-    shown = subprocess.run(["objdump", "-p", path], capture_output=True, text=True, check=True).stdout
-    needed = set(re.findall(r"^\s+NEEDED\s+(\S+)", shown, re.MULTILINE))
-    if foreign := sorted(needed - LIBRARIES - {LOADER}):
-        raise Refused(f"{path}: needs {', '.join(foreign)}")
-    references = shown.partition("Version References:")[2]
-    for library, version in re.findall(r"\b(GLIBC|GCC|GLIBCXX|CXXABI)_([0-9.]+)", references):
-        if _numbers(version) > NEWEST.get(library, (0,)):
-            raise Refused(f"{path}: needs {library}_{version}")
+    """Raise Refused if an object needs a library, a version of one, or a loader, that the oldest target lacks."""
+    done = subprocess.run(["objdump", "-p", path], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Refused(f"{path}: objdump cannot read it: {done.stderr.strip()}")
+    if found := misfits(done.stdout):
+        raise Refused(f"{path}: {'; '.join(found)}")
+
+
+def misfits(shown: str) -> list[str]:
+    """Return what is against an object that `objdump -p` shows so: whatever is not known to be on the oldest target."""
+    form, dynamic, references = (
+        re.findall(pattern, shown, re.MULTILINE)
+        for pattern in (r"file format (\S+)", r"^  (\S+) +(\S+)$", r"^ +0x\w+ +0x\w+ +\d+ +(\S+)")
+    )
+    found = [f"is for {one}" for one in form if one != _FORMAT]
+    needed = {value for tag, value in dynamic if tag == "NEEDED"}
+    found += [f"needs {one}" for one in sorted(needed - LIBRARIES - {LOADER})]
+    found += [f"needs {one}" for one in sorted(set(references)) if not _is_there(one)]
+    if any(_RELR.fullmatch(tag) for tag, _ in dynamic) and not any("DT_RELR" in one for one in found):
+        # A loader older than glibc 2.36 passes them over, and the object breaks when it is used.
+        found.append("needs a loader that knows DT_RELR")
+    return found
+
+
+def _is_elf(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"\x7fELF"
+
+
+def _is_there(version: str) -> bool:
+    match = _NUMBERED.fullmatch(version)
+    return match is not None and match[1] in NEWEST and _numbers(match[2]) <= NEWEST[match[1]]
 
 
 def installed(folder: Path) -> set[str]:

@@ -27,12 +27,13 @@ _LONG = re.compile(r"[A-Za-z0-9+/]{64,}={0,2}")
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """Where and when a report is written: the node, the time in ISO 8601, the versions of the Linux and of ECX."""
+    """Where and when a report is written: node, time in ISO 8601, versions of the Linux, of ECX and of libraries."""
 
     node: str
     written: str
     os_name: str
     ecx: str
+    libraries: tuple[str, ...]
 
 
 def redact(text: str) -> str:
@@ -51,6 +52,18 @@ def write(path: Path, text: str) -> None:
         raise LocalError(
             f"the report {path} cannot be written", seen=error.strerror or str(error), remedy="name another file"
         ) from None
+
+
+def library_versions() -> tuple[str, ...]:
+    """Return a line with the version of the program and of each library; reads the program's files."""
+    return tuple(_version(name) for name in _LIBRARIES)
+
+
+def _version(name: str) -> str:
+    try:
+        return f"{name} {version(name)}"
+    except PackageNotFoundError:
+        return f"{name}: not known"
 
 
 def compose(heading: Heading, findings: Sequence[Finding], config: Path, logs: Path) -> str:
@@ -72,11 +85,7 @@ def _section(title: str, lines: Iterator[str] | list[str]) -> str:
 def _versions(heading: Heading) -> Iterator[str]:
     yield f"python {platform.python_version()} on {heading.os_name}, kernel {platform.release()}"
     yield f"ECX {heading.ecx}"
-    for name in _LIBRARIES:
-        try:
-            yield f"{name} {version(name)}"
-        except PackageNotFoundError:
-            yield f"{name}: not known"
+    yield from heading.libraries
 
 
 def _findings(findings: Sequence[Finding]) -> Iterator[str]:

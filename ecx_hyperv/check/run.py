@@ -89,6 +89,8 @@ class CheckRun:
         Raises nothing that a machine may cause.
         """
         areas = {CATALOGUE[name].area for name in wanted}
+        # Before a host is asked: an upgrade may replace the program's own scripts meanwhile.
+        scripts = read_scripts(self.system.root, self.scripts, linux.conf, self.config)
         with ThreadPoolExecutor(3) as pool:
             probes = {side: pool.submit(self._probed, side) for side in Side if self._is_tried(wanted)}
             before = self.wall()
@@ -97,7 +99,10 @@ class CheckRun:
             asked = (before, self.wall())
             tried = {side: probe.result() for side, probe in probes.items()}
         context = self._context(answered, linux, {} if first is None else first.vms)
-        findings = [*(self._of_hosts(context, asked, tried) if answered else ()), *self._of_ec_vm(context, linux)]
+        findings = [
+            *(self._of_hosts(context, asked, tried) if answered else ()),
+            *self._of_ec_vm(context, linux, scripts),
+        ]
         chosen = [finding for finding in findings if finding.name in wanted]
         if "group" in wanted:
             chosen.append(self._group(linux.servers, wanted - {one.name for one in chosen}, wanted))
@@ -176,12 +181,11 @@ class CheckRun:
         for vm in self.config.vm:
             yield from judge_vm(context, vm)
 
-    def _of_ec_vm(self, context: CheckContext, linux: LinuxFacts) -> Iterator[Finding]:
+    def _of_ec_vm(self, context: CheckContext, linux: LinuxFacts, scripts: Mapping[str, bool]) -> Iterator[Finding]:
         found = [facts.sessions for facts in context.told().values()]
         sessions = [one for part in found if not isinstance(part, Unavailable) for one in part]
         initiators = list(dict.fromkeys(one.initiator for one in sessions if one.initiator))
         yield from judge_ec_vm(linux, self.config, self.pair, self._maintenance(), initiators)
-        scripts = read_scripts(self.system.root, self.scripts, linux.conf, self.config)
         yield from judge_ecx(linux.conf, self.config, self.pair, scripts)
 
     def _maintenance(self) -> Sequence[Flag] | Unavailable:

@@ -55,11 +55,16 @@ def check(
     """
     if as_list:
         return _list()
+    # All of it before a host is asked: an upgrade may replace the files meanwhile.
     from ecx_hyperv.check import linux_facts
     from ecx_hyperv.check.catalogue import choose
     from ecx_hyperv.check.outcome import exit_of
+    from ecx_hyperv.check.report import library_versions
     from ecx_hyperv.check.run import ask_peer, ordered
 
+    if not as_json:
+        from ecx_hyperv.cli.findings import show_findings
+    libraries = library_versions() if report is not None else ()
     wanted = choose(name)
     config = common.load_config(invocation)
     seconds = _CHECK_S + idle + (_PEER_S if peer else 0)
@@ -73,11 +78,9 @@ def check(
     if as_json:
         _print_json(findings, check_run, code)
     else:
-        from ecx_hyperv.cli.findings import show_findings
-
         show_findings(findings)
     if report is not None:
-        _report(invocation, check_run, facts, findings, report)
+        _report(invocation, check_run, facts, findings, libraries, report)
     _last_line(invocation, findings, code)
     return code
 
@@ -146,7 +149,12 @@ def _print_json(findings: "list[Finding]", check_run: "CheckRun", code: Exit) ->
 
 
 def _report(
-    invocation: Invocation, check_run: "CheckRun", facts: "LinuxFacts", findings: "list[Finding]", path: Path
+    invocation: Invocation,
+    check_run: "CheckRun",
+    facts: "LinuxFacts",
+    findings: "list[Finding]",
+    libraries: tuple[str, ...],
+    path: Path,
 ) -> None:
     from ecx_hyperv.check import report
 
@@ -155,6 +163,7 @@ def _report(
         written=invocation.clock.wall().isoformat(timespec="seconds"),
         os_name=facts.os_name,
         ecx=facts.ecx_version if isinstance(facts.ecx_version, str) else facts.ecx_version.why,
+        libraries=libraries,
     )
     logs = check_run.system.file("opt/nec/clusterpro/log")
     report.write(path, report.compose(heading, findings, invocation.options.config, logs))

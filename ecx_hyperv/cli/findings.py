@@ -15,10 +15,10 @@ _STYLES = {Outcome.OK: "green", Outcome.WARNING: "yellow", Outcome.WRONG: "bold 
 
 def show_findings(findings: Sequence[Finding]) -> None:
     """Print findings on stdout: a line each, then what to do, then how many of each outcome."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     if not console.is_terminal:
         # For a pager or a file nothing need be folded.
-        console = Console(highlight=False, width=_WIDE)
+        console = Console(highlight=False, emoji=False, width=_WIDE)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("check", "where", "outcome", "seen"):
         table.add_column(column, overflow="fold", no_wrap=column == "check")

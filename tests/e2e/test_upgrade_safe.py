@@ -89,6 +89,32 @@ def test_the_other_ec_vm(witness: Witness) -> None:
     witness.scenario.online("ec1", "ec2")
 
 
+@pytest.mark.proven("U24")
+@pytest.mark.parametrize("form", [(), ("--json",), ("-v", "--log-format", "json")], ids=" ".join)
+def test_u24_a_check(witness: Witness, tmp_path: Path, form: tuple[str, ...]) -> None:
+    """A check has its findings' table, its report and the scripts for ECX loaded before it reaches for a host."""
+    assert 0 == witness.run("ec1", "vm-start", "vm1")
+    report = tmp_path / "report"
+
+    assert 0 == witness.run("ec1", "ecx-hyperv", "check", "--idle", "0.3", "--report", str(report), *form)
+    assert "paramiko " in report.read_text(encoding="utf-8")
+
+
+@pytest.mark.proven("U24")
+def test_u24_a_check_of_the_other_ec_vm_too(witness: Witness) -> None:
+    """What the other EC-VM answers is read, and what is wrong is told, by what was loaded before."""
+    witness.scenario.do(lambda world: world.power_off_host(TWO))
+
+    assert 0 != witness.run("ec1", "ecx-hyperv", "check", "--idle", "0.3", "--peer")
+
+
+@pytest.mark.proven("U24")
+def test_u24_pinning(witness: Witness, tmp_path: Path) -> None:
+    """What pins the hosts' keys has everything loaded before it reaches for a host."""
+    assert 0 == witness.run("ec1", "ecx-hyperv", "trust", "--yes")
+    assert 0 == witness.run("ec1", "ecx-hyperv", "setup", "ssh", "--yes", "--output", str(tmp_path / "scripts"))
+
+
 def _change_keys(known: Path) -> None:
     entries = [line.split(" ", 1) for line in known.read_text(encoding="ascii").splitlines()]
     keys = [key for _, key in entries]

@@ -184,6 +184,47 @@ def test_the_lock_is_of_this_pyproject() -> None:
     assert [] == [str(one) for one in wanted if not one.specifier.contains(locked.get(one.name, "0"))]
 
 
+@pytest.mark.proven("U22")
+@pytest.mark.parametrize(("name", "last"), [("paramiko", "4.9999"), ("cryptography", "49.9999")])
+def test_u22_no_version_with_an_advisory_is_admitted(name: str, last: str) -> None:
+    """What pip may choose begins after the last version about which an advisory was published."""
+    project = tomllib.loads((_CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (need,) = (one for one in map(Requirement, project["dependencies"]) if one.name == name)
+
+    assert not need.specifier.contains(last)
+    assert need.specifier.contains(f"{int(last.partition('.')[0]) + 1}.0.0")
+
+
+@pytest.mark.proven("U23")
+def test_u23_the_build_tools_are_locked() -> None:
+    """What the build runs is locked with hashes, for each Python, at versions that the tests run with too."""
+    project = tomllib.loads((_CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    locked = {one.name: one for one in _WHEELS["read_lock"](_CHECKOUT / "packaging" / "tools.lock")}
+    for need in map(Requirement, project["optional-dependencies"]["test"]):
+        if need.name in {"cyclonedx-python-lib", "packaging"}:
+            assert need.specifier.contains(locked.pop(need.name).version)
+    # It is compiled for each Python, and a line of the lock holds them all.
+    assert len({"3.11", "3.12", "3.13", "3.14"}) == len(locked.pop("rpds-py").digests)
+    assert {1} == {len(one.digests) for one in locked.values()}
+
+
+@pytest.mark.proven("U23")
+def test_u23_nothing_is_fetched_without_a_hash() -> None:
+    """Whatever the packaging fetches or installs, but for the lock that is made anew, pip must find by its hash."""
+    calls = [
+        (path.name, call)
+        for path in (_CHECKOUT / "packaging").iterdir()
+        if path.is_file() and path.name not in {"lock", "fetch"}
+        for call in re.findall(
+            r"(?m)^.*(?:-m pip\b|packaging/fetch )(?:.*\\\n)*.*$", path.read_text(encoding="utf-8", errors="replace")
+        )
+        if not call.lstrip().startswith("#")
+    ]
+
+    assert {"build", "test"} == {name for name, _ in calls}
+    assert [] == [call for _, call in calls if "--require-hashes" not in call]
+
+
 def test_nothing_that_only_tests_need_is_locked() -> None:
     """What the tests need beside the program is not in the RPM."""
     project = tomllib.loads((_CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
