@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ecx_hyperv.exits import Exit
+from ecx_hyperv.plain import flat
 
 
 class EcxHypervError(Exception):
@@ -30,10 +31,9 @@ class EcxHypervError(Exception):
     exit: ClassVar[Exit] = Exit.CANNOT_TELL
 
     def __init__(self, what: str, *, seen: str = "", remedy: str = "") -> None:
-        super().__init__(what)
-        self.what = what
-        self.seen = seen
-        self.remedy = remedy
+        # Here once for all: what is seen is often what somebody outside said, a server's own text among others.
+        self.what, self.seen, self.remedy = flat(what), flat(seen), flat(remedy)
+        super().__init__(self.what)
 
     @property
     def summary(self) -> str:
@@ -66,7 +66,7 @@ class Mistake:
 
     def __str__(self) -> str:
         place = f"{self.file}: {self.key}" if self.key else self.file
-        return " ".join(f"{place}: expected {self.expected}{f', not {self.seen}' if self.seen else ''}".split())
+        return " ".join(flat(f"{place}: expected {self.expected}{f', not {self.seen}' if self.seen else ''}").split())
 
 
 class ConfigError(EcxHypervError):

@@ -13,7 +13,7 @@ from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.errors import EcxHypervError, LocalError
 from ecx_hyperv.exits import Exit
-from ecx_hyperv.log import flat
+from ecx_hyperv.plain import flat
 
 if TYPE_CHECKING:
     from ecx_hyperv.ecx.monitor_state import MonitorStates

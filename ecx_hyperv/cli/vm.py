@@ -10,7 +10,7 @@ from ecx_hyperv.cli import common
 from ecx_hyperv.cli.command import Invocation, run_to_exit
 from ecx_hyperv.errors import UsageError
 from ecx_hyperv.exits import Exit, worst
-from ecx_hyperv.log import flat
+from ecx_hyperv.plain import flat
 
 if TYPE_CHECKING:
     from ecx_hyperv.run.context import Progress, RunContext

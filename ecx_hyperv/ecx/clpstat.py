@@ -116,7 +116,7 @@ def ask(run: Runner, deadline: Deadline) -> Clpstat:
     status = parse(done.text)
     if done.code != 0 or not status.servers:
         said = (done.text or done.stderr.decode("utf-8", "replace")).strip().splitlines()
-        ended = "was killed because it took too long" if done.code is None else f"exit code {done.code}"
+        ended = f"was killed because it {done.why_killed}" if done.code is None else f"exit code {done.code}"
         raise LocalError(
             "clpstat does not say how the cluster is",
             seen=f"{ended}, {said[-1] if said else 'nothing printed'}",
