@@ -27,6 +27,11 @@ def flat(value: object, most: int = MOST_SHOWN) -> str:
     return "".join(one if one.isprintable() else " " for one in cut)
 
 
+def flat_lines(text: str) -> str:
+    """Return a text of several lines, each of them flat."""
+    return "\n".join(flat(line.removesuffix("\r"), len(line)) for line in text.split("\n"))
+
+
 def flat_name(value: object) -> str:
     """Return the name of a machine or a thing as it can be shown and compared: flat, and cut to a name's length."""
     return flat(str(value)[:MOST_OF_A_NAME])

@@ -70,7 +70,7 @@ def run(command: Sequence[str], seconds: float) -> Completed:
 
 
 def _left_alone(process: "subprocess.Popen[bytes]") -> None:
-    """End a process without waiting for one that the kernel holds; what it started itself may be a service, and stays."""
+    """End a process, without waiting for one that the kernel holds; what it started, a service say, stays."""
     process.kill()
     for stream in (process.stdout, process.stderr):
         if stream is not None:
