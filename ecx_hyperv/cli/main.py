@@ -12,12 +12,14 @@ from ecx_hyperv.cli.lazy import LazyGroup
 from ecx_hyperv.config import Config, advice
 from ecx_hyperv.config_file import last_good
 from ecx_hyperv.ecx.maintenance import Flag, Kind, Maintenance
-from ecx_hyperv.errors import ConfigError, UsageError
+from ecx_hyperv.errors import ConfigError, Unreachable, UsageError
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.plain import flat
 
 # A status is looked at by a person, who waits for it.
 _STATUS_S = 60.0
+# How a host is that did not say a word.
+_SILENT = Unreachable.in_short
 
 
 @click.group(
@@ -65,7 +67,7 @@ def status(invocation: Invocation, vm: tuple[str, ...], as_json: bool) -> Exit:
         show_status(shown)
     if shown.exit is not Exit.DONE:
         invocation.log.error(
-            "no host answers",
+            "no host can be asked" if any(one.contact != _SILENT for one in shown.hosts) else "no host answers",
             seen="; ".join(f"{one.address}: {one.trouble}" if one.trouble else one.address for one in shown.hosts),
             do="see that the hosts are on, the network to them, and their sshd service",
             exit=int(shown.exit),

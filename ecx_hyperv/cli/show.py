@@ -64,7 +64,7 @@ _ISCSI = {True: "connected", False: "not connected", None: "-"}
 
 def _node(host: HostStatus) -> str:
     if not host.answers:
-        return "does not answer"
+        return host.contact
     return ", ".join([host.node or "unknown", *host.node_flags])
 
 

@@ -13,7 +13,7 @@ status once made a monitor blind and let a failover shut healthy guests down.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
@@ -99,6 +99,18 @@ class Clpstat:
     def find_monitor(self, name: str) -> ClpstatRow | None:
         """Return the row of a monitor by its name, or by the columns that clpstat leaves of it; None if two fit."""
         return _find(self.monitors, name)
+
+
+def active_elsewhere(said: Clpstat, resources: Collection[str], local: str, peer: str) -> str:
+    """Return the name of the group of these resources that is Online on the peer, and none of them here; else empty.
+
+    Where clpstat shows the resources of no group, each group may be theirs.
+    """
+    holding = [one for one in said.groups if any(row.name in resources for row in one.resources)]
+    active = [one for one in holding or said.groups if one.status == "Online"]
+    if any(one.current.casefold() == local.casefold() for one in active):
+        return ""
+    return next((one.name for one in active if one.current.casefold() == peer.casefold()), "")
 
 
 def parse(text: str) -> Clpstat:
