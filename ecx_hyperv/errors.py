@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ecx_hyperv.exits import Exit
+from ecx_hyperv.plain import flat
 
 
 class EcxHypervError(Exception):
@@ -30,10 +31,9 @@ class EcxHypervError(Exception):
     exit: ClassVar[Exit] = Exit.CANNOT_TELL
 
     def __init__(self, what: str, *, seen: str = "", remedy: str = "") -> None:
-        super().__init__(what)
-        self.what = what
-        self.seen = seen
-        self.remedy = remedy
+        # Here once for all: what is seen is often what somebody outside said, a server's own text among others.
+        self.what, self.seen, self.remedy = flat(what), flat(seen), flat(remedy)
+        super().__init__(self.what)
 
     @property
     def summary(self) -> str:
@@ -66,7 +66,7 @@ class Mistake:
 
     def __str__(self) -> str:
         place = f"{self.file}: {self.key}" if self.key else self.file
-        return " ".join(f"{place}: expected {self.expected}{f', not {self.seen}' if self.seen else ''}".split())
+        return " ".join(flat(f"{place}: expected {self.expected}{f', not {self.seen}' if self.seen else ''}").split())
 
 
 class ConfigError(EcxHypervError):
@@ -91,6 +91,8 @@ class HostError(EcxHypervError):
     """Trouble in reaching or understanding a host; never evidence about a VM."""
 
     exit = Exit.UNREACHABLE
+    # What the host does that it was not asked, for a line that says no more: only one that is silent does not answer.
+    in_short: ClassVar[str] = "cannot be asked"
     # Whether what was asked last may have been carried out all the same.
     may_have_been_done: ClassVar[bool] = False
 
@@ -109,6 +111,8 @@ class HostError(EcxHypervError):
 class Unreachable(HostError):
     """No connection to a host."""
 
+    in_short = "does not answer"
+
 
 class Silent(Unreachable):
     """Nothing at all came back from a host, not even a refusal."""
@@ -117,28 +121,34 @@ class Silent(Unreachable):
 class LoginRefused(HostError):
     """A host does not accept this EC-VM's key, or the key cannot be read."""
 
+    in_short = "does not let this EC-VM log in"
     exit = Exit.LOGIN
 
 
 class HostKeyRefused(HostError):
     """A host's key is not the pinned one, or none is pinned."""
 
+    in_short = "has a host key that is not pinned"
     exit = Exit.LOGIN
 
 
 class NoCommonAlgorithm(HostError):
     """A host's sshd and this program have no SSH algorithm in common; `seen` names what either side takes."""
 
+    in_short = "has no SSH algorithm in common with this EC-VM"
     exit = Exit.LOGIN
 
 
 class NoAgent(HostError):
     """A host was reached, but PowerShell or the agent on it does not come up."""
 
+    in_short = "starts no agent"
+
 
 class SessionLost(HostError):
     """A session broke, was late or made no sense; what was asked last may have been carried out."""
 
+    in_short = "broke off"
     may_have_been_done = True
 
 

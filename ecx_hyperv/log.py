@@ -8,6 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ecx_hyperv.deadline import Clock
+from ecx_hyperv.plain import as_json, bounded, flat
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -31,9 +32,13 @@ def open_log(clock: Clock, run_id: str, *, form: LogFormat, verbose: bool, strea
         import structlog
 
     def stamp(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        return {"time": clock.wall().isoformat(timespec="milliseconds"), "run": run_id, **event}
+        return {
+            "time": clock.wall().isoformat(timespec="milliseconds"),
+            "run": run_id,
+            **{key: bounded(value) for key, value in event.items()},
+        }
 
-    renderer = structlog.processors.JSONRenderer(ensure_ascii=False) if form is LogFormat.JSON else _as_text
+    renderer = structlog.processors.JSONRenderer(as_json) if form is LogFormat.JSON else _as_text
     logger: Log = structlog.wrap_logger(
         structlog.PrintLogger(stream or sys.stderr),
         processors=[structlog.processors.add_log_level, structlog.processors.format_exc_info, stamp, renderer],
@@ -62,8 +67,3 @@ def _as_text(_logger: object, _method: str, event: MutableMapping[str, Any]) -> 
     vm = event.pop("vm", None)
     told = "; ".join(f"{key}: {flat(value)}" for key, value in event.items() if value not in (None, ""))
     return f"{head} {f'{flat(vm)}: ' if vm else ''}{flat(what)}{f' ({told})' if told else ''}"
-
-
-def flat(value: object) -> str:
-    """Keep whatever a host or a name contains on one line, and out of the terminal's control."""
-    return "".join(character if character.isprintable() else " " for character in str(value))

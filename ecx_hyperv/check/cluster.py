@@ -95,7 +95,7 @@ def _networks(context: CheckContext, host: str, networks: tuple[Network, ...]) -
     seen = f"heartbeats on {', '.join(carrying) or 'none'}"
     if storage is not None and storage.role in _CARRIES:
         line = f"(Get-ClusterNetwork -Name {literal(storage.name)}).Role = 0"
-        return wrong("cluster-networks", "cluster", seen, f"not on {storage.name}", on_host(host, line))
+        return wrong("cluster-networks", "cluster", seen, f"not on {storage.name}", on_host(host, line, [storage.name]))
     if len(carrying) < 2:
         remedy = words(
             "ecx-hyperv setup host --cluster-network ADDRESS, once for management and once for mirroring;"
@@ -133,10 +133,10 @@ def _migration(context: CheckContext, host: str, networks: tuple[Network, ...]) 
         still = [] if storage is None else [storage.id]
     line = (
         "Get-ClusterResourceType -Name 'Virtual Machine' |"
-        f" Set-ClusterParameter -Name MigrationExcludeNetworks -Value '{';'.join(still)}'"
+        f" Set-ClusterParameter -Name MigrationExcludeNetworks -Value {literal(';'.join(still))}"
     )
     expected = f"not on {storage.name}" if used and storage else "a network"
-    return wrong("migration-networks", "cluster", seen, expected, on_host(host, line))
+    return wrong("migration-networks", "cluster", seen, expected, on_host(host, line, still))
 
 
 def _quorum(context: CheckContext, host: str, said: Quorum) -> Finding:
@@ -147,7 +147,7 @@ def _quorum(context: CheckContext, host: str, said: Quorum) -> Finding:
     if name.casefold() in {volume.casefold() for volume in _configured(context)}:
         remedy = words(f"ecx-hyperv setup host --witness DISK, one that the EC-VMs do not serve; its script on {host}")
         return wrong("quorum", "cluster", f"{name}, the mirrored disk itself", "a disk on a third machine", remedy)
-    remedy = on_host(host, f"Start-ClusterResource -Name {literal(name)}")
+    remedy = on_host(host, f"Start-ClusterResource -Name {literal(name)}", [name])
     return is_so("quorum", "cluster", f"{name} {state}", so=state == "Online", expected="Online", remedy=remedy)
 
 
@@ -176,7 +176,7 @@ def _volumes(context: CheckContext, host: str) -> Iterator[Finding]:
 
 
 def _volume(host: str, found: VolumeRow) -> Finding:
-    remedy = on_host(host, f"Start-ClusterResource -Name {literal(found.name)}")
+    remedy = on_host(host, f"Start-ClusterResource -Name {literal(found.name)}", [found.name])
     return is_so("csv", found.name, found.state, so=found.state == "Online", expected="Online", remedy=remedy)
 
 

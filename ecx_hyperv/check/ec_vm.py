@@ -25,6 +25,7 @@ from ecx_hyperv.check.outcome import (
 from ecx_hyperv.check.target import PORT
 from ecx_hyperv.check.target_path import judge_target
 from ecx_hyperv.config import Config, advice
+from ecx_hyperv.desired.quoting import is_device, is_iqn
 from ecx_hyperv.desired.windows import MIRROR_DEVICE
 from ecx_hyperv.ecx import clpstat
 from ecx_hyperv.ecx.environment import Pair
@@ -234,8 +235,16 @@ def _service(place: str, state: str) -> Finding:
 
 
 def iscsi_setup_remedy(initiators: Sequence[str], device: str = MIRROR_DEVICE) -> Remedy:
-    """Return what has the target serve the mirror disk to the hosts; names from elsewhere are quoted."""
-    names = [*map(shlex.quote, initiators), "IQN_OF_HOST_1", "IQN_OF_HOST_2"][: max(2, len(initiators))]
+    """Return what has the target serve the mirror disk to the hosts.
+
+    A host says what it likes of its initiator, and the line is for root: only what is an iSCSI name gets into it.
+    """
+    known = [one for one in initiators if one == one.strip() and is_iqn(one)]
+    names = [*map(shlex.quote, known), "IQN_OF_HOST_1", "IQN_OF_HOST_2"][: max(2, len(known))]
+    # The first of the two that is not known is the second host's.
+    names = [*names[:1], "IQN_OF_HOST_2"] if len(known) == 1 else names
     # Another mirror disk than the first may be another's.
-    served = [] if device == MIRROR_DEVICE else [f"--device {shlex.quote(device)}"]
-    return here(" ".join(["ecx-hyperv setup iscsi", *served, *(f"--initiator {name}" for name in names)]))
+    is_other = device != MIRROR_DEVICE
+    served = [f"--device {shlex.quote(device) if is_device(device) else 'DEVICE'}"] if is_other else []
+    line = " ".join(["ecx-hyperv setup iscsi", *served, *(f"--initiator {name}" for name in names)])
+    return here(line, said=known)

@@ -18,6 +18,7 @@ from ecx_hyperv.check.outcome import (
     wrong,
 )
 from ecx_hyperv.decide.facts import Side
+from ecx_hyperv.desired.quoting import literal
 from ecx_hyperv.host.observe import is_same_address, is_same_host
 from ecx_hyperv.host.rows import IscsiSession, MigrationSettings, VmSettings
 
@@ -70,15 +71,16 @@ def _node(context: CheckContext, side: Side) -> Finding:
         return wrong("node", place, "not in the cluster", "Up", words("join it: Add-ClusterNode"))
     name, state, flags = rows[0].name, rows[0].state, rows[0].flags - {"Normal", "0"}
     seen = ", ".join([state, *sorted(flags)])
+    # The cluster's own word for it: what is before its first dot was compared, no more.
+    start, resume = (on_host(place, f"{one}-ClusterNode -Name {literal(name)}", [name]) for one in ("Start", "Resume"))
     if "Quarantined" in flags:
-        return wrong("node", place, seen, "Up", on_host(place, f"Start-ClusterNode -Name {name} -ClearQuarantine"))
+        return wrong("node", place, seen, "Up", on_host(place, f"{start.run} -ClearQuarantine", [name]))
     if isinstance(from_itself, Unavailable):
         seen += f"; asked itself: {from_itself.why}"
-        return wrong("node", place, seen, "Up", on_host(place, f"Start-ClusterNode -Name {name}"))
+        return wrong("node", place, seen, "Up", start)
     if state == "Paused":
-        return wrong("node", place, seen, "Up", on_host(place, f"Resume-ClusterNode -Name {name}"))
-    remedy = on_host(place, f"Start-ClusterNode -Name {name}")
-    return is_so("node", place, seen, so=state == "Up" and not flags, expected="Up", remedy=remedy)
+        return wrong("node", place, seen, "Up", resume)
+    return is_so("node", place, seen, so=state == "Up" and not flags, expected="Up", remedy=start)
 
 
 def _migration(place: str, said: MigrationSettings) -> Finding:

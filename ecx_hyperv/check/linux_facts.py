@@ -48,7 +48,7 @@ class System:
             done = self.run(command, min(_COMMAND_S, self.deadline.remaining()))
         except LocalError as error:
             return Unavailable(why=error.what)
-        return Unavailable(why=f"{command[0]} took too long") if done.code is None else done
+        return Unavailable(why=f"{command[0]} {done.why_killed}") if done.code is None else done
 
     def read(self, read_it: Callable[[Completed], _T | Unavailable], *command: str) -> _T | Unavailable:
         """Return what a command's answer says."""

@@ -67,7 +67,7 @@ def silent(place: str, error: HostError, *, tried: bool) -> Iterator[Finding]:
     known = None if isinstance(error, NoCommonAlgorithm) else _MENDED_BY.get(reached)
     remedy = known or words(error.remedy or "see the host")
     yield wrong(reached, place, seen, "that it answers", remedy)
-    reason = Unavailable(why=f"the host does not answer: see {reached}")
+    reason = Unavailable(why=f"the host {error.in_short}: see {reached}")
     beyond = names_of(Area.LOGIN, Area.HOST, Area.EC_GUEST, *(() if tried else (Area.WIRE,)))
     for name in beyond[beyond.index(reached) + 1 :]:
         yield cannot_tell(name, place, reason)

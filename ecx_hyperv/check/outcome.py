@@ -1,12 +1,13 @@
 """What a check comes to."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from typing import TypeVar
 
 from msgspec import Struct
 
 from ecx_hyperv.exits import Exit, worst
+from ecx_hyperv.plain import flat
 
 _T = TypeVar("_T")
 
@@ -29,14 +30,26 @@ class Where(Enum):
 
 
 class Remedy(Struct, frozen=True, kw_only=True):
-    """What mends it: a line to run, or words for a person; `on` names the machine."""
+    """What mends it: a line to run, or words for a person; `on` names the machine.
+
+    `said` holds the values in it that came from outside: a host's, the cluster's, another program's file. They are
+    quoted, but whoever runs the line should see what they are. `by` is the other EC-VM where that one says all of it.
+    """
 
     run: str
     where: Where = Where.PERSON
     on: str = ""
+    said: tuple[str, ...] = ()
+    by: str = ""
 
     def __str__(self) -> str:
-        return f"on {self.on}: {self.run}" if self.on else self.run
+        says = f"{self.by} says: " if self.by else ""
+        place = f"on {self.on}: " if self.on else ""
+        values = f"from outside: {', '.join(self.said)}" if self.said else ""
+        if not values:
+            return flat(f"{says}{place}{self.run}")
+        # A comment to PowerShell and to a shell alike: the line may be pasted whole.
+        return flat(f"{says}{place}{self.run}" + (f" ({values})" if self.where is Where.PERSON else f" # {values}"))
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -58,19 +71,19 @@ class Unavailable(Struct, frozen=True, kw_only=True):
     remedy: Remedy | None = None
 
 
-def words(text: str) -> Remedy:
-    """Return a remedy that a person must read."""
-    return Remedy(run=text)
+def words(text: str, said: Sequence[str] = ()) -> Remedy:
+    """Return a remedy that a person must read; `said` are the values in it that came from outside."""
+    return Remedy(run=text, said=tuple(said))
 
 
-def on_host(host: str, line: str) -> Remedy:
-    """Return a line for PowerShell on a host."""
-    return Remedy(run=line, where=Where.HOST, on=host)
+def on_host(host: str, line: str, said: Sequence[str] = ()) -> Remedy:
+    """Return a line for PowerShell on a host; `said` are the values in it that came from outside."""
+    return Remedy(run=line, where=Where.HOST, on=host, said=tuple(said))
 
 
-def here(line: str) -> Remedy:
-    """Return a line for a root shell on this EC-VM."""
-    return Remedy(run=line, where=Where.EC_VM)
+def here(line: str, said: Sequence[str] = ()) -> Remedy:
+    """Return a line for a root shell on this EC-VM; `said` are the values in it that came from outside."""
+    return Remedy(run=line, where=Where.EC_VM, said=tuple(said))
 
 
 def ok(name: str, place: str, seen: str) -> Finding:

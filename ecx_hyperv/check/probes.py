@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ecx_hyperv.config import StdinWay
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.errors import HostError, SessionLost
-from ecx_hyperv.host.session import HELLO_S, Agent
+from ecx_hyperv.host.agent import HELLO_S, Agent
 from ecx_hyperv.host.ssh import Connection
 from ecx_hyperv.host.wire import Answer, Call, Reply, Request, encode_request
 
@@ -102,6 +102,7 @@ class WireProbe:
             began = deadline.clock.monotonic()
             limit = deadline.within(self.request_s)
             agent = self._start(connection, StdinWay.INPUT, limit)
+            agent.expect(1)
             agent.send(agent.first_line + _line(1, request, limit), limit)
             agent.end_input()
             agent.hello(limit)
@@ -137,6 +138,7 @@ class WireProbe:
             agent = self._start(connection, StdinWay.HANDLE, deadline)
             agent.send(agent.first_line, deadline)
             agent.hello(deadline)
+            agent.expect(1)
             agent.send(encode_request(1, int(_SLEEP_LIMIT_S * 1000), sleep), deadline)
             gone = agent.ended_within(deadline.within(self.deadman_s))
         except HostError as error:
@@ -156,6 +158,7 @@ class _Held:
     def ask(self, request: Request, deadline: Deadline) -> Reply:
         self._asked += 1
         limit = deadline.within(self._seconds)
+        self.agent.expect(1)
         self.agent.send(_line(self._asked, request, limit), limit)
         return _reply(self.agent, self._asked, limit)
 

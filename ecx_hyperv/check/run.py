@@ -21,7 +21,7 @@ from ecx_hyperv.check.host_facts import FactsRequest, HostFacts
 from ecx_hyperv.check.hosts import judge_host
 from ecx_hyperv.check.linux_facts import LinuxFacts, System
 from ecx_hyperv.check.logins import judge_login, silent
-from ecx_hyperv.check.outcome import Finding, Unavailable, cannot_tell, is_so, judged, ok, warning, words
+from ecx_hyperv.check.outcome import Finding, Unavailable, Where, cannot_tell, is_so, judged, ok, warning, words
 from ecx_hyperv.check.probes import ProbeResult, WireProbe
 from ecx_hyperv.check.vm_identity import IdentifiedVm, IdentityFacts, IdentityRequest, identify_vm
 from ecx_hyperv.check.vms import judge_ec_guest, judge_vm
@@ -35,12 +35,16 @@ from ecx_hyperv.ecx.maintenance import Flag
 from ecx_hyperv.errors import HostError, LocalError, Unreachable
 from ecx_hyperv.host.link import CONNECTING, Answered, Ask, Exchanged, Hosts
 from ecx_hyperv.host.wire import Request
+from ecx_hyperv.plain import flat, flat_name
 
 _OF_HOSTS = {Area.LOGIN, Area.HOST, Area.CLUSTER, Area.EC_GUEST, Area.VM, Area.WIRE}
 # These two need no PowerShell of their own.
 _NO_TRIAL = {"wire-cmdlets"}
 _ASK_S = 90.0
 _PEER_S = 180.0
+# What the other EC-VM may say: findings, characters in a text, values in a remedy.
+_MOST_FINDINGS, _MOST_SAID, _MOST_VALUES = 1000, 2000, 20
+_LAST_WORDS = 200
 _PEER_AREAS = (Area.LOGIN, Area.EC_VM, Area.ECX)
 
 
@@ -240,11 +244,13 @@ def ask_peer(system: System, pair: Pair, config: Config, wanted: frozenset[str])
     try:
         done = system.run(["ssh", *options, f"root@{pair.peer.address}", command], _PEER_S)
         said = msgspec.json.decode(done.stdout, type=CheckReport)
-    except (LocalError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        why = error.what if isinstance(error, LocalError) else done.stderr.decode("utf-8", "replace").strip()[-200:]
+    except (LocalError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        why = (
+            error.what if isinstance(error, LocalError) else flat(done.stderr.decode("utf-8", "replace").strip()[-200:])
+        )
         return [cannot_tell("peer", pair.peer.name, Unavailable(why=why or "it answers nothing", remedy=remedy))]
-    found = [_from_peer(one, said.node) for one in said.findings if one.name in CATALOGUE]
-    return [_same(pair, config, said), *found]
+    known = [one for one in said.findings[:_MOST_FINDINGS] if one.name in CATALOGUE]
+    return [_same(pair, config, said), *(_from_peer(one, said.node, pair.peer.name) for one in known)]
 
 
 def _same(pair: Pair, config: Config, said: CheckReport) -> Finding:
@@ -252,7 +258,7 @@ def _same(pair: Pair, config: Config, said: CheckReport) -> Finding:
     other = [
         what
         for what, here, there in (
-            (f"program {said.program}", __version__, said.program),
+            (f"program {flat_name(said.program)}", __version__, said.program),
             ("another config.toml", digest(config), said.config),
         )
         if here != there
@@ -260,16 +266,26 @@ def _same(pair: Pair, config: Config, said: CheckReport) -> Finding:
     return is_so(
         "peer",
         pair.peer.name,
-        "; ".join(other) or f"program {said.program}, the same configuration",
+        "; ".join(other) or f"program {__version__}, the same configuration",
         so=not other,
         expected=f"program {__version__} and the configuration of {pair.local.name}",
         remedy=words("install the same version on both EC-VMs, and copy config.toml from the one that is right"),
     )
 
 
-def _from_peer(finding: Finding, node: str) -> Finding:
-    place = finding.place if finding.place == node else f"{finding.place} (from {node})"
-    return msgspec.structs.replace(finding, place=place)
+def _from_peer(finding: Finding, node: str, peer: str) -> Finding:
+    """Return what the other EC-VM says as its word: what it would have run is for that EC-VM, and never for this one.
+
+    `node` is what it calls itself, `peer` what the configuration calls it.
+    """
+    place = peer if finding.place == node else f"{flat_name(finding.place)} (from {peer})"
+    remedy = finding.remedy
+    if remedy is not None:
+        on = peer if remedy.where is Where.EC_VM else flat_name(remedy.on)
+        run, said = flat(remedy.run, _MOST_SAID), tuple(map(flat_name, remedy.said[:_MOST_VALUES]))
+        remedy = msgspec.structs.replace(remedy, run=run, on=on, said=said, by=peer)
+    seen, expected = (flat(text, _MOST_SAID) for text in (finding.seen, finding.expected))
+    return msgspec.structs.replace(finding, place=place, seen=seen, expected=expected, remedy=remedy, means="")
 
 
 def _with_modules(wanted: FactsRequest, answer: Answered, first: IdentityFacts) -> HostFacts:

@@ -1,5 +1,6 @@
 """Whether both hosts can write to the mirror disk through this EC-VM's iSCSI target: each broken link is named."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 
 from ecx_hyperv.check.linux_facts import SAVED
@@ -25,7 +26,9 @@ def _backstore(place: str, saved: Saved, served: str, remedy: Remedy) -> Finding
     found = saved.backstore(served)
     devices = [one.dev or one.name for one in saved.storage_objects]
     if found is not None and found.fault:
-        again = words(f"targetcli /backstores/{found.plugin} delete {found.name}; then: {remedy.run}")
+        place_of = f"/backstores/{found.plugin}"
+        line = f"targetcli {shlex.quote(place_of)} delete {shlex.quote(found.name)}; then: {remedy.run}"
+        again = words(line, [found.name, *remedy.said])
         return wrong("target-backstore", place, found.fault, f"a block backstore of {served}", again)
     return is_so(
         "target-backstore",
@@ -62,7 +65,9 @@ def _acl(place: str, saved: Saved, served: str, address: str, initiators: Sequen
     if any(tpg.is_open for tpg in demo) and not faults:
         how = words("targetcli: set attribute generate_node_acls=0 in its portal group, then give each host an ACL")
         return warning("target-acl", place, "demo mode: whoever asks may write to the disk", expected, how)
-    again = words(f"targetcli: delete the ACLs that are named here; then: {remedy.run}") if faults else remedy
+    again = (
+        words(f"targetcli: delete the ACLs that are named here; then: {remedy.run}", remedy.said) if faults else remedy
+    )
     faults += ["demo mode: whoever has no ACL may only read"] if demo and len(let_in) < 2 else []
     so = len(let_in) >= 2 and not (ours and faults)
     seen = ", ".join(let_in) if so else "; ".join([*faults, *let_in]) or "nobody is let in"

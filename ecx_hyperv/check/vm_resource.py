@@ -23,7 +23,8 @@ _ACTIONS = {
 
 def judge_resource(context: CheckContext, vm: ProtectedVm) -> Iterator[Finding]:
     """Judge the VM resource of a VM, by the first host that shows each of its settings."""
-    resource = literal(context.identity(vm).asked().machine_name)
+    asked = context.identity(vm).asked()
+    resource, said = literal(asked.machine_name), [asked.machine] if asked.machine else []
     of_parameter = f"Get-ClusterResource -Name {resource} | Set-ClusterParameter"
 
     host, restart = _first(context, vm, lambda one: one.restart)
@@ -36,7 +37,7 @@ def judge_resource(context: CheckContext, vm: ProtectedVm) -> Iterator[Finding]:
             _shown(restart, _RESTARTS.get(restart)),
             so=restart == RESTART_ACTION,
             expected=_shown(RESTART_ACTION, _RESTARTS[RESTART_ACTION]),
-            remedy=on_host(host, f"(Get-ClusterResource -Name {resource}).RestartAction = {RESTART_ACTION}"),
+            remedy=on_host(host, f"(Get-ClusterResource -Name {resource}).RestartAction = {RESTART_ACTION}", said),
         )
     )
     host, heartbeat = _first(context, vm, lambda one: one.heartbeat)
@@ -49,7 +50,7 @@ def judge_resource(context: CheckContext, vm: ProtectedVm) -> Iterator[Finding]:
             _shown(heartbeat, _HEARTBEATS.get(heartbeat)),
             so=heartbeat == CHECK_HEARTBEAT,
             expected=_shown(CHECK_HEARTBEAT, _HEARTBEATS[CHECK_HEARTBEAT]),
-            remedy=on_host(host, f"{of_parameter} -Name CheckHeartbeat -Value {CHECK_HEARTBEAT}"),
+            remedy=on_host(host, f"{of_parameter} -Name CheckHeartbeat -Value {CHECK_HEARTBEAT}", said),
         )
     )
     host, offline = _first(context, vm, lambda one: one.offline)
@@ -62,7 +63,7 @@ def judge_resource(context: CheckContext, vm: ProtectedVm) -> Iterator[Finding]:
             _action(offline),
             so=offline in OFFLINE_ACTIONS,
             expected=f"one of {', '.join(_action(one) for one in OFFLINE_ACTIONS)}",
-            remedy=on_host(host, f"{of_parameter} -Name OfflineAction -Value {OFFLINE_ACTION}"),
+            remedy=on_host(host, f"{of_parameter} -Name OfflineAction -Value {OFFLINE_ACTION}", said),
         )
     )
 

@@ -212,7 +212,7 @@ def _limits(host: str, vm: str, group: GroupSettings) -> Finding:
         f"{group.threshold} failures in {group.period} hours",
         so=not lines,
         expected="0 failures in 0 hours",
-        remedy=on_host(host, "; ".join(lines)),
+        remedy=on_host(host, "; ".join(lines), _other(group.name, vm)),
     )
 
 
@@ -223,8 +223,13 @@ def _failback(host: str, vm: str, group: str, failback: int) -> Finding:
         "prevented" if failback == 0 else "allowed",
         so=failback == 0,
         expected="prevented",
-        remedy=on_host(host, f"(Get-ClusterGroup -Name {literal(group)}).AutoFailbackType = 0"),
+        remedy=on_host(host, f"(Get-ClusterGroup -Name {literal(group)}).AutoFailbackType = 0", _other(group, vm)),
     )
+
+
+def _other(name: str, configured: str) -> list[str]:
+    """Return a name that the cluster says, unless it is the configured one."""
+    return [] if name.casefold() == configured.casefold() else [name]
 
 
 def _settings(context: CheckContext, vm: ProtectedVm, host: str, facts: HostFacts) -> Iterator[Finding]:

@@ -1,6 +1,5 @@
 """ecx-hyperv check: whether everything is right."""
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from ecx_hyperv import __version__
 from ecx_hyperv.cli import common
 from ecx_hyperv.cli.command import Invocation, run_to_exit
 from ecx_hyperv.exits import Exit
+from ecx_hyperv.plain import as_json, flat
 
 if TYPE_CHECKING:
     from ecx_hyperv.check.linux_facts import LinuxFacts
@@ -145,7 +145,7 @@ def _print_json(findings: "list[Finding]", check_run: "CheckRun", code: Exit) ->
         exit=int(code),
         findings=findings,
     )
-    click.echo(json.dumps(msgspec.to_builtins(answers), indent=2, ensure_ascii=False))
+    click.echo(as_json(msgspec.to_builtins(answers), indent=2))
 
 
 def _report(
@@ -166,8 +166,9 @@ def _report(
         libraries=libraries,
     )
     logs = check_run.system.file("opt/nec/clusterpro/log")
-    report.write(path, report.compose(heading, findings, invocation.options.config, logs))
-    click.echo(f"report: {path}", err=True)
+    text = report.compose(heading, findings, check_run.config, invocation.options.config, logs)
+    report.write(path, text)
+    click.echo(flat(f"report: {path}"), err=True)
 
 
 def _last_line(invocation: Invocation, findings: "list[Finding]", code: Exit) -> None:

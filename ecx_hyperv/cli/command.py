@@ -124,6 +124,10 @@ def _exit_code(invocation: Invocation, body: Callable[[], Exit], blind: Exit | N
         return _INTERRUPTED
     except BrokenPipeError:
         code = Exit.DONE
+    except OSError as error:
+        code = Exit.CANNOT_TELL if blind is None else blind
+        invocation.log.debug("traceback", exc_info=True)
+        invocation.log.error(_of_system(error), do=_how(error), exit=int(code))
     except Exception as error:
         code = Exit.CANNOT_TELL if blind is None else blind
         invocation.log.debug("traceback", exc_info=True)
@@ -134,6 +138,18 @@ def _exit_code(invocation: Invocation, body: Callable[[], Exit], blind: Exit | N
             exit=int(code),
         )
     return int(code)
+
+
+def _of_system(error: OSError) -> str:
+    """Say what the system refused: a file that may not be read is no fault of the program (U12)."""
+    why = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {why}" if error.filename is not None else f"the system refused it: {why}"
+
+
+def _how(error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return "run it as root, or let this user have the file"
+    return "see that file, its folder and its disk; -v shows where it happened"
 
 
 def _folder() -> Path:

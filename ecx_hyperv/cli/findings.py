@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ecx_hyperv.check.outcome import Finding, Outcome
+from ecx_hyperv.plain import flat
 
 _WIDE = 200
 _STYLES = {Outcome.OK: "green", Outcome.WARNING: "yellow", Outcome.WRONG: "bold red", Outcome.CANNOT_TELL: "magenta"}
@@ -24,15 +25,22 @@ def show_findings(findings: Sequence[Finding]) -> None:
         table.add_column(column, overflow="fold", no_wrap=column == "check")
     for names, one in _together(findings):
         outcome = Text(one.outcome.value, style=_STYLES[one.outcome])
-        table.add_row(Text(names), Text(one.place), outcome, Text(one.seen))
+        table.add_row(_plain(names), _plain(one.place), outcome, _plain(one.seen))
     _print_trimmed(console, table)
     for one in findings:
         if one.outcome is not Outcome.OK and one.remedy is not None:
-            console.print(Text(f"\n{one.name} ({one.place}): {one.means}"))
-            wanted = f"  wanted: {one.expected}" if one.expected else ""
-            console.print(Text(f"{wanted}\n  do: {one.remedy}".lstrip("\n")), soft_wrap=True)
+            console.print()
+            console.print(_plain(f"{one.name} ({one.place}): {one.means}"))
+            if one.expected:
+                console.print(_plain(f"  wanted: {one.expected}"), soft_wrap=True)
+            console.print(_plain(f"  do: {one.remedy}"), soft_wrap=True)
     counts = Counter(one.outcome for one in findings)
-    console.print(Text("\n" + ", ".join(f"{counts[one]} {one.value}" for one in Outcome if counts[one])))
+    console.print()
+    console.print(_plain(", ".join(f"{counts[one]} {one.value}" for one in Outcome if counts[one])))
+
+
+def _plain(text: str) -> Text:
+    return Text(flat(text))
 
 
 def _print_trimmed(console: Console, table: Table) -> None:

@@ -1,6 +1,7 @@
 """ecx-hyperv lab: the simulated pair, from the shell."""
 
 import os
+import stat
 import subprocess
 import sys
 import tempfile
@@ -18,12 +19,12 @@ from ecx_hyperv.lab.model.timings import FAST, FAST_TIMING, Choices, Timings
 from ecx_hyperv.lab.service import control
 
 _STARTED_S = 30.0
+_NAME = "ecx-hyperv-lab"
 _folder = click.option(
     "--folder",
     envvar="ECX_HYPERV_LAB_FOLDER",
-    type=click.Path(file_okay=False),
-    default=lambda: str(Path(tempfile.gettempdir()) / f"ecx-hyperv-lab-{os.getuid()}"),
-    help="Where the lab keeps its files.  [default: ecx-hyperv-lab-UID in the temporary folder]",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the lab keeps its files.  [default: in $XDG_RUNTIME_DIR, else a new one in the temporary folder]",
 )
 
 
@@ -42,7 +43,7 @@ def lab() -> None:
 @run_to_exit()
 def start(
     _invocation: Invocation,
-    folder: str,
+    folder: Path | None,
     vms: tuple[str, ...],
     *,
     fast: bool,
@@ -55,13 +56,13 @@ def start(
     choices = Choices(vms=vms, timings=timings, stdin=stdin)
     if fast:
         choices = msgspec.structs.replace(choices, timing=FAST_TIMING)
-    return _start(Path(folder), choices)
+    return _start(_made(folder), choices)
 
 
 @lab.command(epilog="Example: ecx-hyperv lab stop")
 @_folder
 @run_to_exit()
-def stop(_invocation: Invocation, folder: str) -> Exit:
+def stop(_invocation: Invocation, folder: Path | None) -> Exit:
     """Stop the lab."""
     return _ask(folder, "stop")
 
@@ -69,7 +70,7 @@ def stop(_invocation: Invocation, folder: str) -> Exit:
 @lab.command(epilog="Example: ecx-hyperv lab show")
 @_folder
 @run_to_exit()
-def show(_invocation: Invocation, folder: str) -> Exit:
+def show(_invocation: Invocation, folder: Path | None) -> Exit:
     """Show the lab's world as JSON."""
     return _ask(folder, "show")
 
@@ -77,7 +78,7 @@ def show(_invocation: Invocation, folder: str) -> Exit:
 @lab.command(epilog="Example: ecx-hyperv lab history")
 @_folder
 @run_to_exit()
-def history(_invocation: Invocation, folder: str) -> Exit:
+def history(_invocation: Invocation, folder: Path | None) -> Exit:
     """Show all that has happened in the lab."""
     return _ask(folder, "history")
 
@@ -87,7 +88,7 @@ def history(_invocation: Invocation, folder: str) -> Exit:
 @click.argument("what", type=click.Choice(["host1", "host2", *NODES]))
 @click.argument("how", type=click.Choice(["on", "off", "shutdown", "hang"]))
 @run_to_exit()
-def power(_invocation: Invocation, folder: str, what: str, how: str) -> Exit:
+def power(_invocation: Invocation, folder: Path | None, what: str, how: str) -> Exit:
     """Power a host or an EC-VM on or off, shut it down, or have an EC-VM hang."""
     return _ask(folder, "power", what, how)
 
@@ -96,7 +97,7 @@ def power(_invocation: Invocation, folder: str, what: str, how: str) -> Exit:
 @_folder
 @click.argument("how", type=click.Choice(["cut", "restore"]))
 @run_to_exit()
-def iscsi(_invocation: Invocation, folder: str, how: str) -> Exit:
+def iscsi(_invocation: Invocation, folder: Path | None, how: str) -> Exit:
     """Cut every host off from the iSCSI target, or restore the connections."""
     return _ask(folder, "iscsi", how)
 
@@ -106,7 +107,7 @@ def iscsi(_invocation: Invocation, folder: str, how: str) -> Exit:
 @click.argument("how", type=click.Choice(["isolate", "cut", "restore"]))
 @click.argument("machines", nargs=-1)
 @run_to_exit()
-def network(_invocation: Invocation, folder: str, how: str, machines: tuple[str, ...]) -> Exit:
+def network(_invocation: Invocation, folder: Path | None, how: str, machines: tuple[str, ...]) -> Exit:
     """Cut all networks of a machine, or those between two (host1 host2 ec1 ec2 witness); or restore all networks."""
     return _ask(folder, "network", how, *machines)
 
@@ -116,7 +117,7 @@ def network(_invocation: Invocation, folder: str, how: str, machines: tuple[str,
 @click.argument("how", type=click.Choice(["start", "stop", "move"]))
 @click.argument("where", type=click.Choice(NODES), default=NODES[0])
 @run_to_exit()
-def group(_invocation: Invocation, folder: str, how: str, where: str) -> Exit:
+def group(_invocation: Invocation, folder: Path | None, how: str, where: str) -> Exit:
     """Have ECX start its group on a node, stop it, or move it to a node."""
     options = {"start": "-s", "stop": "-t", "move": "-m"}
     return _ask(folder, "clpgrp", options[how], "-a", where)
@@ -128,7 +129,7 @@ def group(_invocation: Invocation, folder: str, how: str, where: str) -> Exit:
 @click.argument("name")
 @click.argument("value")
 @run_to_exit()
-def set_fact(_invocation: Invocation, folder: str, where: str, name: str, value: str) -> Exit:
+def set_fact(_invocation: Invocation, folder: Path | None, where: str, name: str, value: str) -> Exit:
     """Set up something else than it should be: of the cluster, host1, vm1, EC-VM1, or ec1's Linux."""
     return _ask(folder, "set", where, name, value)
 
@@ -140,7 +141,7 @@ def set_fact(_invocation: Invocation, folder: str, where: str, name: str, value:
 @click.argument("host")
 @click.argument("line")
 @run_to_exit()
-def powershell(_invocation: Invocation, folder: str, host: str, line: str) -> Exit:
+def powershell(_invocation: Invocation, folder: Path | None, host: str, line: str) -> Exit:
     """Run a line that a check prints as its remedy on a host."""
     return _ask(folder, "powershell", host, line)
 
@@ -149,7 +150,7 @@ def powershell(_invocation: Invocation, folder: str, host: str, line: str) -> Ex
 @_folder
 @click.argument("vm")
 @run_to_exit()
-def move_vm(_invocation: Invocation, folder: str, vm: str) -> Exit:
+def move_vm(_invocation: Invocation, folder: Path | None, vm: str) -> Exit:
     """Have WSFC live-migrate a VM by itself, as its balancer does."""
     return _ask(folder, "move-vm", vm)
 
@@ -160,9 +161,13 @@ def move_vm(_invocation: Invocation, folder: str, vm: str) -> Exit:
 @_folder
 @click.argument("node", type=click.Choice(NODES))
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def run(folder: str, node: str, command: tuple[str, ...]) -> None:
+def run(folder: Path | None, node: str, command: tuple[str, ...]) -> None:
     """Run a command as on an EC-VM of the lab."""
-    environment = {**Folder(Path(folder)).environment(node), "TERM": os.environ.get("TERM", "dumb")}
+    try:
+        found = _found(folder)
+    except LocalError as error:
+        raise click.ClickException(str(error)) from None
+    environment = {**Folder(found).environment(node), "TERM": os.environ.get("TERM", "dumb")}
     try:
         os.execvpe(command[0], list(command), environment)  # noqa: S606 - the command is the user's own
     except OSError as error:
@@ -182,6 +187,50 @@ def demo(_invocation: Invocation, *, fast: bool) -> Exit:
 def bench(_invocation: Invocation) -> Exit:
     """Measure what each job costs: connections, PowerShells, requests, time."""
     return _bench()
+
+
+def _found(folder: Path | None) -> Path:
+    """Return the folder of the lab that is meant; raises LocalError where there is none."""
+    runtime = _in_runtime()
+    found = folder or (runtime if runtime is not None and runtime.exists() else _newest())
+    if found is None:
+        raise LocalError("no lab runs", remedy="start one: ecx-hyperv lab start")
+    return found
+
+
+def _newest() -> Path | None:
+    # Whose folder it is decides, not how it is called: others may make folders there, too.
+    private = [one for one in Path(tempfile.gettempdir()).glob(f"{_NAME}-*") if _is_private(one)]
+    return max(private, key=lambda one: one.lstat().st_mtime, default=None)
+
+
+def _made(folder: Path | None) -> Path:
+    """Return the folder for a new lab, made for this user alone; raises LocalError for one that is another's."""
+    folder = folder or _in_runtime() or _newest()
+    if folder is None:
+        return Path(tempfile.mkdtemp(prefix=f"{_NAME}-"))
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not _is_private(folder, but=0o755):
+        raise LocalError(
+            f"{folder} is not for this user alone",
+            seen="another's folder, a link, or one in which others may write",
+            remedy="name another with --folder",
+        )
+    return folder
+
+
+def _in_runtime() -> Path | None:
+    given = os.environ.get("XDG_RUNTIME_DIR", "")
+    return Path(given) / _NAME if given and _is_private(Path(given)) else None
+
+
+def _is_private(folder: Path, but: int = 0o700) -> bool:
+    """Tell whether a folder is this user's, and nobody else's to write in."""
+    try:
+        seen = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(seen.st_mode) and seen.st_uid == os.geteuid() and not stat.S_IMODE(seen.st_mode) & ~but
 
 
 def _with_sets(timings: Timings, sets: tuple[str, ...]) -> Timings:
@@ -210,7 +259,6 @@ def _start(folder: Path, choices: Choices) -> Exit:
             pass
         else:
             raise LocalError("a lab runs already", seen=str(folder), remedy="ecx-hyperv lab stop, or another --folder")
-    folder.mkdir(parents=True, exist_ok=True)
     socket_path.unlink(missing_ok=True)
     log = folder / "lab.log"
     with log.open("wb") as output:
@@ -231,8 +279,8 @@ def _start(folder: Path, choices: Choices) -> Exit:
     return Exit.DONE
 
 
-def _ask(folder: str, do: str, *arguments: str) -> Exit:
-    answer = control.ask(Folder(Path(folder)).socket, do, *arguments)
+def _ask(folder: Path | None, do: str, *arguments: str) -> Exit:
+    answer = control.ask(Folder(_found(folder)).socket, do, *arguments)
     click.echo(answer.text, nl=False)
     return Exit.DONE if answer.code == 0 else Exit.NOT_AS_ASKED
 

@@ -1,23 +1,25 @@
 """ecx-hyperv: status, maintenance, trust, config, lab."""
 
-import json
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
 
-from ecx_hyperv import __version__
+from ecx_hyperv import __version__, plain
 from ecx_hyperv.cli import common
 from ecx_hyperv.cli.command import Invocation, run_to_exit
 from ecx_hyperv.cli.lazy import LazyGroup
 from ecx_hyperv.config import Config, advice
 from ecx_hyperv.config_file import last_good
 from ecx_hyperv.ecx.maintenance import Flag, Kind, Maintenance
-from ecx_hyperv.errors import ConfigError, UsageError
+from ecx_hyperv.errors import ConfigError, Unreachable, UsageError
 from ecx_hyperv.exits import Exit
+from ecx_hyperv.plain import flat
 
 # A status is looked at by a person, who waits for it.
 _STATUS_S = 60.0
+# How a host is that did not say a word.
+_SILENT = Unreachable.in_short
 
 
 @click.group(
@@ -60,12 +62,12 @@ def status(invocation: Invocation, vm: tuple[str, ...], as_json: bool) -> Exit:
         from ecx_hyperv.cli.show import show_status
     shown = look(context, found, deadline)
     if as_json:
-        click.echo(json.dumps(msgspec.to_builtins(shown), indent=2, ensure_ascii=False))
+        click.echo(plain.as_json(msgspec.to_builtins(shown), indent=2))
     else:
         show_status(shown)
     if shown.exit is not Exit.DONE:
         invocation.log.error(
-            "no host answers",
+            "no host can be asked" if any(one.contact != _SILENT for one in shown.hosts) else "no host answers",
             seen="; ".join(f"{one.address}: {one.trouble}" if one.trouble else one.address for one in shown.hosts),
             do="see that the hosts are on, the network to them, and their sshd service",
             exit=int(shown.exit),
@@ -100,7 +102,7 @@ def maintenance_on(
     flag = Flag(kind=kind, name=full, since=now, until=end, reason=reason)
     if not dry_run:
         Maintenance(Path(loaded.paths.state)).set(flag)
-    click.echo(f"{'would be set: ' if dry_run else ''}{_in_words(flag)}")
+    click.echo(flat(f"{'would be set: ' if dry_run else ''}{_in_words(flag)}"))
     click.echo("It holds on this EC-VM only: set it on the other one too if the group may move there.")
     return Exit.DONE
 
@@ -116,7 +118,7 @@ def maintenance_off(invocation: Invocation, name: str, dry_run: bool) -> Exit:
     flags = Maintenance(Path(loaded.paths.state))
     was_set = flags.find(kind, full, invocation.clock.wall()) is not None if dry_run else flags.clear(kind, full)
     ended = "would be ended" if dry_run else "ended"
-    click.echo(f"{full}: maintenance {ended}" if was_set else f"{full}: was not in maintenance")
+    click.echo(flat(f"{full}: maintenance {ended}" if was_set else f"{full}: was not in maintenance"))
     return Exit.DONE
 
 
@@ -127,7 +129,7 @@ def maintenance_list(invocation: Invocation) -> Exit:
     loaded = common.load_config(invocation)
     flags = Maintenance(Path(loaded.paths.state)).all(invocation.clock.wall())
     for flag in flags:
-        click.echo(_in_words(flag))
+        click.echo(flat(_in_words(flag)))
     if not flags:
         click.echo("nothing is in maintenance")
     return Exit.DONE
@@ -169,13 +171,13 @@ def config_check(invocation: Invocation) -> Exit:
         loaded = common.load_config(invocation)
     except ConfigError as error:
         for mistake in error.mistakes:
-            click.echo(str(mistake))
+            click.echo(flat(mistake))
         if last_good(path).exists():
-            click.echo(f"meanwhile the commands use {last_good(path)}, the last copy that was good")
+            click.echo(flat(f"meanwhile the commands use {last_good(path)}, the last copy that was good"))
         raise
     for sentence in advice(loaded):
-        click.echo(f"{path}: note: {sentence}")
-    click.echo(f"{path}: good: {len(loaded.vm)} VMs on {loaded.node[0].host} and {loaded.node[1].host}")
+        click.echo(flat(f"{path}: note: {sentence}"))
+    click.echo(flat(f"{path}: good: {len(loaded.vm)} VMs on {loaded.node[0].host} and {loaded.node[1].host}"))
     return Exit.DONE
 
 

@@ -1,5 +1,6 @@
 """genw-vm and genw-remote-node."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.errors import EcxHypervError, LocalError
 from ecx_hyperv.exits import Exit
-from ecx_hyperv.log import flat
+from ecx_hyperv.plain import flat
 
 if TYPE_CHECKING:
     from ecx_hyperv.ecx.monitor_state import MonitorStates
@@ -23,28 +24,35 @@ _CONFIG = "config"
 
 @click.command("genw-vm", epilog="Example: genw-vm Cent8.2-1; echo $?")
 @click.argument("vm", nargs=-1)
+@click.option("--look", is_flag=True, help="Only look, as at a terminal: no alert is sent, nothing is remembered.")
 @run_to_exit(blind=Exit.DONE)
-def genw_vm(invocation: Invocation, vm: tuple[str, ...]) -> Exit:
+def genw_vm(invocation: Invocation, vm: tuple[str, ...], look: bool) -> Exit:
     """Answer ECX whether each VM is well on this EC-VM's host: 0, or 1 on positive evidence that it is not.
 
     What cannot be told is 0 (unless [monitor] unknown says otherwise) and alerted. Without VM, the folder that ECX runs
-    the script in (genw-VMNAME) says which is meant.
+    the script in (genw-VMNAME) says which is meant. Called by hand at a terminal it only looks, as with --look.
     """
     from ecx_hyperv.decide.monitor import Health
-    from ecx_hyperv.ecx.environment import choose_vms
-    from ecx_hyperv.ecx.monitor_state import FileMonitorStates
+    from ecx_hyperv.ecx.environment import choose_vms, is_by_hand
+    from ecx_hyperv.ecx.monitor_state import FileMonitorStates, ReadMonitorStates
     from ecx_hyperv.run.watch import Watcher
 
+    at_terminal = not invocation.call.has_variables and _has_terminal()
     try:
         loaded = common.load_config_or_last(invocation)
         vms = choose_vms(loaded.config, vm, invocation.call)
     except EcxHypervError as error:
-        _alert_blind(invocation, error)
+        if not look and not at_terminal:
+            _alert_blind(invocation, error)
         raise
+    only_look = look or (at_terminal and is_by_hand(loaded.config, invocation.call))
     timing, deadline = _prepare(invocation, loaded, Exit.DONE)
-    context = common.open_context(invocation, loaded.config, deadline)
-    states = FileMonitorStates(Path(loaded.config.paths.state), invocation.clock)
-    _alert_once(invocation, loaded, states)
+    context = common.open_context(invocation, loaded.config, deadline, dry=only_look)
+    states: MonitorStates = FileMonitorStates(Path(loaded.config.paths.state), invocation.clock)
+    if only_look:
+        states = ReadMonitorStates(states)
+    else:
+        _alert_once(invocation, loaded, states)
     invocation.log.debug("watch", vms=", ".join(vms), seconds=timing.monitor)
     watch = Watcher(context, vms, states, deadline).go()
     for name, verdict in watch.verdicts.items():
@@ -74,6 +82,15 @@ def genw_remote_node(invocation: Invocation, dry_run: bool) -> Exit:
     end = PeerWatcher(context, states, deadline).go()
     click.echo(flat(end.why))
     return end.exit
+
+
+def _has_terminal() -> bool:
+    """Tell whether this process has a terminal that controls it: ECX's scripts, and cron's, have none."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _prepare(invocation: Invocation, loaded: Loaded, late: Exit) -> tuple[Timing, Deadline]:

@@ -1,5 +1,6 @@
 """ecx-hyperv setup: SSH, the hosts, the iSCSI target, ECX; each by itself, and again as often as wanted."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from ecx_hyperv.cli import common
 from ecx_hyperv.cli.command import Invocation, run_to_exit
 from ecx_hyperv.desired.windows import MIRROR_DEVICE, TARGET
 from ecx_hyperv.exits import Exit
+from ecx_hyperv.plain import flat_lines
 
 dry_run = click.option("--dry-run", is_flag=True, help="Tell what would be done, change nothing.")
 output = click.option(
@@ -48,7 +50,7 @@ def setup_ssh(invocation: Invocation, /, **options: Any) -> Exit:
 
     given = ssh.SshOptions(**options)
     config = common.load_config(invocation)
-    are_written = ssh.write_scripts(config, given, click.echo, _note)
+    are_written = ssh.write_scripts(config, given, _say, _note)
     if not are_written or given.to_stdout or given.no_trust:
         return Exit.DONE
     click.echo("run each script on its host, with -Apply; what follows works once that is done")
@@ -87,7 +89,7 @@ def setup_host(invocation: Invocation, /, authentication: str, **options: Any) -
     from ecx_hyperv.setup import host
 
     given = host.HostOptions(authentication=host.Authentication(authentication), **options)
-    host.write_scripts(common.load_config(invocation), given, click.echo)
+    host.write_scripts(common.load_config(invocation), given, _say)
     return Exit.DONE
 
 
@@ -107,7 +109,7 @@ def setup_iscsi(_invocation: Invocation, /, **options: Any) -> Exit:
     from ecx_hyperv.ecx.commands import run
     from ecx_hyperv.setup import iscsi
 
-    iscsi.set_up(iscsi.IscsiOptions(**options), run, click.echo)
+    iscsi.set_up(iscsi.IscsiOptions(**options), run, _say)
     return Exit.DONE
 
 
@@ -132,9 +134,14 @@ def setup_ecx(invocation: Invocation, /, tool: str, **options: Any) -> Exit:
     from ecx_hyperv.setup import ecx
 
     given = ecx.EcxOptions(tool=ecx.Tool(tool), **options)
-    ecx.set_up(common.load_config(invocation), given, run, click.echo, _note)
+    ecx.set_up(common.load_config(invocation), given, run, _say, _note)
     return Exit.DONE
 
 
+def _say(text: str) -> None:
+    # A script that goes into a file must be what it is; what goes to a terminal must not control it.
+    click.echo(flat_lines(text) if sys.stdout.isatty() else text)
+
+
 def _note(text: str) -> None:
-    click.echo(text, err=True)
+    click.echo(flat_lines(text), err=True)

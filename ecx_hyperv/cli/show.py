@@ -7,7 +7,7 @@ from rich.status import Status as Spinner
 from rich.table import Table
 from rich.text import Text
 
-from ecx_hyperv.log import flat
+from ecx_hyperv.plain import flat
 from ecx_hyperv.run.status import HostStatus, OnHost, PairStatus
 
 _WIDE = 200
@@ -64,7 +64,7 @@ _ISCSI = {True: "connected", False: "not connected", None: "-"}
 
 def _node(host: HostStatus) -> str:
     if not host.answers:
-        return "does not answer"
+        return host.contact
     return ", ".join([host.node or "unknown", *host.node_flags])
 
 

@@ -15,7 +15,7 @@ from ecx_hyperv.exits import Exit, worst
 from ecx_hyperv.host.known_hosts import KnownHosts, Pins, PinState
 from ecx_hyperv.host.known_hosts_file import PinnedKey
 from ecx_hyperv.host.ssh import SshTarget, fetch_host_keys
-from ecx_hyperv.log import flat
+from ecx_hyperv.plain import flat
 
 _CHANGES = frozenset({PinState.CHANGED, PinState.OTHER_KIND})
 

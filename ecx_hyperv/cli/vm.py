@@ -8,28 +8,34 @@ import click
 
 from ecx_hyperv.cli import common
 from ecx_hyperv.cli.command import Invocation, run_to_exit
-from ecx_hyperv.errors import UsageError
+from ecx_hyperv.desired.quoting import shell_line
+from ecx_hyperv.errors import LocalError, UsageError
 from ecx_hyperv.exits import Exit, worst
-from ecx_hyperv.log import flat
+from ecx_hyperv.plain import flat
 
 if TYPE_CHECKING:
+    from ecx_hyperv.deadline import Deadline
     from ecx_hyperv.run.context import Progress, RunContext
     from ecx_hyperv.run.tasks import Task
 
+# What a start by hand waits for clpstat.
+_CLPSTAT_S = 20.0
 _DRY = click.option("--dry-run", is_flag=True, help="Look and decide, print the next step, change nothing.")
 
 
 @click.command("vm-start", epilog="Example: vm-start Cent8.2-1")
 @click.argument("vm", nargs=-1)
+@click.option("--yes", is_flag=True, help="Start by hand, although the group is active on the other EC-VM.")
 @_DRY
 @run_to_exit()
-def vm_start(invocation: Invocation, vm: tuple[str, ...], dry_run: bool) -> Exit:
+def vm_start(invocation: Invocation, vm: tuple[str, ...], yes: bool, dry_run: bool) -> Exit:
     """Have each VM run on this EC-VM's host: register it, move it here, start it, as needed.
 
     A VM that runs on the other host is live-migrated. Without VM, ECX's CLP_RESOURCENAME (exec-VMNAME) or the folder
-    that ECX runs the script in says which is meant.
+    that ECX runs the script in says which is meant. By hand nothing is started here while ECX has the group, and so the
+    storage, on the other EC-VM.
     """
-    from ecx_hyperv.ecx.environment import choose_vms
+    from ecx_hyperv.ecx.environment import choose_vms, is_by_hand
     from ecx_hyperv.run.start import start
 
     loaded = common.load_config_or_last(invocation)
@@ -39,6 +45,8 @@ def vm_start(invocation: Invocation, vm: tuple[str, ...], dry_run: bool) -> Exit
     vms = choose_vms(loaded.config, vm, invocation.call)
     with _progress() as progress:
         context = common.open_context(invocation, loaded.config, deadline, dry=dry_run, progress=progress)
+        if is_by_hand(loaded.config, invocation.call) and not yes and not dry_run:
+            _refuse_elsewhere(context, vms, deadline)
         common.alert_fallback(loaded, context.alert)
         invocation.log.debug("start", vms=", ".join(vms), clp_event=invocation.call.event, node=context.pair.local.name)
         tasks = start(context, vms, deadline)
@@ -83,11 +91,32 @@ def vm_unregister(invocation: Invocation, vm: tuple[str, ...], yes: bool, dry_ru
     return _answer(invocation, context, tasks)
 
 
+def _refuse_elsewhere(context: "RunContext", vms: Sequence[str], deadline: "Deadline") -> None:
+    """Raise UsageError where a start by hand would part a VM from its storage; a clpstat that fails is no reason."""
+    from ecx_hyperv.ecx import clpstat
+
+    configured = [context.config.find_vm(name) for name in vms]
+    resources = {one.resource_name for one in configured if one is not None}
+    local, peer = context.pair.local.name, context.pair.peer.name
+    try:
+        said = clpstat.ask(context.run, deadline.within(_CLPSTAT_S))
+    except LocalError as error:
+        context.log.debug("clpstat does not say where the group is", because=str(error))
+        return
+    group = clpstat.active_elsewhere(said, resources, local, peer)
+    if group:
+        raise UsageError(
+            f"{', '.join(vms)}: not started here, since ECX has {group}, and so the storage, on {peer}",
+            seen="no CLP_* variable, so it is not ECX that calls, and no --yes",
+            remedy=f"to bring group and VMs here: {shell_line('clpgrp', '-m', group, '-a', local)}",
+        )
+
+
 def _nobody_asked(vms: Sequence[str]) -> UsageError:
     return UsageError(
         f"{', '.join(vms)}: not stopped, since nobody said that it should be",
         seen="no CLP_FACTOR, so it is not ECX that calls, and no --yes",
-        remedy=f"to stop by hand: vm-unregister --yes {' '.join(map(repr, vms))}",
+        remedy=f"to stop by hand: {shell_line('vm-unregister', '--yes', *vms)}",
     )
 
 
@@ -112,8 +141,6 @@ def _answer(invocation: Invocation, context: "RunContext", tasks: "Sequence[Task
         elif isinstance(task.end, Fail) and context.dry:
             click.echo(flat(f"{task.name}: next: fail: {task.end.what}"))
     code = worst(end.exit for end in fails)
-    if context.dry and code not in (Exit.UNREACHABLE, Exit.LOGIN):
-        return Exit.DONE
     if len(tasks) > 1 and fails:
         last = next(end for end in fails if end.exit is code)
         invocation.log.error(

@@ -37,6 +37,11 @@ class Contact(Enum):
     SILENT = "silent"
     UNASKED = "unasked"
 
+    @property
+    def in_words(self) -> str:
+        """Return what a host does that is in this contact: one that refuses a login does answer."""
+        return "does not answer" if self in (Contact.SILENT, Contact.UNASKED) else self.value
+
 
 class Identity(Enum):
     """Which VM is meant by the configured name (a VM is known by its id; names are for people).

@@ -69,7 +69,7 @@ def judge(watched: Watched) -> Verdict:
     if watched.locked:
         return Verdict(Health.HEALTHY, f"a start or stop of {vm} is under way")
     if seen.local is not Contact.ANSWERS:
-        return Verdict(Health.UNKNOWN, f"{local} does not answer")
+        return Verdict(Health.UNKNOWN, f"{local} {seen.local.in_words}")
     if seen.identity in (Identity.AMBIGUOUS, Identity.UNREAD) or (
         seen.identity is Identity.NO_ROLE and seen.on_local.kind is not VmKind.RUNNING
     ):

@@ -110,7 +110,7 @@ def decide(seen: PeerObservation) -> PeerStep:
     if seen.contact is not Contact.ANSWERS:
         return PeerEnd(
             Exit.UNREACHABLE,
-            f"ECX on {seen.node} is offline, and its host {seen.host} does not answer",
+            f"ECX on {seen.node} is offline, and its host {seen.host} {seen.contact.in_words}",
             f"look at {seen.host}: power, network, sshd",
         )
     return _by_its_host(seen)

@@ -52,8 +52,9 @@ def decide(seen: VolumeObservation, stop: Retry, over: frozenset[Timer], *, was_
     `was_stopped` is whether the cluster has taken the volume offline for this run: Online after that, somebody else has
     brought the volume online to use it.
     """
-    if seen.local is not Contact.ANSWERS or seen.peer is not Contact.ANSWERS:
-        return Done(f"{seen.csv} is left online: a host does not answer, and may use it")
+    unasked = next((one for one in (seen.local, seen.peer) if one is not Contact.ANSWERS), None)
+    if unasked is not None:
+        return Done(f"{seen.csv} is left online: a host {unasked.in_words}, and may use it")
     match seen.state:
         case ResourceKind.OFFLINE | ResourceKind.FAILED | ResourceKind.ABSENT:
             return Done(f"{seen.csv} is {seen.state.value}")

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ecx_hyperv.errors import UsageError
 
@@ -64,6 +64,24 @@ def check_iqn(text: str) -> str:
             remedy="write it like iqn.1991-05.com.microsoft:host1.example.com, as iSCSI Initiator shows it",
         )
     return folded
+
+
+def is_iqn(text: str) -> bool:
+    """Tell whether a text is an iSCSI name, whatever its case."""
+    return _is_taken(check_iqn, text)
+
+
+def is_device(text: str) -> bool:
+    """Tell whether a text is the path of a device."""
+    return _is_taken(check_device, text)
+
+
+def _is_taken(check: Callable[[str], str], text: str) -> bool:
+    try:
+        check(text)
+    except UsageError:
+        return False
+    return True
 
 
 def check_device(text: str) -> str:

@@ -6,7 +6,8 @@ from typing import Protocol
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.ecx.commands import Runner
 from ecx_hyperv.errors import LocalError
-from ecx_hyperv.log import Log, flat
+from ecx_hyperv.log import Log
+from ecx_hyperv.plain import flat
 
 # The alert log shows a line; what is longer is cut by ECX somewhere.
 _LONGEST = 500

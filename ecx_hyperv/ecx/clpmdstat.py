@@ -171,7 +171,7 @@ def _refuse_failure(done: Completed, command: str) -> None:
     if done.code == 0:
         return
     said = (done.text + done.stderr.decode("utf-8", "replace")).strip().splitlines()
-    ended = "was killed because it took too long" if done.code is None else f"exit code {done.code}"
+    ended = f"was killed because it {done.why_killed}" if done.code is None else f"exit code {done.code}"
     raise LocalError(
         "clpmdstat does not say how the mirror is",
         seen=f"{ended}, {said[-1] if said else 'nothing printed'}",

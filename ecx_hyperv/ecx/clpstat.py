@@ -13,7 +13,7 @@ status once made a monitor blind and let a failover shut healthy guests down.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
@@ -101,6 +101,18 @@ class Clpstat:
         return _find(self.monitors, name)
 
 
+def active_elsewhere(said: Clpstat, resources: Collection[str], local: str, peer: str) -> str:
+    """Return the name of the group of these resources that is Online on the peer, and none of them here; else empty.
+
+    Where clpstat shows the resources of no group, each group may be theirs.
+    """
+    holding = [one for one in said.groups if any(row.name in resources for row in one.resources)]
+    active = [one for one in holding or said.groups if one.status == "Online"]
+    if any(one.current.casefold() == local.casefold() for one in active):
+        return ""
+    return next((one.name for one in active if one.current.casefold() == peer.casefold()), "")
+
+
 def parse(text: str) -> Clpstat:
     """Read what clpstat printed; a line that is no row is kept under `unknown`, nothing raises."""
     page = _Page()
@@ -116,7 +128,7 @@ def ask(run: Runner, deadline: Deadline) -> Clpstat:
     status = parse(done.text)
     if done.code != 0 or not status.servers:
         said = (done.text or done.stderr.decode("utf-8", "replace")).strip().splitlines()
-        ended = "was killed because it took too long" if done.code is None else f"exit code {done.code}"
+        ended = f"was killed because it {done.why_killed}" if done.code is None else f"exit code {done.code}"
         raise LocalError(
             "clpstat does not say how the cluster is",
             seen=f"{ended}, {said[-1] if said else 'nothing printed'}",

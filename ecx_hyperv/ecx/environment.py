@@ -26,6 +26,7 @@ class EcxCall:
     factor_word: str
     resource: str
     folder: str
+    has_variables: bool = False
 
 
 def read_call(environ: Mapping[str, str], folder: Path) -> EcxCall:
@@ -37,6 +38,7 @@ def read_call(environ: Mapping[str, str], folder: Path) -> EcxCall:
         factor_word=word,
         resource=environ.get("CLP_RESOURCENAME", "").strip(),
         folder=folder.name,
+        has_variables=any(name.startswith("CLP_") and value.strip() for name, value in environ.items()),
     )
 
 
@@ -65,6 +67,11 @@ def choose_vms(config: Config, arguments: Sequence[str], call: EcxCall) -> list[
         seen=f"no argument, and neither CLP_RESOURCENAME nor the folder names one ({given}); {_known(config)}",
         remedy="name the VM, or set resource in its [[vm]] to the name of its ECX resource",
     )
+
+
+def is_by_hand(config: Config, call: EcxCall) -> bool:
+    """Tell whether a person calls: ECX hands over a CLP_* variable, or runs a script in the folder of a resource."""
+    return not call.has_variables and _of_resource(config, call.folder) is None
 
 
 def _of_resource(config: Config, given: str) -> str | None:

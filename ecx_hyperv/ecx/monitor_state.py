@@ -96,6 +96,20 @@ class MonitorStates(Protocol):
         """Keep a monitor's state; raises LocalError."""
 
 
+class ReadMonitorStates:
+    """States that are read, and kept as they are: of a person who only looks."""
+
+    def __init__(self, states: MonitorStates) -> None:
+        self._states = states
+
+    def load(self, kind: str, name: str) -> MonitorState:
+        """Return a monitor's state, as far as it still counts; raises LocalError if it cannot be read."""
+        return self._states.load(kind, name)
+
+    def save(self, kind: str, name: str, state: MonitorState) -> None:
+        """Keep nothing."""
+
+
 class FileMonitorStates:
     """The states of the monitors below [paths] state of this EC-VM."""
 

@@ -30,6 +30,8 @@ Rows = Sequence[Row]
 
 NO_RESULT = RemoteError(message="no result for this call", id="NoResult")
 NOT_SHOWN = RemoteError(message="the host does not show it", id="NotShown")
+_MOST_OF_A_NUMBER = 2**63
+_LONGEST_PATH = 32_767
 _NO_REASON = RemoteError(message="failed without a reason")
 
 
@@ -274,14 +276,15 @@ def number(row: Row, key: str) -> int | None:
     value = row.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return int(value) if isinstance(value, int) or math.isfinite(value) else None
+    # JSON has integers of any length, and Windows none beyond 64 bits.
+    return int(value) if abs(value) < _MOST_OF_A_NUMBER else None
 
 
 def _paths(row: Row, key: str) -> tuple[str, ...]:
     """Return one path or several, whole: a comma in one means nothing."""
     value = row.get(key)
     several = value if isinstance(value, list) else [value]
-    return tuple(one for one in several if isinstance(one, str) and one)
+    return tuple(one[:_LONGEST_PATH] for one in several if isinstance(one, str) and one)
 
 
 def _seconds(value: object) -> float:
@@ -312,7 +315,8 @@ def _flags(row: Row, key: str) -> frozenset[str]:
 
 
 def _code(value: object) -> int:
-    if not isinstance(value, int):
+    if not isinstance(value, int) or isinstance(value, bool) or not -(2**31) <= value < 2**32:
         return 0
+    value &= 0xFFFFFFFF
     # The code of a Win32 error, whether it came plain or as an HRESULT.
-    return value & 0xFFFF if (value & 0xFFFFFFFF) >> 16 == 0x8007 else value
+    return value & 0xFFFF if value >> 16 == 0x8007 else value

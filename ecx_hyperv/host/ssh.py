@@ -8,7 +8,6 @@ TCP_USER_TIMEOUT on it, and whatever waits is cut off by closing the transport u
 import errno
 import logging
 import socket
-import struct
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -43,8 +42,9 @@ HANDSHAKE_S = 15.0
 AUTH_S = 15.0
 LAUNCH_S = 10.0
 
-# What paramiko raises where a host breaks off, or says what makes no sense.
-_BROKEN = (paramiko.SSHException, OSError, EOFError, ValueError, IndexError, struct.error)
+# What comes out of paramiko's waits is whatever its reader failed with, and a host's bytes choose that: besides
+# paramiko's own UnicodeDecodeError, struct.error, KeyError, InvalidTag and more.
+BROKEN = (Exception,)
 # paramiko's auth exceptions that say nothing about the key: it raises one type for all of them.
 _NOT_ABOUT_THE_KEY = ("timeout", "transport shut down", "EOF")
 
@@ -84,7 +84,7 @@ class Connection:
             with _watchdog(limit, self.close):
                 channel = self._transport.open_session(timeout=max(0.1, limit.remaining()))
                 channel.exec_command(command)
-        except (paramiko.SSHException, OSError, EOFError) as error:
+        except BROKEN as error:
             raise NoAgent(
                 self.target.address,
                 "the login works, but no command can be started",
@@ -99,7 +99,7 @@ class Connection:
             with _watchdog(deadline, self.close):
                 for start in range(0, len(data), 32768):
                     channel.sendall(data[start : start + 32768])
-        except (paramiko.SSHException, OSError, EOFError) as error:
+        except BROKEN as error:
             raise SessionLost(
                 self.target.address, "the connection broke while sending", seen=_said(error, deadline)
             ) from None
@@ -161,7 +161,7 @@ def fetch_host_keys(target: SshTarget, deadline: Deadline) -> tuple[PinnedKey, .
             with _watchdog(limit, transport.close):
                 transport.start_client(timeout=limit.remaining())
                 keys.append(_shown_by(transport))
-        except _BROKEN as error:
+        except BROKEN as error:
             if not _lacks_only(transport, [kind]):
                 raise _no_handshake(target, transport, error, limit) from None
         finally:
@@ -232,7 +232,7 @@ def _shake_hands(
             transport.start_client(timeout=limit.remaining())
             # At its timeout start_client just returns; then there is no key yet.
             shown = _shown_by(transport)
-    except _BROKEN as error:
+    except BROKEN as error:
         if _lacks_only(transport, kinds):
             has = ", ".join(algorithms.kinds_in(transport.theirs.host_keys)) if transport.theirs else ""
             raise changed(
@@ -276,7 +276,7 @@ def _log_in(
             seen=str(error),
             remedy=f"see that {target.key}.pub is in administrators_authorized_keys there, and that file's ACL",
         ) from None
-    except _BROKEN as error:
+    except BROKEN as error:
         raise _no_handshake(target, transport, error, limit) from None
     if not transport.is_authenticated():
         raise LoginRefused(target.address, f"it wants more than a key from {target.user}", remedy="see its sshd_config")

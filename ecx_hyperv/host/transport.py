@@ -6,9 +6,12 @@ and a paramiko without it costs the words of an error, no safety.
 """
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
 
 import paramiko
+from paramiko.common import MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA
+from paramiko.packet import Packetizer
 
 from ecx_hyperv.host import algorithms
 from ecx_hyperv.host.algorithms import OURS, WITHOUT_MAC, Gap, Offer
@@ -17,11 +20,70 @@ _COOKIE_BYTES = 16
 _LISTS = 8
 # OpenSSH names about 30 in its longest list. What is kept is kept for as long as the connection lives.
 _MOST_NAMES = 200
+# As OpenSSH has it (PACKET_MAX_SIZE); the longest that a host may send by what it was told is 32 KiB and a bit.
+LONGEST_PACKET = 256 * 1024
+# What stands before a server's version, and the version: RFC 4253 knows 255 characters, some print a banner first.
+LONGEST_LINE = 16 * 1024
+# A packet that was under way when the window was counted.
+_SLACK = 64 * 1024
 _LONG_NAME, _SHORT_NAME = "curve25519-sha256@libssh.org", "curve25519-sha256"
+
+
+class BoundedPacketizer(Packetizer):
+    """Reads packets, and a server's first lines, that have a length which they may have."""
+
+    def __init__(self, opened: Any) -> None:
+        super().__init__(opened)
+        self._greeted = 0
+
+    def read_all(self, n: int, check_rekey: bool = False) -> bytes:  # noqa: FBT002 - as paramiko has it
+        """Read that many bytes; raises SSHException for more than a packet has."""
+        if not 0 <= n <= LONGEST_PACKET:
+            raise paramiko.SSHException(f"a packet of {n} bytes, more than {LONGEST_PACKET} or less than none")
+        return super().read_all(n, check_rekey)
+
+    def readline(self, timeout: float) -> str:
+        """Read a line of those that come before the first packet; raises SSHException for one that is no text."""
+        try:
+            return super().readline(timeout)
+        except UnicodeDecodeError as error:
+            raise paramiko.SSHException(f"its first line is no text: {error.reason}") from None
+
+    def _read_timeout(self, timeout: float) -> bytes:
+        part: bytes = super()._read_timeout(timeout)  # type: ignore[misc]
+        self._greeted += len(part)
+        if self._greeted > LONGEST_LINE:
+            raise paramiko.SSHException(f"more than {LONGEST_LINE} bytes and no first line of SSH")
+        return part
+
+
+_Take = Callable[[paramiko.Channel, Any], None]
+
+
+def _taken_by_paramiko() -> Mapping[int, _Take]:
+    table: Mapping[int, _Take] = vars(paramiko.Transport)["_channel_handler_table"]
+    return table
+
+
+def _within_window(feed: _Take) -> _Take:
+    """Return what takes a channel's data as `feed` does, and ends the connection of a host that sends too much."""
+
+    def take(channel: paramiko.Channel, message: Any) -> None:
+        feed(channel, message)
+        if len(channel.in_buffer) + len(channel.in_stderr_buffer) > channel.in_window_size + _SLACK:
+            raise paramiko.SSHException("more than the window allows")
+
+    return take
 
 
 class HostTransport(paramiko.Transport):
     """A client's transport to a host."""
+
+    # What paramiko does with each kind of message to a channel, and what of it is bounded here.
+    _channel_handler_table: ClassVar[Mapping[int, _Take]] = {
+        kind: _within_window(take) if kind in (MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA) else take
+        for kind, take in _taken_by_paramiko().items()
+    }
 
     # What paramiko has, but types-paramiko does not know.
     _kex_info: dict[str, type]
@@ -32,7 +94,7 @@ class HostTransport(paramiko.Transport):
         # Before the constructor, which starts nothing but is not ours.
         self.theirs: Offer | None = None
         self._ours = ours
-        super().__init__(opened)
+        super().__init__(opened, packetizer_class=BoundedPacketizer)
         if _LONG_NAME in self._kex_info:
             # One method with two names (RFC 8731): paramiko knows the older one alone, many guides name the other.
             self._kex_info = {_SHORT_NAME: self._kex_info[_LONG_NAME], **self._kex_info}

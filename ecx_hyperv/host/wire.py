@@ -8,16 +8,26 @@ import base64
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
+from msgspec.structs import force_setattr
+
+from ecx_hyperv.plain import MOST_SHOWN, flat, flat_name
 
 # The edition of the wire that this program speaks, as line 1 asks for it and a hello answers.
 EDITION = 2
 LONGEST = 8 * 1024 * 1024
 LONGEST_REQUEST = 1024 * 1024
 _KEPT_NOISE = 16 * 1024
+# An empty list takes 2 bytes of JSON and 60 of memory. The largest clusters' answers hold some ten thousand things.
+_MOST_THINGS = 250_000
+# Windows' longest path; no name, state or address is as long.
+_LONGEST_TEXT = 32_767
+# A whole number that a float holds too, and what fits into a Win32 code or an HRESULT, with a sign or without.
+_Count = Annotated[int, Meta(ge=0, le=2**53)]
+_LEAST_CODE, _MOST_CODE = -(2**31), 2**32 - 1
 
 Argument = str | int | float | bool | list[str]
 
@@ -57,10 +67,19 @@ class RemoteError(Struct, frozen=True, kw_only=True):
     exception: str | None = None
     code: int | None = None
 
+    def __post_init__(self) -> None:
+        """Keep no more of a message than is ever shown, and no code that is none: the words count all the same."""
+        if self.code is not None and not _LEAST_CODE <= self.code <= _MOST_CODE:
+            force_setattr(self, "code", None)
+        for field in ("message", "id", "category", "exception"):
+            said = getattr(self, field)
+            if said is not None and len(said) > MOST_SHOWN:
+                force_setattr(self, field, said[:MOST_SHOWN])
+
     def __str__(self) -> str:
         """Return what a person needs: the host's own words, and what tells the error apart."""
-        words = " ".join((self.message or "").split())
-        return f"{words} [{self.id or self.category or 'no id'}, code {self.code}]"
+        words = " ".join(flat(self.message or "").split())
+        return f"{words} [{flat_name(self.id or self.category or 'no id')}, code {self.code}]"
 
     @property
     def kind(self) -> str:
@@ -81,7 +100,7 @@ class Reply(Struct, frozen=True, kw_only=True):
 
     results: tuple[Result, ...]
     ms: float = 0
-    up_ms: int | None = None
+    up_ms: _Count | None = None
     modules: Mapping[str, float] = {}
 
 
@@ -91,19 +110,26 @@ class Hello(Struct, frozen=True, kw_only=True):
     `digest` is of the agent that runs, `sent` of the one in line 1 where another runs, `scope` of what that one may do.
     """
 
-    agent: int
+    agent: _Count
     host: str
     ps: str | None = None
     os: str | None = None
-    pid: int | None = None
+    pid: _Count | None = None
     language: str | None = None
     utc: str | None = None
-    up_ms: int | None = None
+    up_ms: _Count | None = None
     free_memory: float | None = None
     digest: str | None = None
     sent: str | None = None
     installed: bool | None = None
     scope: str | None = None
+
+    def __post_init__(self) -> None:
+        """Have each word flat and no longer than a name: they stand in log lines, and a name of 6 MB did so, too."""
+        for field in ("host", "ps", "os", "language", "utc", "digest", "sent", "scope"):
+            said = getattr(self, field)
+            if said is not None:
+                force_setattr(self, field, flat_name(said))
 
 
 class Fatal(Struct, frozen=True):
@@ -163,6 +189,7 @@ class Frames:
         self._nonce = nonce.encode("ascii")
         self._line = bytearray()
         self._unframed = 0
+        self._answered = 0
         self._noise: deque[bytes] = deque()
         self._noise_kept = 0
 
@@ -178,6 +205,10 @@ class Frames:
         self._take(rest)
         return frames
 
+    def start_anew(self) -> None:
+        """Count the answers' bytes from here on: what was asked at once has been answered."""
+        self._answered = 0
+
     @property
     def noise(self) -> str:
         """Return the end of what was sent beside the frames."""
@@ -190,6 +221,9 @@ class Frames:
         self._line.clear()
         if line.startswith(self._nonce):
             self._unframed = 0
+            self._answered += len(line)
+            if self._answered > LONGEST + len(self._nonce):
+                raise WireError(f"answers of more than {LONGEST} bytes to what was asked at once")
             return _decode(line[len(self._nonce) :])
         self._keep(line)
         return None
@@ -228,7 +262,11 @@ def _decode(rest: bytes) -> Frame:
 
 def _unpack(content: bytes, kind: type[_T]) -> _T:
     try:
-        return msgspec.json.decode(base64.b64decode(content, validate=True), type=kind)
+        data = base64.b64decode(content, validate=True)
+        things = data.count(b",") + data.count(b"[") + data.count(b"{")
+        if things > _MOST_THINGS:
+            raise WireError(f"a {kind.__name__.lower()} frame of {things} things")
+        return msgspec.json.decode(data, type=kind)
     except (ValueError, msgspec.DecodeError, RecursionError) as error:
         raise WireError(f"a broken {kind.__name__.lower()} frame: {error}") from None
 
@@ -259,7 +297,9 @@ def encode_command(powershell: str, bootstrap: str) -> str:
 def text(row: Mapping[str, Any], key: str) -> str:
     """Return what a row holds under a key as a word; empty, if it holds none or several."""
     value = row.get(key)
-    return value if isinstance(value, str) else "" if value is None or isinstance(value, list) else str(value)
+    if isinstance(value, str):
+        return value[:_LONGEST_TEXT]
+    return "" if value is None or isinstance(value, list) else str(value)[:_LONGEST_TEXT]
 
 
 def texts(value: object) -> list[str]:
@@ -268,4 +308,4 @@ def texts(value: object) -> list[str]:
         return [word for one in value for word in texts(one)]
     if isinstance(value, int) and not isinstance(value, bool):
         return [str(value)]
-    return [word.strip() for word in value.split(",")] if isinstance(value, str) else []
+    return [word.strip() for word in value[:_LONGEST_TEXT].split(",")] if isinstance(value, str) else []

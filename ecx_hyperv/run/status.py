@@ -33,6 +33,7 @@ class HostStatus(Struct, frozen=True, kw_only=True):
     node_flags: list[str] = []
     iscsi: bool | None = None
     trouble: str | None = None
+    contact: str = "answers"
 
 
 class OnHost(Struct, frozen=True, kw_only=True):
@@ -126,7 +127,8 @@ def _host(context: RunContext, side: Side, snapshots: Snapshots, snapshot: HostS
     answer, address = snapshots.of(side), context.pair.of(side).host
     if not isinstance(answer, HostSnapshot):
         trouble = answer.details if isinstance(answer, HostError) else None
-        return HostStatus(side=side.value, address=address, answers=False, trouble=trouble)
+        contact = answer.in_short if isinstance(answer, HostError) else "was not asked"
+        return HostStatus(side=side.value, address=address, answers=False, trouble=trouble, contact=contact)
     nodes = [] if snapshot is None or isinstance(snapshot.nodes, RemoteError) else snapshot.nodes
     node = next((row for row in nodes if is_same_host(row.name, answer.host)), None)
     errors = answer.errors()

@@ -17,7 +17,7 @@ from ecx_hyperv.check.host_facts import FactsRequest
 from ecx_hyperv.check.linux_facts import System
 from ecx_hyperv.check.logins import silent
 from ecx_hyperv.check.outcome import Finding, Outcome, Unavailable
-from ecx_hyperv.check.report import redact
+from ecx_hyperv.check.redaction import redact
 from ecx_hyperv.check.run import CheckRun
 from ecx_hyperv.config import Config, Node, ProtectedVm
 from ecx_hyperv.deadline import Deadline, SystemClock

@@ -70,6 +70,8 @@ class Scenario:
             text=True,
             timeout=LIMIT_S,
             check=False,
+            # As under ECX: without a terminal, at which a monitor would only look.
+            start_new_session=True,
         )
 
     def run_all(self, node: str, *commands: tuple[str, ...]) -> dict[tuple[str, ...], subprocess.CompletedProcess[str]]:

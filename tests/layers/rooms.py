@@ -6,7 +6,7 @@ from tests.layers.source import PROGRAM, Import
 
 _SPLIT = frozenset({"lab"})
 # What everybody may use: they know nothing of hosts, ECX or VMs.
-_BASE = ("atomic", "deadline", "errors", "exits", "log")
+_BASE = ("atomic", "deadline", "errors", "exits", "log", "plain")
 
 # Room: the rooms that it may import. Each arrow points down; what does not stand here is refused.
 ALLOWED: Mapping[str, tuple[str, ...]] = {
@@ -14,8 +14,9 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "exits": (),
     "atomic": (),
     "deadline": (),
-    "errors": ("exits",),
-    "log": ("deadline",),
+    "plain": (),
+    "errors": ("exits", "plain"),
+    "log": ("deadline", "plain"),
     "config": ("errors",),
     "config_file": ("atomic", "config", "errors"),
     "decide": ("exits",),

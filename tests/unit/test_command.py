@@ -97,3 +97,26 @@ def test_the_invocation_says_what_was_asked(tmp_path: Path) -> None:
     body = "o = invocation.options; click.echo(f'{o.config} {o.node} {o.form.value} {o.verbose}'); return Exit.DONE"
     words = ("--config", str(tmp_path / "c"), "--node", "ec2", "--log-format", "json", "-v", "hello")
     assert f"{tmp_path / 'c'} ec2 json True\n" == run(body, *words).stdout
+
+
+@pytest.mark.parametrize(
+    ("raised", "said", "remedy"),
+    [
+        (
+            "PermissionError(13, 'Permission denied', '/etc/x')",
+            "/etc/x: Permission denied",
+            "root",
+        ),
+        ("OSError(28, 'No space left on device', '/var/x')", "/var/x: No space left on device", "disk"),
+        ("OSError(5, 'Input/output error')", "the system refused it: Input/output error", "disk"),
+        ("OSError('odd')", "the system refused it: odd", "disk"),
+    ],
+)
+def test_u12_what_the_system_refuses_is_no_error_in_the_program(raised: str, said: str, remedy: str) -> None:
+    """A file that may not be read, or a disk that is full, must be told as that, with what to do."""
+    done = run(f"raise {raised}")
+    assert int(Exit.CANNOT_TELL) == done.returncode
+    assert said in done.stderr
+    assert remedy in done.stderr
+    assert "error in the program" not in done.stderr
+    assert 0 == run(f"raise {raised}", blind="DONE").returncode

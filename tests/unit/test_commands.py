@@ -1,15 +1,14 @@
 """The commands of the EC-VM: found, limited, and never read by a shell."""
 
 import os
-import subprocess
 import time
 from pathlib import Path
-from typing import Any, NoReturn
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecx_hyperv.ecx import commands
 from ecx_hyperv.ecx.commands import Completed, find, ping, run
 from ecx_hyperv.errors import LocalError
 from ecx_hyperv.exits import Exit
@@ -117,18 +116,52 @@ def test_a_command_is_killed_after_its_limit(seconds: float) -> None:
     assert time.monotonic() - began < AMPLE
 
 
-@pytest.mark.parametrize("seconds", [90, 0.5, 0, -5])
-def test_a_command_gets_the_time_that_there_is(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The limit must be the one given, if only a moment where none is left, and what was printed by then be kept."""
-    limits: list[float] = []
+@pytest.mark.parametrize("seconds", [0.5, 0, -5])
+def test_what_a_command_printed_before_its_limit_is_kept(seconds: float) -> None:
+    """What was printed until the limit must be kept, if the command came to it."""
+    done = run(["sh", "-c", "printf 'so far'; exec sleep 300"], seconds)
+    assert done.code is None
+    assert done.stdout in (b"so far", b"")
+    assert seconds < 0.5 or done.stdout
 
-    def run_late(command: list[str], *, timeout: float, **_kwargs: Any) -> NoReturn:
-        limits.append(timeout)
-        raise subprocess.TimeoutExpired(command, timeout, output=b"so far", stderr=None)
 
-    monkeypatch.setattr(subprocess, "run", run_late)
-    assert Completed(None, b"so far", b"") == run(["sh"], seconds)
-    assert [seconds] == limits if seconds > 0 else 0 < limits[0] <= 1
+@pytest.mark.parametrize("stream", ["", ">&2"])
+def test_u08_a_command_that_prints_for_ever_takes_little(stream: str) -> None:
+    """A command that never stops printing must be ended, and no more of it be kept than a command ever prints."""
+    began = time.monotonic()
+    done = run(["sh", "-c", f"exec yes 'a line that is printed again and again' {stream}"], 2)
+    assert done.code is None
+    assert len(done.stdout) <= commands.MOST_PRINTED
+    assert len(done.stderr) <= commands.MOST_PRINTED
+    assert time.monotonic() - began < AMPLE
+
+
+def test_u08_a_command_that_prints_too_much_is_ended_before_its_limit() -> None:
+    """Too much output must end a command at once: it would fill the memory until the limit is reached."""
+    began = time.monotonic()
+    done = run(["yes"], AMPLE)
+    assert done.code is None
+    assert done.is_cut
+    assert time.monotonic() - began < AMPLE / 2
+
+
+def test_u08_much_output_is_kept_whole() -> None:
+    """An output of a megabyte must come back as it was, on both streams side by side."""
+    script = "head -c 1000000 /dev/zero | tr '\\0' x; head -c 60000 /dev/zero | tr '\\0' y >&2"
+    assert Completed(0, b"x" * 1_000_000, b"y" * 60_000) == run(["sh", "-c", script], AMPLE)
+
+
+def test_a_service_that_a_command_starts_holds_nobody() -> None:
+    """What a command leaves behind may keep its output open: the command is over when its own process is."""
+    began = time.monotonic()
+    assert Completed(0, b"started\n", b"") == run(["sh", "-c", "sleep 300 & echo started; exit 0"], AMPLE)
+    assert time.monotonic() - began < AMPLE / 4
+
+
+def test_a_command_that_closes_its_output_is_waited_for() -> None:
+    """A command that goes on without any output must be waited for, up to its limit."""
+    assert Completed(3, b"", b"") == run(["sh", "-c", "exec >&- 2>&-; sleep 0.3; exit 3"], AMPLE)
+    assert run(["sh", "-c", "exec >&- 2>&-; exec sleep 300"], 0.3).code is None
 
 
 @pytest.mark.defect(9)

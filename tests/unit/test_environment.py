@@ -61,7 +61,7 @@ def test_an_unknown_factor_is_kept_as_such(word: str) -> None:
 def test_what_ecx_says_is_read() -> None:
     """The event and the resource must be read as they are said, beside the folder's own name."""
     environ = {"CLP_EVENT": "START", "CLP_FACTOR": "GROUPSTOP", "CLP_RESOURCENAME": "exec-業務 サーバー"}
-    expected = EcxCall("START", Factor.GROUPSTOP, "GROUPSTOP", "exec-業務 サーバー", "exec-web1")
+    expected = EcxCall("START", Factor.GROUPSTOP, "GROUPSTOP", "exec-業務 サーバー", "exec-web1", has_variables=True)
     assert expected == read_call(environ, FOLDER)
 
 

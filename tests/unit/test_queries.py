@@ -4,7 +4,7 @@ import pytest
 
 from ecx_hyperv.host import queries, setting_queries
 from ecx_hyperv.host.queries import Query
-from ecx_hyperv.host.rows import VmRow
+from ecx_hyperv.host.rows import VmRow, VmSettings
 from ecx_hyperv.host.wire import RemoteError, Result
 
 _ID = "0d9f2a3c-5b1e-4a77-8c2d-6e4f10b3a9d1"
@@ -31,3 +31,20 @@ def test_an_uptime_of_400_digits_is_no_uptime() -> None:
     found = queries.vm_by_id(_ID).read(Result(ok=True, value=(row,)))
     assert isinstance(found, VmRow)
     assert ("Running", 0.0) == (found.state, found.uptime)
+
+
+@pytest.mark.parametrize(
+    ("row", "disks"),
+    [
+        ({"HardDrives.Path": None, "HardDrives.Count": 0}, ()),
+        ({"HardDrives.Path": None, "HardDrives.Count": None}, None),
+        ({"HardDrives.Path": None}, None),
+        ({"HardDrives.Path": "C:\\x.vhdx", "HardDrives.Count": 1}, ("C:\\x.vhdx",)),
+        ({"HardDrives.Path": ["C:\\x,y.vhdx", "D:\\z.vhdx"], "HardDrives.Count": 2}, ("C:\\x,y.vhdx", "D:\\z.vhdx")),
+    ],
+)
+def test_p15_a_vm_without_disks_has_none(row: dict[str, object], disks: tuple[str, ...] | None) -> None:
+    """A VM without disks must have none; only what a host does not show, nobody knows."""
+    found = setting_queries.vm_settings("vm1").read(Result(ok=True, value=({"Name": "vm1", **row},)))
+    assert isinstance(found, VmSettings)
+    assert disks == found.disks

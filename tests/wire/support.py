@@ -244,6 +244,16 @@ class Site:
         self.endpoint.close()
 
 
+def go_wrong(site: Site, faults: InjectedFaults) -> Callable[[Request], Reply]:
+    """Return an answer that goes wrong on its way, after a hello that did not."""
+
+    def answer(_request: Request) -> Reply:
+        site.faults = faults
+        return Reply(results=())
+
+    return answer
+
+
 def free_place(number: int) -> tuple[str, int]:
     """Return an address and a port that nobody listens on; tests that run side by side have addresses of their own."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))

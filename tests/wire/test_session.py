@@ -1,7 +1,6 @@
 """A session with a host over real SSH: what it carries, and how it ends when anything is wrong."""
 
 import threading
-from collections.abc import Callable
 
 import paramiko
 import pytest
@@ -10,8 +9,8 @@ from ecx_hyperv.config import StdinWay
 from ecx_hyperv.errors import SessionLost
 from ecx_hyperv.host import session as module
 from ecx_hyperv.host import wire
+from ecx_hyperv.host.agent import agent_script
 from ecx_hyperv.host.clock import HostClock
-from ecx_hyperv.host.session import agent_script
 from ecx_hyperv.host.wire import Reply, Request, encode_script
 from ecx_hyperv.lab.windows.agent import InjectedFaults, read_command
 from tests.wire.support import (
@@ -25,6 +24,7 @@ from tests.wire.support import (
     echo,
     echoed,
     framed,
+    go_wrong,
     happens,
     within,
 )
@@ -135,16 +135,6 @@ def test_stderr_that_is_never_read_does_not_stall(site: Site, way: StdinWay) -> 
 
     site.endpoint.script = rant
     assert "a" == echoed(answered(site.session(way), echo("a"), within(PATIENCE_S))[1])
-
-
-def go_wrong(site: Site, faults: InjectedFaults) -> Callable[[Request], Reply]:
-    """Return an answer that goes wrong on its way, after a hello that did not."""
-
-    def answer(_request: Request) -> Reply:
-        site.faults = faults
-        return Reply(results=())
-
-    return answer
 
 
 @both_ways

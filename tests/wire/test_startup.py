@@ -10,7 +10,7 @@ from ecx_hyperv.config import StdinWay
 from ecx_hyperv.deadline import Deadline, SystemClock
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.errors import HostError, NoAgent, SessionLost
-from ecx_hyperv.host import session as module
+from ecx_hyperv.host import agent as module
 from ecx_hyperv.host import ssh
 from ecx_hyperv.host.hosts import SshHosts
 from ecx_hyperv.host.link import Ask

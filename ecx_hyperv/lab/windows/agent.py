@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from ecx_hyperv.host.session import agent_script
+from ecx_hyperv.host.agent import agent_script
 from ecx_hyperv.host.wire import Hello, Reply, Request, Result
 
 _COMMAND = re.compile(

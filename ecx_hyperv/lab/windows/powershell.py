@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from ecx_hyperv.host.session import agent_script
+from ecx_hyperv.host.agent import agent_script
 from ecx_hyperv.host.wire import Call, Hello, RemoteError, Reply, Request, Result, changes
 from ecx_hyperv.lab.model.world import World
 from ecx_hyperv.lab.windows import messages

@@ -284,12 +284,12 @@ def _group(vms: list[Vm]) -> dict[str, Any]:
 
 
 def _files(gigabytes: int, disks: list[str]) -> dict[str, Any]:
-    folder = disks[0].rpartition("\\")[0]
+    folder = disks[0].rpartition("\\")[0] if disks else _LOCAL_FOLDER
     return {
         "MemoryStartup": gigabytes * 2**30,
         "Path": folder,
         "ConfigurationLocation": folder,
-        "HardDrives": {"Path": disks},
+        "HardDrives": {"Path": disks or None, "Count": len(disks)},
     }
 
 
