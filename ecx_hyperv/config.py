@@ -188,20 +188,16 @@ class Config(ConfigSection, frozen=True, kw_only=True):
         """Return the VM of that name, upper and lower case alike."""
         return next((vm for vm in self.vm if vm.name.casefold() == name.casefold()), None)
 
+    def find_ec_vm(self, name: str) -> Node | None:
+        """Return the node whose EC-VM is called so in Hyper-V: no command touches that VM as a protected one."""
+        return next((node for node in self.node if node.vm.casefold() == name.casefold()), None)
 
-def advice(config: Config) -> list[str]:
-    """Return what is allowed but probably not meant, one sentence each."""
-    timing = config.timing
-    # ECX kills a start or stop script after 1800 s, and a monitor's after what its monitor is set to.
-    odd = {
-        "timing.start leaves less than 60 s of the 1800 s after which ECX kills a start script": timing.start > 1740,
-        "timing.unregister leaves less than 60 s of the 1800 s of a stop script": timing.unregister > 1740,
-        "timing.reserve is more than half of timing.unregister: guests get no grace": timing.reserve
-        > timing.unregister / 2,
-        "timing.confirm_vm or confirm_peer leaves no time in timing.monitor": max(
-            timing.confirm_vm, timing.confirm_peer
+    @property
+    def ec_vms_among_vms(self) -> tuple[str, ...]:
+        """Return one sentence for each [[vm]] that is an EC-VM."""
+        found = ((vm.name, self.find_ec_vm(vm.name)) for vm in self.vm)
+        return tuple(
+            f"[[vm]] {name} is the EC-VM of {node.name}: it is neither started, stopped nor watched"
+            for name, node in found
+            if node is not None
         )
-        > timing.monitor / 2,
-        "no [[vm]] is named": not config.vm,
-    }
-    return [text for text, is_so in odd.items() if is_so]

@@ -1,9 +1,16 @@
-"""config.toml on the disk: read, with every mistake named by its file and key, and the last copy that was good."""
+"""config.toml on the disk: read, with every mistake named by file, line and key, and the last copy that was good.
+
+Kept: no node goes down for a file. A stop that ends with 3 has ECX shut the EC-VM down (D12: one digit of an address
+was mistyped, and the last good copy had been overwritten by then). So a file that cannot be used at all gives way to
+the last copy that could, and a file becomes that copy only once a run has proven it.
+"""
 
 import contextlib
+import difflib
+import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -11,8 +18,20 @@ from typing import Any, TypeVar, get_args
 import msgspec
 
 from ecx_hyperv import atomic
-from ecx_hyperv.config import Config, ConfigSection, Node, ProtectedVm, ValueRule
-from ecx_hyperv.errors import ConfigError, Mistake
+from ecx_hyperv.config import (
+    ClusterSettings,
+    Config,
+    ConfigSection,
+    MonitorSettings,
+    Node,
+    Paths,
+    ProtectedVm,
+    Ssh,
+    Timing,
+    ValueRule,
+)
+from ecx_hyperv.errors import ConfigError, EcxHypervError, Mistake, UsageError
+from ecx_hyperv.toml_lines import line_of, lines_of
 
 DEFAULT = Path("/etc/ecx-hyperv/config.toml")
 
@@ -23,36 +42,72 @@ RENAMED: Mapping[str, str] = {}
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A configuration, where it came from, and the error for which it is only the last good copy."""
+    """A configuration, its text, where it came from, and the error for which it is only the last good copy."""
 
     config: Config
     path: Path
-    fallback: ConfigError | None = None
+    fallback: EcxHypervError | None = None
+    text: str = ""
 
 
 def load(path: Path) -> Config:
     """Read a configuration file; raises ConfigError with every mistake in it."""
-    config, _ = _read(path)
-    return config
+    return read(path).config
 
 
-def load_or_last(path: Path) -> Loaded:
-    """Read a configuration file or, if it can't be used, the last copy of it that could; keeps such a copy.
-
-    Raises ConfigError if neither can be used.
-    """
-    last = last_good(path)
+def read(path: Path) -> Loaded:
+    """Read a configuration file and keep its text; raises ConfigError with every mistake in it."""
     try:
-        config, text = _read(path)
-    except ConfigError as error:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        remedy = f"copy the sample config.toml to {path} and edit it, or name another file with --config"
+        raise ConfigError([Mistake(str(path), "", "a configuration file", "nothing there")], remedy=remedy) from None
+    except PermissionError as error:
+        remedy = "run this as root (sudo)"
+        raise ConfigError([Mistake(str(path), "", "a file that may be read", str(error))], remedy=remedy) from None
+    except OSError as error:
+        raise ConfigError([Mistake(str(path), "", "a readable UTF-8 file", str(error))]) from None
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        seen = f"byte {content[error.start]:#04x}, as in Shift_JIS or UTF-16; save the file as UTF-8"
+        raise ConfigError([Mistake(str(path), "", "a readable UTF-8 file", seen, line)]) from None
+    # The ends of lines of any system.
+    plain = text.replace("\r\n", "\n").replace("\r", "\n")
+    return Loaded(parse(plain, str(path)), path, text=text)
+
+
+def load_or_last(path: Path, accept: Callable[[Config], object] = lambda _: None) -> Loaded:
+    """Read a configuration file or, if it cannot be used at all, the last copy of it that could be.
+
+    `accept` raises ConfigError or UsageError for a configuration that means nothing on this EC-VM. Raises the error of
+    the file itself if neither can be used.
+    """
+    try:
+        return _accepted(read(path), accept)
+    except (ConfigError, UsageError) as error:
         try:
-            return Loaded(load(last), last, fallback=error)
-        except ConfigError:
+            found = _accepted(read(last_good(path)), accept)
+        except EcxHypervError:
             raise error from None
-    # A directory that cannot be written must not keep a VM from being started.
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        _keep(last, text)
-    return Loaded(config, path)
+        return replace(found, fallback=error)
+
+
+def _accepted(loaded: Loaded, accept: Callable[[Config], object]) -> Loaded:
+    accept(loaded.config)
+    return loaded
+
+
+def keep(loaded: Loaded) -> None:
+    """Keep a file that was proven as the last good copy; where that cannot be written nothing is kept."""
+    if loaded.fallback is not None:
+        return
+    content, last = loaded.text.encode(), last_good(loaded.path)
+    # A folder that cannot be written must not keep a VM from being started.
+    with contextlib.suppress(OSError):
+        if not (last.is_file() and last.read_bytes() == content):
+            atomic.replace(last, content, 0o640)
 
 
 def last_good(path: Path) -> Path:
@@ -69,30 +124,34 @@ def parse(text: str, file: str, renamed: Mapping[str, str] = RENAMED) -> Config:
         table = tomllib.loads(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError) as error:
         # TOMLDecodeError; or a number, or a nesting, beyond what Python reads.
-        raise ConfigError([Mistake(file, "", "valid TOML", str(error))]) from None
+        raise ConfigError([_no_toml(text, file, str(error))]) from None
     mistakes = [Mistake(file, *wrong) for wrong in _rename(table, renamed)]
     config = _convert(table, Config, "", file, mistakes)
     mistakes += [Mistake(file, *wrong) for wrong in _doubles(table)]
     if mistakes or config is None:
-        raise ConfigError(mistakes)
+        lines = lines_of(text)
+        raise ConfigError([replace(one, line=line_of(lines, one.key)) for one in mistakes])
     return config
 
 
-def _read(path: Path) -> tuple[Config, str]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        remedy = f"copy the sample config.toml to {path} and edit it, or name another file with --config"
-        raise ConfigError([Mistake(str(path), "", "a configuration file", "nothing there")], remedy=remedy) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([Mistake(str(path), "", "a readable UTF-8 file", str(error))]) from None
-    return parse(text, str(path)), text
+# What a word processor makes of quotes, and Japanese input of blanks and signs: nobody sees the difference.
+_LOOKALIKES = re.compile("[\u2018\u2019\u201c\u201d\u300c\u300d\uff02\uff1d\u3000\u00a0]")
+_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)\Z")
 
 
-def _keep(last: Path, text: str) -> None:
-    if last.exists() and last.read_bytes() == text.encode():
-        return
-    atomic.replace(last, text.encode(), 0o640)
+def _no_toml(text: str, file: str, said: str) -> Mistake:
+    place = _PLACE.search(said)
+    if place is None:
+        return Mistake(file, "", "valid TOML", said)
+    lines = text.splitlines() or [""]
+    number = min(int(place[1]), len(lines)) if place[1] else len(lines)
+    line = lines[number - 1]
+    # A text that is not closed is noticed only at the end of its line.
+    sign = _LOOKALIKES.search(line.partition("#")[0])
+    hint = f"; {line[sign.start()]!r} is no sign of TOML: write straight quotes and plain blanks" if sign else ""
+    if "Illegal character '\\n'" in said:
+        hint = hint or "; a quote is not closed"
+    return Mistake(file, "", "valid TOML", f"{_shown(line.strip())} ({said[: place.start()]}{hint})", number)
 
 
 _S = TypeVar("_S", bound=ConfigSection)
@@ -103,13 +162,16 @@ def _convert(table: Mapping[str, Any], kind: type[_S], where: str, file: str, mi
     before = len(mistakes)
     fields = {field.name: field for field in msgspec.structs.fields(kind)}
     unknown = [key for key in table if key not in fields]
-    mistakes += [Mistake(file, where + key, f"one of {', '.join(fields)}", "an unknown key") for key in unknown]
+    mistakes += [
+        Mistake(file, where + key, f"one of {', '.join(fields)}", "an unknown key", nearest=_nearest(key, fields))
+        for key in unknown
+    ]
     values: dict[str, Any] = {}
     for name, field in fields.items():
         if name in table:
             values[name] = _value(table[name], field.type, where + name, file, mistakes)
         elif field.required:
-            mistakes.append(Mistake(file, where + name, "a value", "missing"))
+            mistakes.append(Mistake(file, where + name, "a value", "a missing key"))
     return kind(**values) if len(mistakes) == before else None
 
 
@@ -135,11 +197,59 @@ def _rules(kind: Any) -> list[ValueRule]:
     return [extra for part in parts for extra in getattr(part, "__metadata__", ()) if isinstance(extra, ValueRule)]
 
 
+# Every key of the file by its own name, with the table that it belongs to.
+_TABLES: Mapping[str, type[ConfigSection]] = {
+    "[cluster]": ClusterSettings,
+    "[ssh]": Ssh,
+    "[paths]": Paths,
+    "[timing]": Timing,
+    "[monitor]": MonitorSettings,
+    "[[node]]": Node,
+    "[[vm]]": ProtectedVm,
+}
+
+
+def _nearest(key: str, here: Iterable[str]) -> str:
+    """Return the key that may have been meant: one of the same table, else one of another, with its table's name."""
+    found = difflib.get_close_matches(key.casefold(), list(here), 1, 0.7)
+    if found:
+        return found[0]
+    elsewhere = {
+        field.name: name for name, kind in reversed([*_TABLES.items()]) for field in msgspec.structs.fields(kind)
+    }
+    found = difflib.get_close_matches(key.casefold(), list(elsewhere), 1, 0.8)
+    return f"{found[0]} in {elsewhere[found[0]]}" if found else ""
+
+
+_WORDS = {
+    str: "a text in quotes",
+    int: "a whole number",
+    float: "a number of seconds",
+    bool: "true or false",
+}
+
+
 def _expected(kind: Any, error: msgspec.ValidationError) -> str:
+    """Say in an operator's words what a value must be."""
     if isinstance(kind, type) and issubclass(kind, Enum):
         return " or ".join(repr(member.value) for member in kind)
-    text = str(error).split(" - at ")[0].removeprefix("Expected ").replace("`", "")
-    return text.split(", got")[0].replace("object", "a table").replace("array", "a list of tables")
+    parts = get_args(kind) or (kind,)
+    base = next((one for one in (*parts, *(get_args(parts[0]) or ())) if one in _WORDS), None)
+    if base is None:
+        is_list = kind in (tuple[Node, ...], tuple[ProtectedVm, ...])
+        table = getattr(kind, "__name__", "")
+        name = next((name for name, one in _TABLES.items() if one.__name__ == table), "a table")
+        return "a list of tables, each under [[...]]" if is_list else f"a table: {name}"
+    metas = [extra for one in (kind, *parts) for extra in getattr(one, "__metadata__", ())]
+    bounds = next((extra for extra in metas if isinstance(extra, msgspec.Meta)), msgspec.Meta())
+    words = _WORDS[base]
+    if base is str and "length" in str(error):
+        words = "a text that is not empty"
+    if bounds.gt is not None:
+        words += f" above {bounds.gt:g}, at most {bounds.le:g}"
+    if bounds.ge is not None:
+        words += f" from {bounds.ge:g} to {bounds.le:g}"
+    return words
 
 
 def _shown(value: Any) -> str:

@@ -57,16 +57,24 @@ class UsageError(EcxHypervError):
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """One mistake in a configuration file; `key` is empty where the file as a whole is meant."""
+    """One mistake in a configuration file; `key` is empty where the file as a whole is meant.
+
+    `line` is 0 where no line can be named; `nearest` is the key that may have been meant, empty where none is near.
+    """
 
     file: str
     key: str
     expected: str
     seen: str = ""
+    line: int = 0
+    nearest: str = ""
 
     def __str__(self) -> str:
-        place = f"{self.file}: {self.key}" if self.key else self.file
-        return " ".join(flat(f"{place}: expected {self.expected}{f', not {self.seen}' if self.seen else ''}").split())
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        seen = f", not {self.seen}" if self.seen else ""
+        nearest = f"; the nearest key is {self.nearest}" if self.nearest else ""
+        key = f": {self.key}" if self.key else ""
+        return " ".join(flat(f"{place}{key}: expected {self.expected}{seen}{nearest}").split())
 
 
 class ConfigError(EcxHypervError):

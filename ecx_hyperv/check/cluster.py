@@ -9,6 +9,7 @@ from ecx_hyperv.check.context import CheckContext
 from ecx_hyperv.check.host_facts import HostFacts
 from ecx_hyperv.check.outcome import (
     Finding,
+    Outcome,
     Unavailable,
     cannot_tell,
     is_so,
@@ -40,6 +41,7 @@ def judge_cluster(context: CheckContext) -> Iterator[Finding]:
     networks = _first(context, lambda facts: facts.networks)
     yield judged("resiliency", "cluster", cluster, lambda said: _resiliency(host, said))
     yield judged("quarantine", "cluster", cluster, lambda said: _quarantine(host, said))
+    yield from _parallel(context, host, cluster)
     yield judged("cluster-networks", "cluster", networks, lambda said: _networks(context, host, said))
     yield judged("networks-up", "cluster", networks, _networks_up)
     yield judged("migration-networks", "cluster", networks, lambda said: _migration(context, host, said))
@@ -66,6 +68,22 @@ def _resiliency(host: str, said: ClusterProperties) -> Finding:
 
 def _quarantine(host: str, said: ClusterProperties) -> Finding:
     return _setting("quarantine", host, "QuarantineThreshold", said.quarantine, QUARANTINE)
+
+
+def _parallel(context: CheckContext, host: str, said: ClusterProperties | Unavailable) -> Iterator[Finding]:
+    """Judge the cluster's own number of live migrations, which overrides that of the hosts (P10), where it has one."""
+    if isinstance(said, Unavailable) or said.parallel is None:
+        return
+    wanted = context.migrations_wanted
+    yield is_so(
+        "migration-parallel",
+        "cluster",
+        f"MaximumParallelMigrations {said.parallel}, {len(context.config.vm)} VMs",
+        so=said.parallel >= wanted,
+        expected=f"at least {wanted}",
+        remedy=on_host(host, "(Get-Cluster).MaximumParallelMigrations = 2"),
+        outcome=Outcome.WARNING if said.parallel else Outcome.WRONG,
+    )
 
 
 def _setting(name: str, host: str, key: str, value: int | None, wanted: int) -> Finding:

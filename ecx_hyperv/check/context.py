@@ -30,6 +30,11 @@ class CheckContext:
     identities: Mapping[str, IdentifiedVm] = field(default_factory=dict)
     runs_here: bool = True
 
+    @property
+    def migrations_wanted(self) -> int:
+        """Return how many live migrations must be allowed at a time."""
+        return min(2, max(1, len(self.config.vm)))
+
     def place(self, side: Side) -> str:
         """Return a host's name, its address where it did not say."""
         facts = self.hosts[side]

@@ -24,7 +24,7 @@ from ecx_hyperv.check.outcome import (
 )
 from ecx_hyperv.check.target import PORT
 from ecx_hyperv.check.target_path import judge_target
-from ecx_hyperv.config import Config, advice
+from ecx_hyperv.config import Config
 from ecx_hyperv.desired.quoting import is_device, is_iqn
 from ecx_hyperv.desired.windows import MIRROR_DEVICE
 from ecx_hyperv.ecx import clpstat
@@ -46,13 +46,6 @@ def judge_ec_vm(
     yield judged("node-address", place, facts.addresses, lambda found: _address(pair, found))
     yield _programs(place, facts)
     yield _folders(place, facts)
-    notes = advice(config)
-    remedy = words("see config/config.toml for what each value means")
-    yield (
-        warning("configuration", place, "; ".join(notes), "no doubt", remedy)
-        if notes
-        else ok("configuration", place, "good")
-    )
     yield judged("maintenance", place, flags, lambda found: _maintenance(place, found))
     yield _key(place, facts.key)
     yield _known_hosts(place, facts.known_hosts)
@@ -63,6 +56,16 @@ def judge_ec_vm(
         return
     served, address = facts.disk.served, config.cluster.iscsi_target
     yield from judge_target(place, facts.saved, served, address, initiators, iscsi_setup_remedy(initiators, served))
+
+
+def judge_configuration(place: str, mistakes: Sequence[str], notes: Sequence[str]) -> Finding:
+    """Judge the configuration file: what keeps it from being used as it is, and what is probably not meant."""
+    remedy = words("correct the file, then: ecx-hyperv config check; config/config.toml says what each value means")
+    if mistakes:
+        return wrong("configuration", place, "; ".join([*mistakes, *notes]), "a file that can be used", remedy)
+    if notes:
+        return warning("configuration", place, "; ".join(notes), "no doubt", remedy)
+    return ok("configuration", place, "good")
 
 
 def _installed(place: str, version: str, facts: LinuxFacts) -> Finding:

@@ -95,7 +95,7 @@ def _migration(place: str, said: MigrationSettings) -> Finding:
 
 
 def _parallel(context: CheckContext, place: str, said: MigrationSettings) -> Finding:
-    wanted = min(2, max(1, len(context.config.vm)))
+    wanted = context.migrations_wanted
     return is_so(
         "migration-parallel",
         place,

@@ -15,7 +15,7 @@ from ecx_hyperv.check import host_facts
 from ecx_hyperv.check.catalogue import CATALOGUE, Area
 from ecx_hyperv.check.cluster import judge_cluster
 from ecx_hyperv.check.context import CheckContext
-from ecx_hyperv.check.ec_vm import judge_ec_vm
+from ecx_hyperv.check.ec_vm import judge_configuration, judge_ec_vm
 from ecx_hyperv.check.ecx_settings import judge_ecx, read_scripts
 from ecx_hyperv.check.host_facts import FactsRequest, HostFacts
 from ecx_hyperv.check.hosts import judge_host
@@ -73,7 +73,8 @@ class CheckRun:
     """All that a check is handed.
 
     `scripts` is the folder of the program's scripts for ECX, where it is known; `kept_id` gives the id that a run has
-    kept for a VM's name, and may raise LocalError.
+    kept for a VM's name, and may raise LocalError. `mistakes` keep the configuration from being used as it is, `notes`
+    are what is probably not meant.
     """
 
     config: Config
@@ -86,6 +87,8 @@ class CheckRun:
     deadline: Deadline
     scripts: Path | None = None
     kept_id: Callable[[str], str] = lambda _name: ""
+    mistakes: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
     def go(self, wanted: frozenset[str], linux: LinuxFacts) -> list[Finding]:
         """Make the checks that are wanted, in the order of the catalogue; `linux` is what this EC-VM says of itself.
@@ -189,6 +192,7 @@ class CheckRun:
         found = [facts.sessions for facts in context.told().values()]
         sessions = [one for part in found if not isinstance(part, Unavailable) for one in part]
         initiators = list(dict.fromkeys(one.initiator for one in sessions if one.initiator))
+        yield judge_configuration(self.pair.local.name, self.mistakes, self.notes)
         yield from judge_ec_vm(linux, self.config, self.pair, self._maintenance(), initiators)
         yield from judge_ecx(linux.conf, self.config, self.pair, scripts)
 

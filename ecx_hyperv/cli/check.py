@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ecx_hyperv import __version__
-from ecx_hyperv.cli import common
+from ecx_hyperv.cli import common, configuration
 from ecx_hyperv.cli.command import Invocation, run_to_exit
+from ecx_hyperv.cli.configuration import ConfigInUse
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.plain import as_json, flat
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from ecx_hyperv.check.linux_facts import LinuxFacts
     from ecx_hyperv.check.outcome import Finding
     from ecx_hyperv.check.run import CheckRun
-    from ecx_hyperv.config import Config
     from ecx_hyperv.deadline import Deadline
 
 # PowerShell's start, all modules on both hosts, and the idle time on top; the other EC-VM takes as long again.
@@ -66,10 +66,11 @@ def check(
         from ecx_hyperv.cli.findings import show_findings
     libraries = library_versions() if report is not None else ()
     wanted = choose(name)
-    config = common.load_config(invocation)
+    in_use = configuration.load_in_use(invocation)
+    config = in_use.config
     seconds = _CHECK_S + idle + (_PEER_S if peer else 0)
     common.guard(invocation, seconds * 1.2, Exit.CANNOT_TELL, "the check is not complete")
-    check_run = _check_run(invocation, config, common.deadline_of(invocation, seconds), idle)
+    check_run = _check_run(invocation, in_use, common.deadline_of(invocation, seconds), idle)
     facts = linux_facts.read(check_run.system, config)
     findings = check_run.go(wanted, facts)
     if peer:
@@ -96,7 +97,7 @@ def _list() -> Exit:
     return Exit.DONE
 
 
-def _check_run(invocation: Invocation, config: "Config", deadline: "Deadline", idle: float) -> "CheckRun":
+def _check_run(invocation: Invocation, in_use: ConfigInUse, deadline: "Deadline", idle: float) -> "CheckRun":
     from ecx_hyperv.check.linux_facts import System
     from ecx_hyperv.check.probes import WireProbe
     from ecx_hyperv.check.run import CheckRun
@@ -108,7 +109,8 @@ def _check_run(invocation: Invocation, config: "Config", deadline: "Deadline", i
     from ecx_hyperv.errors import LocalError
     from ecx_hyperv.host.ssh import connect
 
-    pair = common.which_pair(invocation, config)
+    config = in_use.config
+    pair = configuration.which_pair(invocation, config)
     try:
         scripts: Path | None = find_scripts()
     except LocalError:
@@ -130,6 +132,8 @@ def _check_run(invocation: Invocation, config: "Config", deadline: "Deadline", i
         wall=invocation.clock.wall,
         deadline=deadline,
         scripts=scripts,
+        mistakes=(in_use.last_good,) if in_use.last_good else tuple(map(str, configuration.mistakes_in(in_use.loaded))),
+        notes=configuration.notes_on(in_use.loaded),
     )
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecx_hyperv.cli.command import Invocation, leave
+from ecx_hyperv.cli.configuration import which_pair
 from ecx_hyperv.config import Config
-from ecx_hyperv.config_file import Loaded, load, load_or_last
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.ecx import commands
-from ecx_hyperv.ecx.alerts import EcxAlerts, Level
-from ecx_hyperv.ecx.environment import Pair, identify, local_addresses
+from ecx_hyperv.ecx.alerts import EcxAlerts
+from ecx_hyperv.ecx.environment import Pair
 from ecx_hyperv.errors import sentence
 from ecx_hyperv.exits import Exit
 
@@ -22,36 +22,9 @@ if TYPE_CHECKING:
     from ecx_hyperv.run.context import Progress, RunContext
 
 
-def load_config(invocation: Invocation) -> Config:
-    """Read the configuration; raises ConfigError."""
-    return load(invocation.options.config)
-
-
-def load_config_or_last(invocation: Invocation) -> Loaded:
-    """Read the configuration, or the last copy that was good, with an alert; raises ConfigError."""
-    loaded = load_or_last(invocation.options.config)
-    if loaded.fallback is not None:
-        invocation.log.error(
-            f"using {loaded.path}, the last good copy", seen=loaded.fallback.what, do=loaded.fallback.remedy
-        )
-    return loaded
-
-
 def alert_of(invocation: Invocation, deadline: Deadline) -> EcxAlerts:
     """Return the way to ECX's alert log."""
     return EcxAlerts(commands.run, invocation.log, deadline)
-
-
-def alert_fallback(loaded: Loaded, alert: Callable[[Level, str], None]) -> None:
-    """Tell ECX that the configuration no longer loads."""
-    if loaded.fallback is not None:
-        alert(Level.ERR, f"using {loaded.path}, the last good copy: {loaded.fallback.what}")
-
-
-def which_pair(invocation: Invocation, config: Config) -> Pair:
-    """Say which node this is; raises UsageError, ConfigError, LocalError."""
-    options = invocation.options
-    return identify(config, options.node, lambda: local_addresses(commands.run), str(options.config))
 
 
 def deadline_of(invocation: Invocation, seconds: float) -> Deadline:

@@ -6,11 +6,11 @@ from pathlib import Path
 import click
 
 from ecx_hyperv import __version__, plain
-from ecx_hyperv.cli import common
+from ecx_hyperv.cli import common, configuration
 from ecx_hyperv.cli.command import Invocation, run_to_exit
 from ecx_hyperv.cli.lazy import LazyGroup
-from ecx_hyperv.config import Config, advice
-from ecx_hyperv.config_file import last_good
+from ecx_hyperv.config import Config
+from ecx_hyperv.config_file import last_good, read
 from ecx_hyperv.ecx.maintenance import Flag, Kind, Maintenance
 from ecx_hyperv.errors import ConfigError, Unreachable, UsageError
 from ecx_hyperv.exits import Exit
@@ -52,7 +52,7 @@ def status(invocation: Invocation, vm: tuple[str, ...], as_json: bool) -> Exit:
     from ecx_hyperv.ecx.environment import choose_vms
     from ecx_hyperv.run.status import look
 
-    loaded = common.load_config_or_last(invocation)
+    loaded = configuration.load_in_use(invocation)
     found = choose_vms(loaded.config, vm, invocation.call) if vm else [one.name for one in loaded.config.vm]
     common.guard(invocation, _STATUS_S * 1.5, Exit.CANNOT_TELL, "the status is not complete")
     deadline = common.deadline_of(invocation, _STATUS_S)
@@ -91,7 +91,7 @@ def maintenance_on(
     invocation: Invocation, name: str, length: str | None, until: datetime | None, reason: str, dry_run: bool
 ) -> Exit:
     """Put a VM, or the peer EC-VM by its node name, in maintenance."""
-    loaded = common.load_config(invocation)
+    loaded = configuration.load_for_a_person(invocation).config
     kind, full = _find(loaded, name)
     now = invocation.clock.wall()
     if length and until:
@@ -113,7 +113,7 @@ def maintenance_on(
 @run_to_exit()
 def maintenance_off(invocation: Invocation, name: str, dry_run: bool) -> Exit:
     """End the maintenance of a VM or EC-VM."""
-    loaded = common.load_config(invocation)
+    loaded = configuration.load_for_a_person(invocation).config
     kind, full = _find(loaded, name)
     flags = Maintenance(Path(loaded.paths.state))
     was_set = flags.find(kind, full, invocation.clock.wall()) is not None if dry_run else flags.clear(kind, full)
@@ -126,7 +126,7 @@ def maintenance_off(invocation: Invocation, name: str, dry_run: bool) -> Exit:
 @run_to_exit()
 def maintenance_list(invocation: Invocation) -> Exit:
     """Show what is in maintenance."""
-    loaded = common.load_config(invocation)
+    loaded = configuration.load_for_a_person(invocation).config
     flags = Maintenance(Path(loaded.paths.state)).all(invocation.clock.wall())
     for flag in flags:
         click.echo(flat(_in_words(flag)))
@@ -152,7 +152,7 @@ def trust(invocation: Invocation, yes: bool, replace: tuple[str, ...], dry_run: 
     """
     from ecx_hyperv.cli.trust import pin
 
-    loaded = common.load_config(invocation)
+    loaded = configuration.load_for_a_person(invocation).config
     common.guard(invocation, 300, Exit.UNREACHABLE, "the keys were not pinned")
     return pin(loaded, common.deadline_of(invocation, 120), yes=yes, dry=dry_run, replace=replace)
 
@@ -165,20 +165,33 @@ def config() -> None:
 @config.command("check", epilog="Example: ecx-hyperv config check --config ./config.toml")
 @run_to_exit()
 def config_check(invocation: Invocation) -> Exit:
-    """Name every mistake in the configuration by its file and key."""
+    """Name every mistake in the configuration by its file, line and key."""
     path = invocation.options.config
     try:
-        loaded = common.load_config(invocation)
+        loaded = read(path)
+        mistakes = configuration.mistakes_in(loaded)
     except ConfigError as error:
         for mistake in error.mistakes:
-            click.echo(flat(mistake))
-        if last_good(path).exists():
+            click.echo(flat(str(mistake)))
+        if _is_there(last_good(path)):
             click.echo(flat(f"meanwhile the commands use {last_good(path)}, the last copy that was good"))
         raise
-    for sentence in advice(loaded):
+    for sentence in configuration.notes_on(loaded):
         click.echo(flat(f"{path}: note: {sentence}"))
-    click.echo(flat(f"{path}: good: {len(loaded.vm)} VMs on {loaded.node[0].host} and {loaded.node[1].host}"))
+    for mistake in mistakes:
+        click.echo(flat(str(mistake)))
+    if mistakes:
+        raise ConfigError(mistakes)
+    config = loaded.config
+    click.echo(flat(f"{path}: good: {len(config.vm)} VMs on {config.node[0].host} and {config.node[1].host}"))
     return Exit.DONE
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _find(loaded: Config, name: str) -> tuple[Kind, str]:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ecx_hyperv.cli import common
+from ecx_hyperv.cli import common, configuration
 from ecx_hyperv.cli.command import Invocation, run_to_exit
+from ecx_hyperv.cli.configuration import ConfigInUse
 from ecx_hyperv.config import Paths, Timing
-from ecx_hyperv.config_file import Loaded
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.errors import EcxHypervError, LocalError
@@ -19,7 +19,7 @@ from ecx_hyperv.plain import flat
 if TYPE_CHECKING:
     from ecx_hyperv.ecx.monitor_state import MonitorStates
 
-_CONFIG = "config"
+_CONFIG, _HOSTS = "config", "hosts"
 
 
 @click.command("genw-vm", epilog="Example: genw-vm Cent8.2-1; echo $?")
@@ -39,11 +39,11 @@ def genw_vm(invocation: Invocation, vm: tuple[str, ...], look: bool) -> Exit:
 
     at_terminal = not invocation.call.has_variables and _has_terminal()
     try:
-        loaded = common.load_config_or_last(invocation)
+        loaded = configuration.load_in_use(invocation)
         vms = choose_vms(loaded.config, vm, invocation.call)
     except EcxHypervError as error:
         if not look and not at_terminal:
-            _alert_blind(invocation, error)
+            _alert_blind(invocation, "genw-vm", error)
         raise
     only_look = look or (at_terminal and is_by_hand(loaded.config, invocation.call))
     timing, deadline = _prepare(invocation, loaded, Exit.DONE)
@@ -55,6 +55,9 @@ def genw_vm(invocation: Invocation, vm: tuple[str, ...], look: bool) -> Exit:
         _alert_once(invocation, loaded, states)
     invocation.log.debug("watch", vms=", ".join(vms), seconds=timing.monitor)
     watch = Watcher(context, vms, states, deadline).go()
+    configuration.see_to_copy(loaded, context)
+    for text in context.homes.told:
+        _alert_if_news(invocation, states, Level.WARN, f"{text}; do: correct host in each [[node]]", _HOSTS)
     for name, verdict in watch.verdicts.items():
         text = verdict.why if verdict.health is not Health.UNKNOWN else f"cannot tell: {verdict.why}"
         click.echo(flat(text if name in text else f"{name}: {text}"))
@@ -73,7 +76,12 @@ def genw_remote_node(invocation: Invocation, dry_run: bool) -> Exit:
     from ecx_hyperv.ecx.monitor_state import FileMonitorStates
     from ecx_hyperv.run.peer import PeerWatcher
 
-    loaded = common.load_config_or_last(invocation)
+    try:
+        loaded = configuration.load_in_use(invocation)
+    except EcxHypervError as error:
+        if not dry_run:
+            _alert_blind(invocation, "genw-remote-node", error)
+        raise
     _, deadline = _prepare(invocation, loaded, Exit.CANNOT_TELL)
     context = common.open_context(invocation, loaded.config, deadline, dry=dry_run)
     states = FileMonitorStates(Path(loaded.config.paths.state), invocation.clock)
@@ -93,35 +101,36 @@ def _has_terminal() -> bool:
     return True
 
 
-def _prepare(invocation: Invocation, loaded: Loaded, late: Exit) -> tuple[Timing, Deadline]:
+def _prepare(invocation: Invocation, loaded: ConfigInUse, late: Exit) -> tuple[Timing, Deadline]:
     timing = loaded.config.timing
     common.guard(invocation, timing.monitor, late, "the look is not over")
     return timing, common.deadline_of(invocation, timing.monitor)
 
 
-def _alert_once(invocation: Invocation, loaded: Loaded, states: "MonitorStates") -> None:
-    """Tell ECX that the configuration no longer loads: at once, then hourly; a monitor runs every minute."""
-    if loaded.fallback is not None:
-        text = f"using {loaded.path}, the last good copy: {loaded.fallback.what}"
-        _alert_if_news(invocation, states, Level.ERR, text)
+def _alert_once(invocation: Invocation, loaded: ConfigInUse, states: "MonitorStates") -> None:
+    """Tell ECX what is wrong with the configuration: at once, then hourly; a monitor runs every minute."""
+    if loaded.trouble is not None:
+        _alert_if_news(invocation, states, *loaded.trouble)
 
 
-def _alert_blind(invocation: Invocation, error: EcxHypervError) -> None:
+def _alert_blind(invocation: Invocation, command: str, error: EcxHypervError) -> None:
     """Tell ECX that a monitor cannot even read what it is to watch; where its state is kept, no file says then."""
     from ecx_hyperv.ecx.monitor_state import FileMonitorStates
 
     states = FileMonitorStates(Path(Paths().state), invocation.clock)
-    _alert_if_news(invocation, states, Level.ERR, f"genw-vm cannot tell: {error.summary}")
+    _alert_if_news(invocation, states, Level.ERR, f"{command} cannot tell: {error.summary}")
 
 
-def _alert_if_news(invocation: Invocation, states: "MonitorStates", level: Level, text: str) -> None:
+def _alert_if_news(
+    invocation: Invocation, states: "MonitorStates", level: Level, text: str, about: str = _CONFIG
+) -> None:
     alert = common.alert_of(invocation, common.deadline_of(invocation, 30))
     now = invocation.clock.boottime()
     try:
-        state = states.load(_CONFIG, _CONFIG)
+        state = states.load(_CONFIG, about)
         if not state.is_news(text, now):
             return
-        states.save(_CONFIG, _CONFIG, state.tell(text, now))
+        states.save(_CONFIG, about, state.tell(text, now))
     except LocalError as error:
         invocation.log.warning("nothing can be remembered", because=str(error))
     alert(level, text)

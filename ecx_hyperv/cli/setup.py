@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ecx_hyperv.cli import common
+from ecx_hyperv.cli import common, configuration
 from ecx_hyperv.cli.command import Invocation, run_to_exit
 from ecx_hyperv.desired.windows import MIRROR_DEVICE, TARGET
 from ecx_hyperv.exits import Exit
@@ -49,7 +49,7 @@ def setup_ssh(invocation: Invocation, /, **options: Any) -> Exit:
     from ecx_hyperv.setup import ssh
 
     given = ssh.SshOptions(**options)
-    config = common.load_config(invocation)
+    config = configuration.load_usable(invocation)
     are_written = ssh.write_scripts(config, given, _say, _note)
     if not are_written or given.to_stdout or given.no_trust:
         return Exit.DONE
@@ -89,7 +89,7 @@ def setup_host(invocation: Invocation, /, authentication: str, **options: Any) -
     from ecx_hyperv.setup import host
 
     given = host.HostOptions(authentication=host.Authentication(authentication), **options)
-    host.write_scripts(common.load_config(invocation), given, _say)
+    host.write_scripts(configuration.load_usable(invocation), given, _say)
     return Exit.DONE
 
 
@@ -134,7 +134,7 @@ def setup_ecx(invocation: Invocation, /, tool: str, **options: Any) -> Exit:
     from ecx_hyperv.setup import ecx
 
     given = ecx.EcxOptions(tool=ecx.Tool(tool), **options)
-    ecx.set_up(common.load_config(invocation), given, run, _say, _note)
+    ecx.set_up(configuration.load_usable(invocation), given, run, _say, _note)
     return Exit.DONE
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ecx_hyperv.cli import common
+from ecx_hyperv.cli import common, configuration
 from ecx_hyperv.cli.command import Invocation, run_to_exit
 from ecx_hyperv.desired.quoting import shell_line
 from ecx_hyperv.errors import LocalError, UsageError
@@ -38,7 +38,7 @@ def vm_start(invocation: Invocation, vm: tuple[str, ...], yes: bool, dry_run: bo
     from ecx_hyperv.ecx.environment import choose_vms, is_by_hand
     from ecx_hyperv.run.start import start
 
-    loaded = common.load_config_or_last(invocation)
+    loaded = configuration.load_in_use(invocation)
     limit = loaded.config.timing.start
     deadline = common.deadline_of(invocation, limit)
     common.guard(invocation, limit, Exit.OUT_OF_TIME, "the start is not over")
@@ -47,9 +47,11 @@ def vm_start(invocation: Invocation, vm: tuple[str, ...], yes: bool, dry_run: bo
         context = common.open_context(invocation, loaded.config, deadline, dry=dry_run, progress=progress)
         if is_by_hand(loaded.config, invocation.call) and not yes and not dry_run:
             _refuse_elsewhere(context, vms, deadline)
-        common.alert_fallback(loaded, context.alert)
+        configuration.alert_trouble(loaded, context.alert)
         invocation.log.debug("start", vms=", ".join(vms), clp_event=invocation.call.event, node=context.pair.local.name)
         tasks = start(context, vms, deadline)
+    configuration.see_to_copy(loaded, context)
+    configuration.alert_homes(context)
     return _answer(invocation, context, tasks)
 
 
@@ -73,7 +75,7 @@ def vm_unregister(invocation: Invocation, vm: tuple[str, ...], yes: bool, dry_ru
         # A planned move needs nothing from here, so nothing here may fail it: not even the configuration is read.
         click.echo("left as it is: the start on the other EC-VM migrates it")
         return Exit.DONE
-    loaded = common.load_config_or_last(invocation)
+    loaded = configuration.load_in_use(invocation)
     limit = loaded.config.timing.unregister
     deadline = common.deadline_of(invocation, limit)
     common.guard(invocation, limit, Exit.CANNOT_TELL, "the stop is not over")
@@ -82,12 +84,14 @@ def vm_unregister(invocation: Invocation, vm: tuple[str, ...], yes: bool, dry_ru
         raise _nobody_asked(vms)
     with _progress() as progress:
         context = common.open_context(invocation, loaded.config, deadline, dry=dry_run, progress=progress)
-        common.alert_fallback(loaded, context.alert)
+        configuration.alert_trouble(loaded, context.alert)
         invocation.log.debug(
             "stop", vms=", ".join(vms), factor=invocation.call.factor_word, node=context.pair.local.name
         )
         by_hand = yes or (dry_run and factor is Factor.NONE)
         tasks = stop(context, vms, StopRequest(factor=factor, by_hand=by_hand), deadline)
+    configuration.see_to_copy(loaded, context)
+    configuration.alert_homes(context)
     return _answer(invocation, context, tasks)
 
 

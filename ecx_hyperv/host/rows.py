@@ -168,11 +168,16 @@ class WindowsService:
 
 @dataclass(frozen=True, slots=True)
 class ClusterProperties:
-    """The cluster's own settings; None for what it did not say."""
+    """The cluster's own settings; None for what it did not say.
+
+    `parallel` is how many live migrations may run at a time, which overrides what the hosts say; older clusters have no
+    such number.
+    """
 
     name: str
     resiliency: int | None
     quarantine: int | None
+    parallel: int | None = None
 
 
 def volume_key(identifier: str) -> str:

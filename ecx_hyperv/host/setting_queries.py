@@ -30,7 +30,8 @@ SHUTDOWN_SERVICE = "9F8233AC-BE49-4C79-8EE3-E7E1985B2077"
 
 def cluster() -> Query[ClusterProperties]:
     """The cluster's own properties."""
-    call = Call(cmdlet="Get-Cluster", args={}, select=("Name", "ResiliencyDefaultPeriod", "QuarantineThreshold"))
+    settings = ("ResiliencyDefaultPeriod", "QuarantineThreshold", "MaximumParallelMigrations")
+    call = Call(cmdlet="Get-Cluster", args={}, select=("Name", *settings))
     return Query("cluster", call, one(_cluster))
 
 
@@ -192,7 +193,10 @@ def keys_acl() -> Query[str]:
 
 def _cluster(row: Row) -> ClusterProperties:
     return ClusterProperties(
-        text(row, "Name"), number(row, "ResiliencyDefaultPeriod"), number(row, "QuarantineThreshold")
+        text(row, "Name"),
+        number(row, "ResiliencyDefaultPeriod"),
+        number(row, "QuarantineThreshold"),
+        number(row, "MaximumParallelMigrations"),
     )
 
 

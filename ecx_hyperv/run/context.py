@@ -5,6 +5,7 @@ from typing import Protocol, Self
 
 from ecx_hyperv.config import Config
 from ecx_hyperv.deadline import Clock
+from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.decide.steps import Act, Done, Fail, Look, Step, Wait
 from ecx_hyperv.ecx.alerts import Alert, Level
 from ecx_hyperv.ecx.commands import Runner
@@ -44,9 +45,25 @@ class NoProgress:
         """Show nothing."""
 
 
+@dataclass(slots=True)
+class HomesSeen:
+    """What the looks of a run have shown of whether the hosts are those that the configuration names.
+
+    `own` is whether each host showed the EC-VM that is to run on it, `told` what a person should know, once each.
+    """
+
+    own: dict[Side, bool] = field(default_factory=dict)
+    told: list[str] = field(default_factory=list)
+
+    @property
+    def are_proven(self) -> bool:
+        """Tell whether the local host is the one that the file names; the peer host may not answer."""
+        return self.own.get(Side.LOCAL, False) and self.own.get(Side.PEER, True) and not self.told
+
+
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """All that a run is handed; `dry` observes and decides, but changes nothing."""
+    """All that a run is handed; `dry` observes and decides, but changes nothing. `homes` is what it learns of hosts."""
 
     config: Config
     pair: Pair
@@ -60,6 +77,7 @@ class RunContext:
     run: Runner
     progress: Progress = field(default_factory=NoProgress)
     dry: bool = False
+    homes: HomesSeen = field(default_factory=HomesSeen)
 
     def in_maintenance(self, kind: Kind, name: str) -> bool:
         """Tell whether a VM or the peer is in maintenance; flags that cannot be read hold nobody back, and are told."""

@@ -13,6 +13,7 @@ from ecx_hyperv.host.rows import VmIdRow, VmRow, vm_key
 from ecx_hyperv.host.snapshots import Snapshots, nodes_of
 from ecx_hyperv.host.wire import RemoteError
 from ecx_hyperv.run.context import RunContext
+from ecx_hyperv.run.homes import ec_vm_ids
 
 _UNREAD = VmIdentity(identity=Identity.UNREAD, lacks="nothing was seen yet")
 
@@ -26,6 +27,8 @@ class Identities:
         self._kept: dict[str, str] = {}
         self._told: set[str] = set()
         self._fixed: dict[str, str] = {}
+        # The ids of the EC-VMs, as far as the hosts have shown them: no step is for these (D20).
+        self._ec_vms: frozenset[str] = frozenset()
         self.known: dict[str, VmIdentity] = {}
         self.add(vms)
 
@@ -70,18 +73,26 @@ class Identities:
         """Learn from a look."""
         databases = [one for side in Side if (one := self._database(snapshots.snapshot(side))) is not None]
         blind = not databases and bool(snapshots.all())
+        self._ec_vms |= ec_vm_ids(snapshots.all())
         for vm in self._vms:
             key = vm.name.casefold()
             if key in self._fixed:
                 self.known[key] = self._fixed_one(key, databases)
                 continue
             shown = [row for snapshot in snapshots.all() for row in _named(snapshot, vm.name)]
-            found = identify(vm, self._kept[key], databases, shown, blind=blind)
+            found = self._without_ec_vms(vm, identify(vm, self._kept[key], databases, shown, blind=blind))
             if found.identity is Identity.UNREAD and self.known[key].id:
                 continue
             self.known[key] = found
             self._keep(vm, found, snapshots)
             self._tell(vm, found)
+
+    def _without_ec_vms(self, vm: ProtectedVm, found: VmIdentity) -> VmIdentity:
+        """An EC-VM is never taken for a protected VM, whatever id, role or name leads to it."""
+        if not self._ec_vms & {found.id, *found.all_of_role, *found.candidates}:
+            return found
+        text = f"what {vm.name} means is an EC-VM, which is never touched as a protected VM"
+        return VmIdentity(identity=Identity.NO_ROLE, lacks=text, told=text)
 
     def resources_to_ask(self, snapshots: Snapshots) -> tuple[str, ...]:
         """Return the VM resources to ask for their ids one by one, where no database could be read at all."""

@@ -15,6 +15,7 @@ from ecx_hyperv.host.rows import VmRow
 from ecx_hyperv.host.snapshots import HostNames, Snapshots, name_hosts
 from ecx_hyperv.run.acts import Acts, Plan
 from ecx_hyperv.run.context import RunContext
+from ecx_hyperv.run.homes import Homes
 from ecx_hyperv.run.host_look import HostLook
 from ecx_hyperv.run.identities import Identities
 
@@ -44,6 +45,7 @@ class HostPair:
         self._interval = max(interval, _SHORTEST_S)
         self._looks = {side: HostLook(side, context.pair.of(side).host, context.hosts, interval) for side in Side}
         self._has_news = False
+        self._homes = Homes(context)
         self.acts = Acts(context)
         self.names = HostNames(context.pair.local.host, context.pair.peer.host, peer_is_known=False)
 
@@ -74,6 +76,7 @@ class HostPair:
         self.acts.collect()
         snapshots = Snapshots(local=taken.get(Side.LOCAL), peer=taken.get(Side.PEER))
         self.names = name_hosts(snapshots, self.names)
+        self._homes.note(snapshots)
         self._learn(snapshots)
         return snapshots
 
@@ -152,5 +155,5 @@ class HostPair:
             ids_of=self._ids_of,
             iscsi=side in self._iscsi,
             volumes_of=volumes_of,
-            ec_vm=self._context.pair.of(side).vm,
+            ec_vm=self._homes.ec_vm(side),
         )

@@ -189,6 +189,15 @@ class Loop:
             self._finish(task, end)
 
 
+def leave_ec_vm(context: RunContext, task: Task) -> bool:
+    """End the task of a [[vm]] that is an EC-VM, which no step is for, and tell whether it is one (D20)."""
+    node = context.config.find_ec_vm(task.name)
+    if node is not None:
+        task.end = Done(f"{task.name} is the EC-VM of {node.name}: it is left as it is", stays=True)
+        context.log.warning(task.end.how, vm=task.name)
+    return node is not None
+
+
 _FROZEN = Fail(
     Exit.OUT_OF_TIME,
     "this run does no more: the EC-VM stood still for 30 s or longer",

@@ -36,7 +36,7 @@ from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.ecx.commands import ping
 from ecx_hyperv.ecx.maintenance import Kind
 from ecx_hyperv.ecx.monitor_state import MonitorState, MonitorStates
-from ecx_hyperv.errors import HostError, LocalError
+from ecx_hyperv.errors import HostError, LocalError, SessionLost
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.host import cmdlets, queries
 from ecx_hyperv.host.link import Ask, Exchanged
@@ -196,6 +196,9 @@ class PeerWatcher:
         if not key:
             return PeerEnd(Exit.CANNOT_TELL, f"{text}: its host does not tell its id", "see Hyper-V Manager there")
         answer = self._exchange(_CALLS[step.remedy](key))
+        if isinstance(answer, SessionLost) and step.remedy is PeerRemedy.RESTART:
+            # It blocks until the guest is up again, for up to 300 s (P14); the host goes on with it by itself.
+            return PeerEnd(Exit.NOT_AS_ASKED, f"{text}: it has not returned yet", "wait", pending=True)
         if isinstance(answer, HostError):
             return PeerEnd(answer.exit, f"{text}: {answer.summary}", answer.remedy)
         result = answer.reply.results[0] if answer.reply.results else None

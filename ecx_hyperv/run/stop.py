@@ -12,7 +12,7 @@ from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.ecx.maintenance import Kind
 from ecx_hyperv.errors import LocalError
 from ecx_hyperv.run.context import RunContext
-from ecx_hyperv.run.loop import Loop
+from ecx_hyperv.run.loop import Loop, leave_ec_vm
 from ecx_hyperv.run.stop_task import StopTask
 from ecx_hyperv.run.volumes import VolumeLoop
 
@@ -27,7 +27,13 @@ def stop(context: RunContext, vms: Sequence[str], asked: StopRequest, deadline: 
             context.alert(Level.WARN, text)
     if asked.factor is Factor.GROUPFAILOVER and not asked.by_hand:
         asked = replace(asked, ecx_peer_online=_peer_is_online(context, deadline))
-    loop = Loop(context, [StopTask(vm, timing, asked) for vm in vms], deadline)
+    all_tasks = [StopTask(vm, timing, asked) for vm in vms]
+    left = [task for task in all_tasks if leave_ec_vm(context, task)]
+    ours = [task for task in all_tasks if task not in left]
+    if not ours:
+        return left
+    vms = [task.name for task in ours]
+    loop = Loop(context, ours, deadline)
     loop.go()
     tasks = [task for task in loop.tasks if isinstance(task, StopTask)]
     # Where several VMs were meant by one name, its volume may go only once all of them are off.
@@ -35,7 +41,7 @@ def stop(context: RunContext, vms: Sequence[str], asked: StopRequest, deadline: 
     off = [vm for vm, task in zip(vms, tasks, strict=False) if isinstance(task.end, Done) and not task.end.stays]
     if off and not stays and not context.dry:
         VolumeLoop(context, loop.host_pair, loop.snapshots, off, deadline).go()
-    return tasks
+    return [*tasks, *left]
 
 
 def _peer_is_online(context: RunContext, deadline: Deadline) -> bool:

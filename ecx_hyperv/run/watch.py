@@ -62,13 +62,20 @@ class Watcher:
 
     def __init__(self, context: RunContext, vms: Sequence[str], states: MonitorStates, deadline: Deadline) -> None:
         self._context = context
-        self._vms = vms
+        self._left = {vm: node for vm in vms if (node := context.config.find_ec_vm(vm)) is not None}
+        self._vms = vms = [vm for vm in vms if vm not in self._left]
         self._states = states
         self._deadline = deadline
         self._host_pair = HostPair(context, vms)
 
     def go(self) -> Watch:
         """Look, confirm what has failed by a second look, remember, alert, and answer."""
+        left = {
+            vm: Verdict(Health.HEALTHY, f"{vm} is the EC-VM of {node.name}: it is not watched as a protected VM")
+            for vm, node in self._left.items()
+        }
+        if not self._vms:
+            return Watch(left, Exit.DONE)
         states = {vm: self._load(vm) for vm in self._vms}
         verdicts = self._judge(states)
         if any(verdict.health is Health.FAILED for verdict in verdicts.values()):
@@ -78,7 +85,7 @@ class Watcher:
             verdicts = {vm: _confirmed(verdicts[vm], again[vm]) for vm in self._vms}
         for vm, verdict in verdicts.items():
             self._save(vm, self._tell(vm, verdict, states[vm]))
-        return Watch(verdicts, self._exit(verdicts.values()))
+        return Watch(left | verdicts, self._exit(verdicts.values()))
 
     def _judge(self, states: dict[str, MonitorState]) -> dict[str, Verdict]:
         snapshots = self._look()

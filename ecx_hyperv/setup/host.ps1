@@ -106,6 +106,15 @@ Step "QuarantineThreshold $Quarantine" {
     (Get-Cluster).QuarantineThreshold = $Quarantine
 }
 
+# A cluster of Windows Server 2022 and later has a number of its own, which overrides that of Set-VMHost.
+if ($null -ne (Get-Cluster).MaximumParallelMigrations) {
+    Step "$Parallel live migrations at a time are allowed by the cluster" {
+        (Get-Cluster).MaximumParallelMigrations -ge $Parallel
+    } {
+        (Get-Cluster).MaximumParallelMigrations = $Parallel
+    }
+}
+
 # 8. Networks, told apart by their addresses. Role 0 keeps the cluster off a network, 3 is cluster and client. One
 # mistyped address would take a network from the cluster that it needs, so all must be known before any is changed.
 $Networks = @(Get-ClusterNetwork)
@@ -152,9 +161,13 @@ Step "Shared Volume $Csv" {
     if ($null -eq $resource) {
         $disk = ServedDisk
         if ($null -eq $disk) { throw 'the iSCSI target shows no disk here' }
+        # A disk that is offline may show as RAW although it holds data, so it is looked at once more when it is online.
+        if ("$($disk.PartitionStyle)" -eq 'RAW' -and $disk.IsOffline) {
+            Set-Disk -Number $disk.Number -IsOffline $false
+            $disk = Get-Disk -Number $disk.Number
+        }
         if ("$($disk.PartitionStyle)" -eq 'RAW') {
             if (-not $FormatDisk) { throw 'its disk is empty: at one of the hosts, run this with -Apply -FormatDisk' }
-            if ($disk.IsOffline) { Set-Disk -Number $disk.Number -IsOffline $false }
             if ($disk.IsReadOnly) { Set-Disk -Number $disk.Number -IsReadOnly $false }
             Initialize-Disk -Number $disk.Number -PartitionStyle GPT
             New-Partition -DiskNumber $disk.Number -UseMaximumSize | Format-Volume -FileSystem NTFS -Confirm:$false

@@ -18,6 +18,7 @@ from ecx_hyperv.desired.windows import (
     TARGET,
 )
 from ecx_hyperv.errors import UsageError
+from ecx_hyperv.host.observe import is_same_address
 from ecx_hyperv.host.rows import vm_key
 from ecx_hyperv.setup.files import Say, Writer
 from ecx_hyperv.setup.host_scripts import ScriptOptions, write_each
@@ -113,8 +114,42 @@ class HostOptions(ScriptOptions):
 def write_scripts(config: Config, options: HostOptions, say: Say) -> None:
     """Write or print the script of each host's steps; raises UsageError, LocalError."""
     plan = options.plan()
+    _check_plan(config, plan)
     writer = Writer(say, options.dry_run)
     write_each(config, options, "host", lambda node: host_script(config, node, plan), writer, say)
+
+
+def _check_plan(config: Config, plan: HostPlan) -> None:
+    """Raise UsageError for what contradicts itself or the configuration: a script would stop in the middle of it."""
+    for values, what in (
+        ([one.name for one in plan.switches], "two switches of one name"),
+        ([one.adapter for one in plan.switches], "two switches on one adapter"),
+    ):
+        if len({value.casefold() for value in values}) < len(values):
+            raise UsageError(f"--switch: {what}", seen=", ".join(values), remedy="give each its own")
+    volumes = {csv.casefold() for csv in (config.cluster.csv, *(vm.csv for vm in config.vm if vm.csv))}
+    if plan.witness.casefold() in volumes:
+        raise UsageError(
+            "--witness is a Shared Volume of the VMs",
+            seen=plan.witness,
+            remedy="name a disk that the EC-VMs do not serve: it must outlast them",
+        )
+    if plan.cluster is not None:
+        _check_cluster(config, plan.cluster)
+
+
+def _check_cluster(config: Config, cluster: NewCluster) -> None:
+    names = [name.casefold().split(".")[0] for name in cluster.nodes]
+    if len(set(names)) < len(names):
+        raise UsageError(
+            "--cluster-node names one host twice", seen=", ".join(cluster.nodes), remedy="give the names of both hosts"
+        )
+    address = ipaddress.ip_address(cluster.address)
+    nodes = [place for node in config.node for place in (node.address, node.host)]
+    taken = [one for one in (config.cluster.iscsi_target, *nodes) if is_same_address(one, cluster.address)]
+    if taken or address.is_unspecified or address.is_multicast:
+        why = "the configuration has given it to another machine" if taken else "it is the address of no machine"
+        raise UsageError(f"--cluster-address {cluster.address}: {why}", remedy="give a free address")
 
 
 def parse_switch(text: str) -> Switch:

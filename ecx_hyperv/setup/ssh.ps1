@@ -38,17 +38,35 @@ function ReadLines([string]$Path) {
     ($text -creplace '\r?\n\z', '') -split '\r?\n'
 }
 
-# A key stands there once, with the options that are given here: its own part, without options and comment, tells it.
+# The key of a line of authorized_keys, without options, kind and comment; empty for a line that has none. Options end
+# at the first blank outside of quotes: a word of a command in them is no key.
+function KeyOf([string]$Line) {
+    $kind = '(?:ssh-|ecdsa-|sk-)\S+'
+    $text = $Line.Trim()
+    if ($text -cnotmatch "\A$kind\s" -and $text -cmatch '\A(?:[^\s"#]|"(?:[^"\\]|\\.)*")+\s+(?<rest>.*)\z') {
+        $text = $Matches['rest']
+    }
+    if ($text -cmatch "\A$kind\s+(?<blob>[A-Za-z0-9+/]+=*)(\s|\z)") { return $Matches['blob'] }
+    return ''
+}
+# A key stands there once, with the options that are given here. A line that somebody gave a command of its own lets the
+# key do less than ours, and stays.
 function MergedKeys {
-    $kept = @(ReadLines $KeyFile | Where-Object {
-        $line = $_
-        @($Keys | Where-Object { $line -like "*$($_.Split(' ')[2])*" }).Count -eq 0 -and $line.Trim() -ne ''
-    })
-    $kept + $Keys
+    $blobs = @($Keys | ForEach-Object { KeyOf $_ })
+    $seen = @()
+    foreach ($line in @(ReadLines $KeyFile | Where-Object { $_.Trim() -ne '' })) {
+        $blob = KeyOf $line
+        if ($blob -eq '' -or $blobs -cnotcontains $blob) { $line; continue }
+        if ($seen -ccontains $blob) { continue }
+        if ($Keys -ccontains $line -or $line -cmatch '\A\s*(?:[^\s"]|"(?:[^"\\]|\\.)*")*(?<=\A\s*|,)command="') {
+            $seen += $blob
+            $line
+        }
+    }
+    $Keys | Where-Object { $seen -cnotcontains (KeyOf $_) }
 }
 Step 'the keys of the EC-VMs, each restricted' {
-    $lines = @(ReadLines $KeyFile)
-    @($Keys | Where-Object { $lines -cnotcontains $_ }).Count -eq 0 -and $lines.Count -eq @(MergedKeys).Count
+    (Test-Path -LiteralPath $KeyFile) -and (@(ReadLines $KeyFile) -join "`n") -ceq (@(MergedKeys) -join "`n")
 } {
     [IO.File]::WriteAllLines($KeyFile, [string[]]@(MergedKeys), $Latin1)
 }

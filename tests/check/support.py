@@ -31,10 +31,12 @@ from ecx_hyperv.ecx.kept_ids import FileKeptIds
 from ecx_hyperv.ecx.maintenance import Maintenance
 from ecx_hyperv.errors import LocalError
 from ecx_hyperv.host.ssh import connect
+from ecx_hyperv.lab.model.timings import PACE
 from ecx_hyperv.lab.model.world import World
 from ecx_hyperv.lab.service.control import ControlQuestion
 from ecx_hyperv.lab.windows import remedies
 from ecx_hyperv.log import LogFormat
+from ecx_hyperv.usable.doubts import find_mistakes
 from tests.e2e.support import ONE, TWO, Scenario, running_lab
 
 # All but those that take a PowerShell of their own and some seconds.
@@ -94,6 +96,7 @@ class SetUp:
             deadline=deadline,
             scripts=find_scripts(),
             kept_id=FileKeptIds(self.mine / "state").load,
+            mistakes=[str(one) for one in find_mistakes(chosen, "config.toml", pace=PACE)],
         )
 
     def run(self, command: Sequence[str], seconds: float) -> Completed:

@@ -209,6 +209,8 @@ ROWS = [
     Row("iscsi-persistent", SECOND, fact("host2", "persistent", False), mends=True),
     Row("iscsi-initiator", SECOND, fact("host2", "initiator", "iqn.1991-05.com.microsoft:renamed")),
     # The cluster.
+    # P10: the cluster's own number counts, whatever the hosts say.
+    Row("migration-parallel", "cluster", fact("cluster", "parallel", 0), mends=True),
     Row("resiliency", "cluster", fact("cluster", "resiliency", 240), mends=True),
     Row("quarantine", "cluster", fact("cluster", "quarantine", 3), mends=True),
     Row("cluster-networks", "cluster", role("iSCSI_network", "Cluster"), mends=True),

@@ -263,7 +263,10 @@ def test_a_typo_in_the_configuration(ready: Scenario) -> None:
     started = ready.run("ec1", "vm-start", "vm1")
 
     assert (3, 3) == (checked.returncode, started.returncode)
-    assert f"{config}: timing.intervall: expected one of interval" in checked.stdout
+    text = config.read_text(encoding="utf-8")
+    line = text[: text.index("intervall")].count("\n") + 1
+    assert f"{config}:{line}: timing.intervall: expected one of interval" in checked.stdout
+    assert "the nearest key is interval" in checked.stdout
     assert str(config) in last_line(started)
 
 

@@ -144,6 +144,9 @@ def disk(world: World, host: str, given: Arguments) -> Rows:
     if world.calls[-1][1] == "Initialize-Disk":
         known["PartitionStyle"] = given["PartitionStyle"]
     known.update({name: given[name] for name in ("IsOffline", "IsReadOnly") if name in given})
+    # What a disk holds may show only once it is online (P16).
+    if not known["IsOffline"] and "holds" in known:
+        known["PartitionStyle"] = known["holds"]
     return [_cim("MSFT_Disk", **known)] if world.calls[-1][1] == "Get-Disk" else []
 
 

@@ -254,3 +254,42 @@ def test_f07_of_two_vms_of_a_name_the_clustered_one_is_set(host: Host, world: Wo
     assert {"AutomaticStartAction": "Start", "AutomaticStopAction": "Save"} == copied.more
     assert "Nothing" == world.vm(VM_A).more["AutomaticStartAction"]
     assert "ShutDown" == world.vm(VM_A).more["AutomaticStopAction"]
+
+
+@pytest.mark.proven("P16")
+@pytest.mark.parametrize("switches", [("-Apply",), ("-Apply", "-FormatDisk")], ids=" ".join)
+def test_p16_a_disk_that_only_looks_empty_is_not_formatted(host: Host, world: World, switches: tuple[str, ...]) -> None:
+    """An offline disk that shows as RAW must be looked at again once it is online: what it holds then stays."""
+    world.hosts[HOSTS[0]].settings["disk"]["holds"] = "GPT"
+    host.run(script(), *switches)
+    assert [CSV] == world.settings["volumes"]
+    assert [] == world.made("Initialize-Disk") + world.made("Format-Volume")
+
+
+@pytest.mark.proven("P16")
+def test_p16_a_disk_that_must_stay_empty_is_written_to_by_nobody(host: Host, world: World) -> None:
+    """A look for what an empty disk holds must neither format it nor take its write protection away."""
+    host.run(script(), "-Apply")
+    assert world.hosts[HOSTS[0]].settings["disk"]["IsReadOnly"]
+    assert [] == world.settings["volumes"]
+
+
+@pytest.mark.proven("P10")
+@pytest.mark.parametrize(("before", "after"), [(1, 3), (3, 3), (8, 8)])
+def test_p10_the_clusters_own_number_of_migrations_is_set(host: Host, world: World, before: int, after: int) -> None:
+    """Where the cluster has a number of its own, which overrides that of the host, it must be raised as well."""
+    world.settings["Cluster"]["MaximumParallelMigrations"] = before
+    plan = replace(PLAN, parallel=3)
+    done = host.run(script(plan), "-Apply", "-FormatDisk")
+    assert (0, []) == (done.code, done.of("FAILED"))
+    assert after == world.settings["Cluster"]["MaximumParallelMigrations"]
+    assert 3 == world.hosts[HOSTS[0]].settings["vmhost"]["MaximumVirtualMachineMigrations"]
+
+
+@pytest.mark.proven("P10")
+def test_p10_an_older_cluster_has_no_such_number(host: Host, world: World) -> None:
+    """A cluster of an older Windows, which has no such property, must be left alone and nothing be told of it."""
+    done = host.run(script(), "-Apply", "-FormatDisk")
+    assert (0, []) == (done.code, done.of("FAILED"))
+    assert [] == [one for one in done.lines if "by the cluster" in one]
+    assert "MaximumParallelMigrations" not in world.settings["Cluster"]

@@ -209,3 +209,46 @@ def test_configuration_that_sshd_refuses_is_not_used(host: Host, world: World) -
     done = host.run(script(), "-Apply")
     assert (1, refused) == (done.code, config_of(host).read_text(encoding="utf-8"))
     assert [] == world.made("Restart-Service")
+
+
+def _lines(host: Host) -> list[str]:
+    return keys_of(host).read_text(encoding="utf-8").splitlines()
+
+
+def _forced(key: str) -> str:
+    """Return a line as the scope of a host is set by hand: options with blanks, commas and quotes."""
+    options = 'restrict,from="192.0.2.1,192.0.2.2",command="powershell.exe -NoLogo -File \\"C:\\a b.ps1\\"" '
+    return options + key
+
+
+@pytest.mark.proven("D25")
+def test_d25_lines_with_options_are_known_by_their_key(host: Host, world: World) -> None:
+    """A line is told by its key alone: whatever options stand before it, no other EC-VM's line is dropped for it."""
+    others = [_forced(OTHER), f"# {KEY}", 'from="a b" not-a-key', "  ", f"{OTHER.split(maxsplit=1)[0]} AAAAshort x"]
+    keys_of(host).write_text("\n".join([*others, f'environment="A={KEY}" {OTHER}', f"{KEY} old"]), encoding="utf-8")
+    done = host.run(script(), "-Apply")
+    assert (0, "") == (done.code, done.stderr)
+    kept = [line for line in others if line.strip()]
+    assert [*kept, f'environment="A={KEY}" {OTHER}', ssh.authorized_line(KEY)] == _lines(host)
+    assert [] == host.run(script()).of("to do")
+
+
+@pytest.mark.proven("D25")
+def test_d25_a_forced_command_for_our_key_stays(host: Host, world: World) -> None:
+    """A line that lets our key do one thing only is narrower than ours: it must stay, once, as it is."""
+    keys_of(host).write_text(f"{_forced(KEY)}\n{KEY}\n{OTHER}\n", encoding="utf-8")
+    done = host.run(script(), "-Apply")
+    assert (0, "") == (done.code, done.stderr)
+    assert [_forced(KEY), OTHER] == _lines(host)
+    assert [] == host.run(script()).of("to do")
+
+
+@pytest.mark.proven("D25")
+def test_d25_options_of_ours_with_blanks_drop_no_line(host: Host, world: World) -> None:
+    """Where our own line has options with blanks, a line that holds one of their words must stay."""
+    ours = script().replace(ssh.authorized_line(KEY), _forced(KEY))
+    assert ours != script()
+    keys_of(host).write_text(f"{_forced(OTHER)}\n", encoding="utf-8")
+    done = host.run(ours, "-Apply")
+    assert (0, "") == (done.code, done.stderr)
+    assert [_forced(OTHER), _forced(KEY)] == _lines(host)

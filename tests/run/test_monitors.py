@@ -341,3 +341,21 @@ def test_f02_a_monitor_does_not_wait_for_what_no_waiting_changes(monkeypatch: py
     began = world.now
     assert Health.UNKNOWN is health(sim)
     assert world.now - began <= 1
+
+
+def test_p14_a_restart_that_does_not_return_is_waited_for() -> None:
+    """Restart-VM may block for up to 300 s: that is no host that does not answer, and it is not done again."""
+    world, _, sim = peer_world()
+    world.advance(sim.context.config.timing.hung_after)
+    world.hang_ec_vm(world.ec_vms["ec2"])
+    sim.hosts.hangs = lambda _host, call: call.cmdlet == "Restart-VM"
+    ends = []
+    for _ in range(8):
+        ends.append(watch_peer(sim))
+        world.advance(60)
+    restarts = [end for end in ends if "Restart-VM" in end.why or "restart" in end.why]
+
+    assert [(Exit.NOT_AS_ASKED, True)] == [(end.exit, end.pending) for end in restarts[:1]]
+    assert "has not returned" in restarts[0].why
+    assert Exit.UNREACHABLE not in {end.exit for end in ends}
+    assert [Level.WARN] == [level for level, text in sim.alerts if "has not returned" in text]

@@ -5,6 +5,7 @@ import re
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from ecx_hyperv.errors import UsageError
 from ecx_hyperv.setup import ssh
 from ecx_hyperv.setup.host import (
     Authentication,
+    HostOptions,
     HostPlan,
     NewCluster,
     Switch,
@@ -20,6 +22,7 @@ from ecx_hyperv.setup.host import (
     parse_cluster,
     parse_network,
     parse_switch,
+    write_scripts,
 )
 from ecx_hyperv.setup.powershell import to_file
 from tests.setup.support import CONFIG, NASTY, nasty
@@ -215,3 +218,29 @@ def test_new_cluster() -> None:
             parse_cluster(*half)
     with pytest.raises(UsageError, match="no IP address"):
         parse_cluster("c", "nowhere", ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("given", "about"),
+    [
+        ({"switches": ("a=Ethernet", "A=Ethernet 2")}, "--switch"),
+        ({"switches": ("a=Ethernet", "b=ethernet")}, "--switch"),
+        ({"witness": "cluster disk 1"}, "--witness"),
+        (
+            {"cluster": "c", "cluster_address": "10.9.9.9", "cluster_nodes": ("h1", "H1.example.local")},
+            "--cluster-node",
+        ),
+        ({"cluster": "c", "cluster_address": "{target}", "cluster_nodes": ("h1", "h2")}, "--cluster-address"),
+        ({"cluster": "c", "cluster_address": "{host}", "cluster_nodes": ("h1", "h2")}, "--cluster-address"),
+        ({"cluster": "c", "cluster_address": "0.0.0.0", "cluster_nodes": ("h1", "h2")}, "--cluster-address"),
+    ],
+)
+def test_p05_a_mistyped_value_makes_no_script(given: dict[str, Any], about: str) -> None:
+    """A value that contradicts another one, or the configuration, is refused before any script is written."""
+    places = {"target": CONFIG.cluster.iscsi_target, "host": CONFIG.node[0].host}
+    if "cluster_address" in given:
+        given = {**given, "cluster_address": given["cluster_address"].format(**places)}
+    said: list[str] = []
+    with pytest.raises(UsageError, match=about):
+        write_scripts(CONFIG, HostOptions(to_stdout=True, **given), said.append)
+    assert [] == said

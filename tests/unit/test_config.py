@@ -19,7 +19,6 @@ from ecx_hyperv.config import (
     StdinWay,
     Timing,
     Unknown,
-    advice,
 )
 from ecx_hyperv.config_file import DEFAULT, parse
 from ecx_hyperv.errors import ConfigError, Mistake
@@ -269,39 +268,6 @@ def test_a_vms_volume_is_its_own_or_the_clusters() -> None:
     config = config_of(ProtectedVm(name="web1"), ProtectedVm(name="db1", csv="Disk 2"))
     assert "Cluster Disk 1" == config.csv_of("WEB1")
     assert "Disk 2" == config.csv_of("Db1")
-
-
-def test_nothing_is_advised_for_a_file_as_meant() -> None:
-    """A file with the defaults and a VM must raise no doubts."""
-    assert [] == advice(config_of(ProtectedVm(name="web1")))
-
-
-@pytest.mark.parametrize(
-    ("timing", "about"),
-    [
-        (Timing(start=1741), "timing.start"),
-        (Timing(unregister=1741), "timing.unregister leaves"),
-        (Timing(unregister=200, reserve=101), "timing.reserve"),
-        (Timing(confirm_vm=46), "timing.confirm_vm"),
-        (Timing(confirm_peer=46), "confirm_peer"),
-    ],
-)
-def test_doubtful_timing_is_pointed_out(timing: Timing, about: str) -> None:
-    """Timing that is allowed but can't work within ECX's limits must be advised against, in one sentence."""
-    config = msgspec.structs.replace(config_of(ProtectedVm(name="web1")), timing=timing)
-    assert 1 == len(advice(config))
-    assert about in advice(config)[0]
-
-
-def test_timing_at_the_edge_is_not_pointed_out() -> None:
-    """What just fits must pass without advice."""
-    timing = Timing(start=1740, unregister=1740, reserve=870, confirm_vm=45, confirm_peer=45)
-    assert [] == advice(msgspec.structs.replace(config_of(ProtectedVm(name="web1")), timing=timing))
-
-
-def test_a_file_without_vms_is_pointed_out() -> None:
-    """A file that names no VM loads, but is probably not finished."""
-    assert ["no [[vm]] is named"] == advice(parse(MINIMAL, "config.toml"))
 
 
 def test_nodes_keep_their_order() -> None:

@@ -17,6 +17,7 @@ from ecx_hyperv.lab.linux import clpconf
 from ecx_hyperv.lab.linux.commands import make_root, put
 from ecx_hyperv.lab.model.facts import initiator
 from ecx_hyperv.lab.model.servers import GROUP, ISCSI, PEER_MONITOR
+from ecx_hyperv.lab.model.timings import PACE
 
 if TYPE_CHECKING:
     import paramiko
@@ -95,6 +96,7 @@ class Folder:
             "ECX_HYPERV_NODE": node,
             "ECX_HYPERV_LAB": str(self.socket),
             "ECX_HYPERV_ROOT": str(self.root(node)),
+            "ECX_HYPERV_PACE": f"{PACE:g}",
             "LANG": "C.UTF-8",
         }
 

@@ -29,6 +29,7 @@ class ClusterSetup:
 
     resiliency: int = 9999
     quarantine: int = 9999
+    parallel: int = 2
     witness: str = "Cluster Disk Quorum"
     witness_state: str = "Online"
     roles: dict[str, str] = field(

@@ -82,6 +82,8 @@ def _set_property(world: World, found: re.Match[str]) -> None:
             world.facts.resiliency = value
         case "Get-Cluster", "QuarantineThreshold":
             world.facts.quarantine = value
+        case "Get-Cluster", "MaximumParallelMigrations":
+            world.facts.parallel = value
         case "Get-ClusterNetwork", "Role":
             world.facts.roles[name] = _ROLES[found["value"]]
         case "Get-ClusterGroup", "FailoverThreshold":

@@ -241,6 +241,7 @@ class Rows:
                 "Name": "ws2019-lm-cluster",
                 "ResiliencyDefaultPeriod": facts.resiliency,
                 "QuarantineThreshold": facts.quarantine,
+                "MaximumParallelMigrations": facts.parallel,
             }
         ]
 
