@@ -67,14 +67,13 @@ def check(
     libraries = library_versions() if report is not None else ()
     wanted = choose(name)
     in_use = configuration.load_in_use(invocation)
-    config = in_use.config
     seconds = _CHECK_S + idle + (_PEER_S if peer else 0)
     common.guard(invocation, seconds * 1.2, Exit.CANNOT_TELL, "the check is not complete")
     check_run = _check_run(invocation, in_use, common.deadline_of(invocation, seconds), idle)
-    facts = linux_facts.read(check_run.system, config)
+    facts = linux_facts.read(check_run.system, in_use.config)
     findings = check_run.go(wanted, facts)
     if peer:
-        findings = ordered([*findings, *ask_peer(check_run.system, check_run.pair, config, wanted)])
+        findings = ordered([*findings, *ask_peer(check_run.system, check_run.pair, in_use.config, wanted)])
     code = exit_of(findings)
     if as_json:
         _print_json(findings, check_run, code)
