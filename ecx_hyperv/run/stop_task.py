@@ -135,6 +135,11 @@ class StopTask(Task):
         if do in (Do.SHUT_DOWN, Do.FORCE_SHUT_DOWN) and outcome.shutdown is not None:
             self._answer = outcome.shutdown
 
+    def cannot(self, do: Do) -> None:
+        """Take note of a step that nobody can carry out: a migration that cannot be cancelled is not waited for."""
+        super().cannot(do)
+        self._cancelled = self._cancelled or do is Do.CANCEL_MOVE
+
     def for_another(self, name: str) -> "StopTask":
         """Return the same stop of another VM."""
         return StopTask(name, self.timing, self._asked)
