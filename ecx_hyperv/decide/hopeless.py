@@ -56,7 +56,8 @@ def reached(seen: Observation) -> frozenset[Do]:
         Do.START_CSV: seen.csv is ResourceKind.ONLINE,
         Do.MOVE_CSV: seen.csv_owner is Place.LOCAL,
         Do.START_CONFIGURATION: seen.configuration is ResourceKind.ONLINE,
-        Do.START_VM: seen.on_local.is_live,
+        # A power-on may still fail while the VM is Starting.
+        Do.START_VM: seen.on_local.is_live and not seen.on_local.is_in_transition,
         Do.RESUME_VM: VmKind.RUNNING in (seen.on_local.kind, seen.on_peer.kind),
         Do.CLEAR_FAILED: seen.machine in (ResourceKind.ONLINE, ResourceKind.OFFLINE),
         Do.ADOPT: seen.machine is ResourceKind.ONLINE,
@@ -72,7 +73,7 @@ def refused(seen: Observation, tried: StartAttempts) -> Step | None:
         return None
     if tried.refused is Refusal.MEMORY:
         return _short_of_memory(seen, tried) if tried.memory_twice else None
-    if Timer.REFUSED not in tried.over:
+    if Timer.REFUSED not in tried.over or seen.on_local.is_in_transition:
         return None
     in_place = seen.csv is ResourceKind.ONLINE and seen.csv_owner is Place.LOCAL
     if tried.refused in _NEEDS_THE_VOLUME and not in_place:

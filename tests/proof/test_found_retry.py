@@ -13,7 +13,7 @@ from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.errors import Unreachable
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.host.link import Ask, Exchanged
-from ecx_hyperv.lab.model.things import HostRefusal, Sshd
+from ecx_hyperv.lab.model.things import Guest, HostRefusal, Sshd
 from tests.proof.found import ONE, TWO, Found, find
 from tests.virtual.hosts import Proceed
 
@@ -146,3 +146,64 @@ def test_d29_a_migration_that_nobody_can_cancel_keeps_no_guest_from_being_asked(
     assert "web: shut down" in found.words
     assert outcome.seconds < _TIMING.unregister
     assert found.state() in ("", "Off")
+
+
+def test_d29_a_migration_without_a_cluster_service_keeps_no_guest_from_being_asked() -> None:
+    """A stop asks a guest whose migration has lasted, though its target is gone and no cluster service answers."""
+    found = find(host=TWO, live=9000)
+    found.world.cluster.move(found.vm(), ONE, live=True)
+    found.sim.context.kept_ids.save("web", found.vm().id)
+    found.world.hosts[ONE].sshd = Sshd.STOPPED
+    found.world.hosts[TWO].hangs.add("Get-ClusterResource")
+    found.stop()
+
+    assert "web: shut down" in found.words
+    assert found.state(host=TWO) in ("", "Off")
+
+
+# D30: a request that nobody was handed.
+
+
+def test_d30_a_request_that_was_never_sent_holds_no_stop_up() -> None:
+    """A stop whose request to the guest was never sent goes through the cluster once Hyper-V is away for `patience`."""
+    found = find()
+
+    def disturb(_side: Side, ask: Ask, _deadline: Deadline, proceed: Proceed) -> Exchanged:
+        if not any(call.cmdlet == "Agent-ShutdownGuest" for call in ask.request.calls):
+            return proceed(ask)
+        found.world.hosts[ONE].hangs.add("Get-VM")
+        return Unreachable(ONE, "no session can be opened")
+
+    found.sim.hosts.disturb = disturb
+    outcome = found.stop()
+
+    found.fine()
+    assert Exit.DONE is outcome.exit
+    assert outcome.seconds < 2 * _TIMING.patience
+
+
+# D31: a step that begins well and is refused then.
+
+
+def test_d31_a_power_on_that_fails_while_it_starts_is_refused_all_the_same() -> None:
+    """A start whose VM is Starting for seconds at each attempt, and refused then, ends with 8 after `patience`."""
+    found = find(state="Off")
+    found.world.hosts[ONE].refusals.append(HostRefusal("Start-VM", code=32))
+
+    def show(state: str) -> None:
+        found.vm().guests[ONE] = Guest(state, None)
+
+    def disturb(_side: Side, ask: Ask, _deadline: Deadline, proceed: Proceed) -> Exchanged:
+        outcome = proceed(ask)
+        if any(call.cmdlet == "Start-VM" for call in ask.request.calls):
+            show("Starting")
+            found.world.at(4, partial(show, "Off"))
+            found.sim.hosts.takes(4.5)
+        return outcome
+
+    found.sim.hosts.disturb = disturb
+    outcome = found.start()
+
+    found.fine()
+    assert Exit.REFUSED is outcome.exit
+    assert _TIMING.patience <= outcome.seconds < 2 * _TIMING.patience
