@@ -57,6 +57,8 @@ class StartTask(Task):
                 Timer.OFF_TWICE: timing.interval,
                 Timer.REFUSED: timing.patience,
             },
+            # A look that tells nothing of a guest that runs here does not put its end off.
+            summed=(Timer.AT_HOME,),
             watched=(Timer.OWNER_SILENT, Timer.OWNER_UNREADABLE),
             gap=GAP_S,
         )

@@ -207,3 +207,18 @@ def test_d31_a_power_on_that_fails_while_it_starts_is_refused_all_the_same() -> 
     found.fine()
     assert Exit.REFUSED is outcome.exit
     assert _TIMING.patience <= outcome.seconds < 2 * _TIMING.patience
+
+
+# D32: a look that tells nothing.
+
+
+def test_d32_looks_that_tell_nothing_keep_no_start_from_ending() -> None:
+    """A start of a VM that runs here ends well, though the cluster tells nothing and not every look shows the guest."""
+    found = find(host=TWO)
+    found.volume.owner = ONE
+    for host in found.world.hosts.values():
+        found.world.at(3, partial(host.hangs.add, "Get-ClusterResource"))
+    outcome = found.start()
+
+    found.fine()
+    assert (Exit.DONE, "Running") == (outcome.exit, found.state())
