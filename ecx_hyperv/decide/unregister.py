@@ -112,11 +112,11 @@ def out_of_time(seen: Observation | None, tried: StopAttempts, why: str) -> Fail
 
 
 def without_contact(seen: Observation | None, tried: StopAttempts, trouble: Fail) -> Fail | Done:
-    """Say how a stop ends that is told nothing any more: done where it had begun to unregister a guest that was off.
+    """Say how a stop ends that is told nothing any more: done where two looks had shown the guest off.
 
     `seen` is the last look that told anything; who starts the guest after that must have registered the VM again.
     """
-    if seen is None or not tried.unregistering or not is_off_at_the_end(seen, tried):
+    if seen is None or seen.identity is not Identity.KNOWN or not is_off_at_the_end(seen, tried):
         return trouble
     return Done(f"{seen.names.vm} is off; nothing was told since then: {trouble.what}", warn=True)
 

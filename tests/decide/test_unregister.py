@@ -569,7 +569,7 @@ def test_what_a_guest_gets_its_time_for_begins_behind_its_migration(word: str, t
 
 
 def test_no_host_answers_any_more() -> None:
-    """Once no host answers, a stop is done only if it had begun to unregister a guest that its last look showed off."""
+    """Once no host answers, a stop is done if two looks, or one behind its unregistering, had shown the guest off."""
     trouble = Fail(Exit.UNREACHABLE, "HOST-1: no route", "", "")
     off = off_here(configuration=PENDING)
 
@@ -578,6 +578,9 @@ def test_no_host_answers_any_more() -> None:
     assert isinstance(end, Done)
     assert end.warn
     assert trouble is without_contact(off, tried(), trouble)
+    assert trouble is without_contact(off_here(), tried(), trouble)
+    assert trouble is without_contact(replace(off_here(), identity=Identity.UNREAD), tried(TWICE), trouble)
+    assert isinstance(without_contact(off_here(), tried(TWICE), trouble), Done)
     assert trouble is without_contact(here(), tried(unregistering=True), trouble)
     assert trouble is without_contact(None, tried(unregistering=True), trouble)
 

@@ -50,14 +50,14 @@ MUTATIONS = (
     Mutation(
         "the volume goes offline although a host is silent",
         "decide/volume.py",
-        "if seen.local is not Contact.ANSWERS or seen.peer is not Contact.ANSWERS:",
-        "if seen.local is not Contact.ANSWERS:",
+        "for one in (seen.local, seen.peer) if one is not Contact.ANSWERS",
+        "for one in (seen.local,) if one is not Contact.ANSWERS",
     ),
     Mutation(
         "a host that cannot be reached counts as failed",
         _MONITOR,
-        'Verdict(Health.UNKNOWN, f"{local} does not answer")',
-        'Verdict(Health.FAILED, f"{local} does not answer")',
+        'Verdict(Health.UNKNOWN, f"{local} {seen.local.in_words}")',
+        'Verdict(Health.FAILED, f"{local} {seen.local.in_words}")',
     ),
     Mutation(
         "a monitor fails on one look", "run/watch.py", "if any(verdict.health is Health.FAILED", "if not any(True"
@@ -137,7 +137,7 @@ MUTATIONS = (
     Mutation(
         "a start gives up what is refused once",
         "decide/hopeless.py",
-        "    if Timer.REFUSED not in tried.over:\n        return None\n",
+        "    if Timer.REFUSED not in tried.over or seen.on_local.is_in_transition:\n        return None\n",
         "",
     ),
     Mutation(
