@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -15,15 +14,15 @@ from ecx_hyperv.errors import LocalError, UsageError
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.lab.linux.files import NODES, Folder
 from ecx_hyperv.lab.model.timings import FAST, FAST_TIMING, Choices, Timings
-from ecx_hyperv.lab.service import control
+from ecx_hyperv.lab.service import control, place
 
 _STARTED_S = 30.0
 _folder = click.option(
     "--folder",
     envvar="ECX_HYPERV_LAB_FOLDER",
     type=click.Path(file_okay=False),
-    default=lambda: str(Path(tempfile.gettempdir()) / f"ecx-hyperv-lab-{os.getuid()}"),
-    help="Where the lab keeps its files.  [default: ecx-hyperv-lab-UID in the temporary folder]",
+    help="Where the lab keeps its files, for this user alone."
+    "  [default: ecx-hyperv-lab in $XDG_RUNTIME_DIR, else a new folder in the temporary one, which is found again]",
 )
 
 
@@ -42,7 +41,7 @@ def lab() -> None:
 @run_to_exit()
 def start(
     _invocation: Invocation,
-    folder: str,
+    folder: str | None,
     vms: tuple[str, ...],
     *,
     fast: bool,
@@ -55,13 +54,13 @@ def start(
     choices = Choices(vms=vms, timings=timings, stdin=stdin)
     if fast:
         choices = msgspec.structs.replace(choices, timing=FAST_TIMING)
-    return _start(Path(folder), choices)
+    return _start(place.to_start(os.environ) if folder is None else Path(folder), choices)
 
 
 @lab.command(epilog="Example: ecx-hyperv lab stop")
 @_folder
 @run_to_exit()
-def stop(_invocation: Invocation, folder: str) -> Exit:
+def stop(_invocation: Invocation, folder: str | None) -> Exit:
     """Stop the lab."""
     return _ask(folder, "stop")
 
@@ -69,7 +68,7 @@ def stop(_invocation: Invocation, folder: str) -> Exit:
 @lab.command(epilog="Example: ecx-hyperv lab show")
 @_folder
 @run_to_exit()
-def show(_invocation: Invocation, folder: str) -> Exit:
+def show(_invocation: Invocation, folder: str | None) -> Exit:
     """Show the lab's world as JSON."""
     return _ask(folder, "show")
 
@@ -77,7 +76,7 @@ def show(_invocation: Invocation, folder: str) -> Exit:
 @lab.command(epilog="Example: ecx-hyperv lab history")
 @_folder
 @run_to_exit()
-def history(_invocation: Invocation, folder: str) -> Exit:
+def history(_invocation: Invocation, folder: str | None) -> Exit:
     """Show all that has happened in the lab."""
     return _ask(folder, "history")
 
@@ -87,7 +86,7 @@ def history(_invocation: Invocation, folder: str) -> Exit:
 @click.argument("what", type=click.Choice(["host1", "host2", *NODES]))
 @click.argument("how", type=click.Choice(["on", "off", "shutdown", "hang"]))
 @run_to_exit()
-def power(_invocation: Invocation, folder: str, what: str, how: str) -> Exit:
+def power(_invocation: Invocation, folder: str | None, what: str, how: str) -> Exit:
     """Power a host or an EC-VM on or off, shut it down, or have an EC-VM hang."""
     return _ask(folder, "power", what, how)
 
@@ -96,7 +95,7 @@ def power(_invocation: Invocation, folder: str, what: str, how: str) -> Exit:
 @_folder
 @click.argument("how", type=click.Choice(["cut", "restore"]))
 @run_to_exit()
-def iscsi(_invocation: Invocation, folder: str, how: str) -> Exit:
+def iscsi(_invocation: Invocation, folder: str | None, how: str) -> Exit:
     """Cut every host off from the iSCSI target, or restore the connections."""
     return _ask(folder, "iscsi", how)
 
@@ -106,7 +105,7 @@ def iscsi(_invocation: Invocation, folder: str, how: str) -> Exit:
 @click.argument("how", type=click.Choice(["isolate", "cut", "restore"]))
 @click.argument("machines", nargs=-1)
 @run_to_exit()
-def network(_invocation: Invocation, folder: str, how: str, machines: tuple[str, ...]) -> Exit:
+def network(_invocation: Invocation, folder: str | None, how: str, machines: tuple[str, ...]) -> Exit:
     """Cut all networks of a machine, or those between two (host1 host2 ec1 ec2 witness); or restore all networks."""
     return _ask(folder, "network", how, *machines)
 
@@ -116,7 +115,7 @@ def network(_invocation: Invocation, folder: str, how: str, machines: tuple[str,
 @click.argument("how", type=click.Choice(["start", "stop", "move"]))
 @click.argument("where", type=click.Choice(NODES), default=NODES[0])
 @run_to_exit()
-def group(_invocation: Invocation, folder: str, how: str, where: str) -> Exit:
+def group(_invocation: Invocation, folder: str | None, how: str, where: str) -> Exit:
     """Have ECX start its group on a node, stop it, or move it to a node."""
     options = {"start": "-s", "stop": "-t", "move": "-m"}
     return _ask(folder, "clpgrp", options[how], "-a", where)
@@ -128,7 +127,7 @@ def group(_invocation: Invocation, folder: str, how: str, where: str) -> Exit:
 @click.argument("name")
 @click.argument("value")
 @run_to_exit()
-def set_fact(_invocation: Invocation, folder: str, where: str, name: str, value: str) -> Exit:
+def set_fact(_invocation: Invocation, folder: str | None, where: str, name: str, value: str) -> Exit:
     """Set up something else than it should be: of the cluster, host1, vm1, EC-VM1, or ec1's Linux."""
     return _ask(folder, "set", where, name, value)
 
@@ -140,7 +139,7 @@ def set_fact(_invocation: Invocation, folder: str, where: str, name: str, value:
 @click.argument("host")
 @click.argument("line")
 @run_to_exit()
-def powershell(_invocation: Invocation, folder: str, host: str, line: str) -> Exit:
+def powershell(_invocation: Invocation, folder: str | None, host: str, line: str) -> Exit:
     """Run a line that a check prints as its remedy on a host."""
     return _ask(folder, "powershell", host, line)
 
@@ -149,7 +148,7 @@ def powershell(_invocation: Invocation, folder: str, host: str, line: str) -> Ex
 @_folder
 @click.argument("vm")
 @run_to_exit()
-def move_vm(_invocation: Invocation, folder: str, vm: str) -> Exit:
+def move_vm(_invocation: Invocation, folder: str | None, vm: str) -> Exit:
     """Have WSFC live-migrate a VM by itself, as its balancer does."""
     return _ask(folder, "move-vm", vm)
 
@@ -160,9 +159,13 @@ def move_vm(_invocation: Invocation, folder: str, vm: str) -> Exit:
 @_folder
 @click.argument("node", type=click.Choice(NODES))
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def run(folder: str, node: str, command: tuple[str, ...]) -> None:
+def run(folder: str | None, node: str, command: tuple[str, ...]) -> None:
     """Run a command as on an EC-VM of the lab."""
-    environment = {**Folder(Path(folder)).environment(node), "TERM": os.environ.get("TERM", "dumb")}
+    try:
+        lab_folder = _started(folder)
+    except LocalError as error:
+        raise click.ClickException(str(error)) from None
+    environment = {**Folder(lab_folder).environment(node), "TERM": os.environ.get("TERM", "dumb")}
     try:
         os.execvpe(command[0], list(command), environment)  # noqa: S606 - the command is the user's own
     except OSError as error:
@@ -201,7 +204,15 @@ def _launch() -> str:
     return f"import sys; sys.path[:] = {sys.path!r}; from ecx_hyperv.lab.__main__ import main; main()"
 
 
+def _started(folder: str | None) -> Path:
+    """Return the folder of the lab that runs: programs of it are run, so it must be this user's; raises LocalError."""
+    path = place.started(os.environ) if folder is None else Path(folder)
+    place.check_private(path)
+    return path
+
+
 def _start(folder: Path, choices: Choices) -> Exit:
+    place.make_private(folder)
     socket_path = Folder(folder).socket
     if socket_path.exists():
         try:
@@ -210,7 +221,6 @@ def _start(folder: Path, choices: Choices) -> Exit:
             pass
         else:
             raise LocalError("a lab runs already", seen=str(folder), remedy="ecx-hyperv lab stop, or another --folder")
-    folder.mkdir(parents=True, exist_ok=True)
     socket_path.unlink(missing_ok=True)
     log = folder / "lab.log"
     with log.open("wb") as output:
@@ -231,8 +241,8 @@ def _start(folder: Path, choices: Choices) -> Exit:
     return Exit.DONE
 
 
-def _ask(folder: str, do: str, *arguments: str) -> Exit:
-    answer = control.ask(Folder(Path(folder)).socket, do, *arguments)
+def _ask(folder: str | None, do: str, *arguments: str) -> Exit:
+    answer = control.ask(Folder(_started(folder)).socket, do, *arguments)
     click.echo(answer.text, nl=False)
     return Exit.DONE if answer.code == 0 else Exit.NOT_AS_ASKED
 

@@ -12,6 +12,7 @@ from ecx_hyperv.cli.command import Invocation, run_to_exit
 from ecx_hyperv.cli.lazy import LazyGroup
 from ecx_hyperv.config import Config, advice
 from ecx_hyperv.config_file import last_good
+from ecx_hyperv.ecx.file_access import other_writers
 from ecx_hyperv.ecx.maintenance import Flag, Kind, Maintenance
 from ecx_hyperv.errors import ConfigError, UsageError
 from ecx_hyperv.exits import Exit
@@ -173,7 +174,7 @@ def config_check(invocation: Invocation) -> Exit:
         if last_good(path).exists():
             click.echo(f"meanwhile the commands use {last_good(path)}, the last copy that was good")
         raise
-    for sentence in advice(loaded):
+    for sentence in [*advice(loaded), *other_writers(path)]:
         click.echo(f"{path}: note: {sentence}")
     click.echo(f"{path}: good: {len(loaded.vm)} VMs on {loaded.node[0].host} and {loaded.node[1].host}")
     return Exit.DONE

@@ -1,29 +1,27 @@
 """genw-vm and genw-remote-node."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 import click
 
 from ecx_hyperv.cli import common
-from ecx_hyperv.cli.command import Invocation, run_to_exit
-from ecx_hyperv.config import Paths, Timing
+from ecx_hyperv.cli.command import EcxCommand, Invocation, run_to_exit
+from ecx_hyperv.cli.news import MonitorNews, watching
+from ecx_hyperv.config import Timing
 from ecx_hyperv.config_file import Loaded
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.ecx.alerts import Level
-from ecx_hyperv.errors import EcxHypervError, LocalError
+from ecx_hyperv.ecx.file_access import other_writers
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.log import flat
+from ecx_hyperv.output import Delivery
 
-if TYPE_CHECKING:
-    from ecx_hyperv.ecx.monitor_state import MonitorStates
-
+# What each alert is about.
 _CONFIG = "config"
+_WRITERS = "writers"
 
 
-@click.command("genw-vm", epilog="Example: genw-vm Cent8.2-1; echo $?")
+@click.command("genw-vm", cls=EcxCommand, epilog="Example: genw-vm Cent8.2-1; echo $?")
 @click.argument("vm", nargs=-1)
-@run_to_exit(blind=Exit.DONE)
+@run_to_exit(blind=Exit.DONE, delivery=Delivery.BEST_EFFORT)
 def genw_vm(invocation: Invocation, vm: tuple[str, ...]) -> Exit:
     """Answer ECX whether each VM is well on this EC-VM's host: 0, or 1 on positive evidence that it is not.
 
@@ -32,46 +30,41 @@ def genw_vm(invocation: Invocation, vm: tuple[str, ...]) -> Exit:
     """
     from ecx_hyperv.decide.monitor import Health
     from ecx_hyperv.ecx.environment import choose_vms
-    from ecx_hyperv.ecx.monitor_state import FileMonitorStates
     from ecx_hyperv.run.watch import Watcher
 
-    try:
+    with watching(invocation, "genw-vm") as news:
         loaded = common.load_config_or_last(invocation)
+        news.remember_in(loaded.config.paths)
         vms = choose_vms(loaded.config, vm, invocation.call)
-    except EcxHypervError as error:
-        _alert_blind(invocation, error)
-        raise
-    timing, deadline = _prepare(invocation, loaded, Exit.DONE)
-    context = common.open_context(invocation, loaded.config, deadline)
-    states = FileMonitorStates(Path(loaded.config.paths.state), invocation.clock)
-    _alert_once(invocation, loaded, states)
-    invocation.log.debug("watch", vms=", ".join(vms), seconds=timing.monitor)
-    watch = Watcher(context, vms, states, deadline).go()
+        timing, deadline = _prepare(invocation, loaded, Exit.DONE)
+        context = common.open_context(invocation, loaded.config, deadline, folder=news.folder)
+        _alert_config(loaded, news)
+        invocation.log.debug("watch", vms=", ".join(vms), seconds=timing.monitor)
+        watch = Watcher(context, vms, news.states, deadline).go()
     for name, verdict in watch.verdicts.items():
         text = verdict.why if verdict.health is not Health.UNKNOWN else f"cannot tell: {verdict.why}"
         click.echo(flat(text if name in text else f"{name}: {text}"))
     return watch.exit
 
 
-@click.command("genw-remote-node", epilog="Example: genw-remote-node --dry-run")
+@click.command("genw-remote-node", cls=EcxCommand, epilog="Example: genw-remote-node --dry-run")
 @click.option("--dry-run", is_flag=True, help="Look and decide, print the next step, change nothing.")
-@run_to_exit()
+@run_to_exit(delivery=Delivery.BEST_EFFORT)
 def genw_remote_node(invocation: Invocation, dry_run: bool) -> Exit:
     """Keep the peer EC-VM, and the ECX on it, up: power it on, start its ECX, restart it when it hangs.
 
     0: it is online, or something was done for it; 1: a person is needed, or it is waited for; 4: its host does not
     answer; 7: ECX cannot tell how it is.
     """
-    from ecx_hyperv.ecx.monitor_state import FileMonitorStates
     from ecx_hyperv.run.peer import PeerWatcher
 
-    loaded = common.load_config_or_last(invocation)
-    _, deadline = _prepare(invocation, loaded, Exit.CANNOT_TELL)
-    context = common.open_context(invocation, loaded.config, deadline, dry=dry_run)
-    states = FileMonitorStates(Path(loaded.config.paths.state), invocation.clock)
-    if not dry_run:
-        _alert_once(invocation, loaded, states)
-    end = PeerWatcher(context, states, deadline).go()
+    with watching(invocation, "genw-remote-node", dry=dry_run) as news:
+        loaded = common.load_config_or_last(invocation)
+        news.remember_in(loaded.config.paths)
+        _, deadline = _prepare(invocation, loaded, Exit.CANNOT_TELL)
+        context = common.open_context(invocation, loaded.config, deadline, dry=dry_run, folder=news.folder)
+        _alert_config(loaded, news)
+        end = PeerWatcher(context, news.states, deadline).go()
     click.echo(flat(end.why))
     return end.exit
 
@@ -82,29 +75,10 @@ def _prepare(invocation: Invocation, loaded: Loaded, late: Exit) -> tuple[Timing
     return timing, common.deadline_of(invocation, timing.monitor)
 
 
-def _alert_once(invocation: Invocation, loaded: Loaded, states: "MonitorStates") -> None:
-    """Tell ECX that the configuration no longer loads: at once, then hourly; a monitor runs every minute."""
+def _alert_config(loaded: Loaded, news: MonitorNews) -> None:
+    """Tell ECX what is wrong with the configuration file: at once, then hourly; a monitor runs every minute."""
+    writers = other_writers(loaded.path)
+    if writers:
+        news.alert(_WRITERS, Level.WARN, f"{'; '.join(writers)}; do: ecx-hyperv check config-file")
     if loaded.fallback is not None:
-        text = f"using {loaded.path}, the last good copy: {loaded.fallback.what}"
-        _alert_if_news(invocation, states, Level.ERR, text)
-
-
-def _alert_blind(invocation: Invocation, error: EcxHypervError) -> None:
-    """Tell ECX that a monitor cannot even read what it is to watch; where its state is kept, no file says then."""
-    from ecx_hyperv.ecx.monitor_state import FileMonitorStates
-
-    states = FileMonitorStates(Path(Paths().state), invocation.clock)
-    _alert_if_news(invocation, states, Level.ERR, f"genw-vm cannot tell: {error.summary}")
-
-
-def _alert_if_news(invocation: Invocation, states: "MonitorStates", level: Level, text: str) -> None:
-    alert = common.alert_of(invocation, common.deadline_of(invocation, 30))
-    now = invocation.clock.boottime()
-    try:
-        state = states.load(_CONFIG, _CONFIG)
-        if not state.is_news(text, now):
-            return
-        states.save(_CONFIG, _CONFIG, state.tell(text, now))
-    except LocalError as error:
-        invocation.log.warning("nothing can be remembered", because=str(error))
-    alert(level, text)
+        news.alert(_CONFIG, Level.ERR, f"using {loaded.path}, the last good copy: {loaded.fallback.what}")

@@ -14,6 +14,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "exits": (),
     "atomic": (),
     "deadline": (),
+    "output": (),
     "errors": ("exits",),
     "log": ("deadline",),
     "config": ("errors",),
@@ -33,7 +34,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "lab": ("lab/linux", "lab/model", "lab/service", "lab/windows"),
     "cli": (
         *_BASE,
-        *("check", "config", "config_file", "decide", "desired", "ecx", "host", "run", "setup", "version"),
+        *("check", "config", "config_file", "decide", "desired", "ecx", "host", "output", "run", "setup", "version"),
         *("lab", "lab/linux", "lab/model", "lab/service"),
     ),
 }
