@@ -129,12 +129,14 @@ def _exit_code(invocation: Invocation, body: Callable[[], Exit], blind: Exit | N
         return int(body())
     except EcxHypervError as error:
         code = error.exit if blind is None else blind
+        invocation.ending.send_alerts()
         invocation.log.error(error.summary, seen=error.seen, do=error.remedy, exit=int(code))
     except KeyboardInterrupt:
         invocation.log.error("interrupted", do="run it again: it goes on from what it finds", exit=_INTERRUPTED)
         return _INTERRUPTED
     except Exception as error:
         code = Exit.CANNOT_TELL if blind is None else blind
+        invocation.ending.send_alerts()
         invocation.log.debug("traceback", exc_info=True)
         invocation.log.error(
             f"an error in the program itself: {type(error).__name__}",

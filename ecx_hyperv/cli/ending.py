@@ -39,11 +39,15 @@ class Ending:
         timer.daemon = True
         timer.start()
 
+    def send_alerts(self) -> None:
+        """Wait for the alerts, within their budget: what became of them stands before the last line of a command."""
+        self.alerts.close(self._left_for_alerts())
+
     def leave(self, code: int) -> NoReturn:
         """End the process at once, whatever its threads do, once what there is to tell had its time to be told."""
         self.code = code
         try:
-            self.alerts.close(self._left_for_alerts())
+            self.send_alerts()
             self._output.finish()
         finally:
             # Ctrl-C while somebody reads: the work is over, and its code is known.

@@ -65,21 +65,6 @@ def remove(path: Path) -> bool:
     return True
 
 
-def make_folder(path: Path) -> None:
-    """Make a folder, and those above it that are missing, closed to others whatever the umask is; raises OSError."""
-    if path.is_dir():
-        return
-    make_folder(path.parent)
-    try:
-        path.mkdir(0o700)
-    except FileExistsError:
-        # Another run was quicker; else it is no folder.
-        if not path.is_dir():
-            raise
-    else:
-        path.chmod(0o700)
-
-
 def open_file(path: Path, flags: int) -> int:
     """Open a file, never a link or a pipe that waits for its other end, and return the descriptor; raises OSError."""
     descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
@@ -95,7 +80,7 @@ def _read(path: Path) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    make_folder(path.parent)
+    atomic.make_folder(path.parent)
     atomic.replace(path, content)
 
 

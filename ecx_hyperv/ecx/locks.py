@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ecx_hyperv.ecx.files import make_folder, open_file, slug
+from ecx_hyperv.atomic import make_folder
+from ecx_hyperv.ecx.files import open_file, slug
 from ecx_hyperv.errors import LocalError
 
 

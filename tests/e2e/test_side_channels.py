@@ -207,3 +207,29 @@ def test_a_command_that_cannot_look_alerts(scenario: Scenario, command: tuple[st
     alerts = _alerts(scenario)
     assert (1 if command[0].startswith("genw") else 2) == len(alerts), alerts
     assert all("this machine's addresses cannot be read" in alert for alert in alerts)
+
+
+def test_a_configuration_that_others_may_write_is_told_and_used(scenario: Scenario) -> None:
+    """A config.toml that others may write is told by each command, and once an hour by an alert; it is used."""
+    config = scenario.lab.folder.node("ec1") / "config.toml"
+    config.chmod(0o666)
+    sentence = f"{config} can be written by others (mode 666)"
+    for command in (("vm-start", "vm1"), ("genw-vm", "vm1"), ("genw-vm", "vm1"), ("vm-unregister", "--yes", "vm1")):
+        done = scenario.run("ec1", *command)
+        assert 0 == done.returncode, done.stderr
+        assert f"warning [{done.stderr.split('[')[1][:4]}] {sentence}" in done.stderr
+    assert 1 == len([text for text in _alerts(scenario) if sentence in text])
+    checked = scenario.run("ec1", "ecx-hyperv", "config", "check")
+    assert 0 == checked.returncode
+    assert f"note: {sentence}" in checked.stdout
+
+
+@pytest.mark.parametrize("command", [("vm-start", "vm1"), ("vm-unregister", "--yes", "vm1")])
+def test_the_last_line_says_what_is_wrong(scenario: Scenario, command: tuple[str, ...]) -> None:
+    """Where an alert cannot be sent either, the last line of a command that fails must still say why it failed."""
+    (scenario.lab.folder.bin / "clplogcmd").unlink()
+    done = scenario.run("ec1", *command, ECX_HYPERV_NODE="")
+    *_, before, last = done.stderr.splitlines()
+    assert "alert not sent" in before
+    assert "this machine's addresses cannot be read" in last
+    assert last.endswith("exit: 7)")
