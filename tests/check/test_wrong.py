@@ -261,6 +261,7 @@ ROWS = [
     Row("node-address", "ec1", fact("ec1", "addresses", "10.0.0.1")),
     Row("programs", "ec1", lambda lab: (lab.folder.bin / "clpcl").unlink()),
     Row("maintenance", "ec1", in_maintenance, mends=True, outcome=W),
+    Row("config-file", "ec1", lambda lab: (lab.mine / "config.toml").chmod(0o666), mends=True, outcome=W),
     Row("key-file", "ec1", lambda lab: (lab.mine / "id_ed25519").chmod(0o644), mends=True),
     Row("known-hosts-file", "ec1", lambda lab: (lab.mine / "known_hosts").chmod(0o666), mends=True),
     Row("firewalld", "ec1", fact("ec1", "firewalld", "enabled"), mends=True),
