@@ -103,7 +103,8 @@ def vm_settings(name: str, key: str = "") -> Query[VmSettings | None]:
         select=(
             *("Name", "State", "IsClustered", "AutomaticStartAction", "AutomaticStartDelay", "AutomaticStopAction"),
             *("AutomaticCriticalErrorAction", "AutomaticCriticalErrorActionTimeout", "MemoryStartup"),
-            "HardDrives.Path",
+            # A VM without disks has no path, as one that does not tell (P15).
+            *("HardDrives.Path", "HardDrives.Count"),
         ),
     )
     return Query(f"settings of {name}", call, one(_vm), _none_if_absent(name, key))
@@ -241,7 +242,7 @@ def _vm(row: Row) -> VmSettings:
         critical_action=text(row, "AutomaticCriticalErrorAction"),
         critical_minutes=number(row, "AutomaticCriticalErrorActionTimeout"),
         memory=number(row, "MemoryStartup"),
-        disks=_paths(row.get("HardDrives.Path")),
+        disks=() if number(row, "HardDrives.Count") == 0 else _paths(row.get("HardDrives.Path")),
     )
 
 

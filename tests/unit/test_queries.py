@@ -1,10 +1,12 @@
 """The questions to a host: what their readers make of answers that were once read wrongly."""
 
+from typing import Any
+
 import pytest
 
 from ecx_hyperv.host import queries, setting_queries
 from ecx_hyperv.host.queries import Query
-from ecx_hyperv.host.rows import VmRow
+from ecx_hyperv.host.rows import VmRow, VmSettings
 from ecx_hyperv.host.wire import RemoteError, Result
 
 _ID = "0d9f2a3c-5b1e-4a77-8c2d-6e4f10b3a9d1"
@@ -31,3 +33,23 @@ def test_an_uptime_of_400_digits_is_no_uptime() -> None:
     found = queries.vm_by_id(_ID).read(Result(ok=True, value=(row,)))
     assert isinstance(found, VmRow)
     assert ("Running", 0.0) == (found.state, found.uptime)
+
+
+@pytest.mark.parametrize(
+    ("shown", "disks"),
+    [
+        ({"HardDrives.Path": None, "HardDrives.Count": 0}, ()),
+        ({"HardDrives.Path": [], "HardDrives.Count": 0}, ()),
+        ({"HardDrives.Path": "a", "HardDrives.Count": 1}, ("a",)),
+        ({"HardDrives.Path": ["a", "b"], "HardDrives.Count": 2}, ("a", "b")),
+        ({"HardDrives.Path": None, "HardDrives.Count": 1}, None),
+        ({"HardDrives.Path": None}, None),
+    ],
+)
+def test_p15_a_vm_without_disks_has_none(shown: dict[str, Any], disks: tuple[str, ...] | None) -> None:
+    """A VM that has no disk must be known to have none: only a host that does not tell leaves it open."""
+    query = setting_queries.vm_settings("vm1")
+    assert "HardDrives.Count" in query.call.select
+    settings = query.read(Result(ok=True, value=({"Name": "vm1", **shown},)))
+    assert isinstance(settings, VmSettings)
+    assert disks == settings.disks

@@ -290,7 +290,7 @@ def _files(gigabytes: int, disks: list[str]) -> dict[str, Any]:
         "MemoryStartup": gigabytes * 2**30,
         "Path": folder,
         "ConfigurationLocation": folder,
-        "HardDrives": {"Path": disks},
+        "HardDrives": {"Path": disks, "Count": len(disks)},
     }
 
 
