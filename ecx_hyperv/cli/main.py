@@ -65,6 +65,8 @@ def status(invocation: Invocation, vm: tuple[str, ...], as_json: bool) -> Exit:
     if as_json:
         click.echo(plain.as_json(msgspec.to_builtins(shown), indent=2))
     else:
+        if loaded.last_good:
+            click.echo(flat(loaded.last_good))
         show_status(shown)
     if shown.exit is not Exit.DONE:
         invocation.log.error(
