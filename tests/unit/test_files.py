@@ -235,16 +235,16 @@ def test_d18_a_folder_that_hangs_is_waited_for_once(tmp_path: Path, monkeypatch:
     path = tmp_path / "state" / "monitors" / "a.json"
 
     def hang(*_args: Any, **_kwargs: Any) -> NoReturn:
-        time.sleep(2)
+        time.sleep(8)
         raise OSError
 
     monkeypatch.setattr(files, "_read", hang)
     began = time.monotonic()
     with pytest.raises(LocalError, match=r"a\.json"):
         read(path, Note)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
     began = time.monotonic()
     for attempt in (lambda: read(path, Note), lambda: write(path, Note("x")), lambda: remove(path)):
         with pytest.raises(LocalError):
             attempt()
-    assert time.monotonic() - began < 0.1
+    assert time.monotonic() - began < 2
