@@ -8,6 +8,7 @@ and owned here (D16: a start ended after 20 s of 1500 though the host was still 
 
 from ecx_hyperv.decide.attempts import StartAttempts
 from ecx_hyperv.decide.facts import Contact, Identity, Observation, Place, Refusal
+from ecx_hyperv.decide.off import SHUT_OUT
 from ecx_hyperv.decide.states import GroupKind, ResourceKind, VmKind
 from ecx_hyperv.decide.steps import Do, Fail, Look, Step, Timer, Wait
 from ecx_hyperv.exits import Exit
@@ -44,14 +45,24 @@ def not_identified(seen: Observation, _tried: StartAttempts) -> Step | None:
 
 
 def reached(seen: Observation) -> frozenset[Do]:
-    """Return the steps whose goal stands in a look: what refused them earlier is over, whoever has got there since."""
+    """Return the steps that a look no longer calls for: what refused them earlier is over, whoever got there since.
+
+    A guest on the peer host that lost its storage, or is lost with its host, is not to be migrated live any more.
+    """
+    was_lost = seen.on_peer.is_critical or seen.on_peer.is_shown_down or seen.peer_node in SHUT_OUT
     goals = {
+        # On the peer host too: the local connection stands by then.
+        Do.RECONNECT_ISCSI: seen.iscsi,
         Do.START_CSV: seen.csv is ResourceKind.ONLINE,
         Do.MOVE_CSV: seen.csv_owner is Place.LOCAL,
         Do.START_CONFIGURATION: seen.configuration is ResourceKind.ONLINE,
-        Do.START_VM: seen.on_local.is_live,
-        Do.RESUME_VM: seen.on_local.kind is VmKind.RUNNING,
-        **dict.fromkeys((Do.MIGRATE_LIVE, Do.MIGRATE_QUICK, Do.MIGRATE_LOST), seen.owner is Place.LOCAL),
+        # A power-on may still fail while the VM is Starting.
+        Do.START_VM: seen.on_local.is_live and not seen.on_local.is_in_transition,
+        Do.RESUME_VM: VmKind.RUNNING in (seen.on_local.kind, seen.on_peer.kind),
+        Do.CLEAR_FAILED: seen.machine in (ResourceKind.ONLINE, ResourceKind.OFFLINE),
+        Do.ADOPT: seen.machine is ResourceKind.ONLINE,
+        Do.MIGRATE_LIVE: seen.owner is Place.LOCAL or was_lost,
+        **dict.fromkeys((Do.MIGRATE_QUICK, Do.MIGRATE_LOST), seen.owner is Place.LOCAL),
     }
     return frozenset(do for do, stands in goals.items() if stands)
 
@@ -62,7 +73,7 @@ def refused(seen: Observation, tried: StartAttempts) -> Step | None:
         return None
     if tried.refused is Refusal.MEMORY:
         return _short_of_memory(seen, tried) if tried.memory_twice else None
-    if Timer.REFUSED not in tried.over:
+    if Timer.REFUSED not in tried.over or seen.on_local.is_in_transition:
         return None
     in_place = seen.csv is ResourceKind.ONLINE and seen.csv_owner is Place.LOCAL
     if tried.refused in _NEEDS_THE_VOLUME and not in_place:

@@ -29,7 +29,7 @@ from ecx_hyperv.decide.steps import Timer
 # A node that an operator has drained is a member like any other: it is heard, and its word counts.
 MEMBERS = (NodeKind.UP, NodeKind.PAUSED)
 _GIVEN_UP = (NodeKind.DOWN, NodeKind.QUARANTINED)
-_SHUT_OUT = (*_GIVEN_UP, NodeKind.ISOLATED)
+SHUT_OUT = (*_GIVEN_UP, NodeKind.ISOLATED)
 _STOPPED = (ResourceKind.OFFLINE, ResourceKind.FAILED)
 # What says that something is still under way, wherever it comes from the cluster of a node that is there.
 _UNSETTLED = frozenset({ResourceKind.PENDING, ResourceKind.UNKNOWN})
@@ -94,7 +94,7 @@ def contradiction(seen: Observation) -> str | None:
     Nothing is cleared, stopped or registered again on a contradiction before it has lasted `settle`.
     """
     owner = seen.owner_side
-    if owner is None or seen.is_live or seen.observer is None or seen.node(owner) in _SHUT_OUT:
+    if owner is None or seen.is_live or seen.observer is None or seen.node(owner) in SHUT_OUT:
         return None
     host, vm = seen.names.of(owner), seen.on(owner)
     if is_down(seen, owner) and seen.machine is ResourceKind.ONLINE:
@@ -123,7 +123,7 @@ def _lost_with_its_host(seen: Observation, owner: Side, over: frozenset[Timer]) 
     if owner is not Side.PEER or not _local_is_up(seen):
         return None
     host, vm = seen.names.peer, seen.on_peer
-    if seen.peer_node in _SHUT_OUT and is_down(seen, Side.PEER):
+    if seen.peer_node in SHUT_OUT and is_down(seen, Side.PEER):
         shown = vm.word or "unknown"
         return Proof(f"node {host} is {seen.peer_node.value}, and {host} shows {seen.names.vm} {shown}", lost=True)
     if seen.peer_node in _GIVEN_UP:

@@ -73,14 +73,18 @@ def is_moving(seen: Observation, tried: StopAttempts) -> bool:
     """Tell whether a migration is waited for; a guest that was asked makes its group Pending by itself."""
     if not seen.is_migrating or tried.asked_once or tried.hurry:
         return False
-    return not tried.cancelled or Timer.CANCELLED not in tried.over
+    if tried.cancelled:
+        return Timer.CANCELLED not in tried.over
+    # Without a cluster service nobody can cancel it: the guest is asked, and Hyper-V refuses what cannot be.
+    return seen.observer is not None or Timer.BUSY not in tried.over
 
 
 def _let_it_settle(seen: Observation, tried: StopAttempts, where: str) -> Step | None:
     if not seen.is_migrating or tried.asked_once:
         return None
-    if not tried.cancelled and (tried.hurry or Timer.BUSY in tried.over):
-        return Act(Do.CANCEL_MOVE, seen.observer or Side.LOCAL, f"{where}, and being moved for longer than settle")
+    is_late = tried.hurry or Timer.BUSY in tried.over
+    if not tried.cancelled and is_late and seen.observer is not None:
+        return Act(Do.CANCEL_MOVE, seen.observer, f"{where}, and being moved for longer than settle")
     if is_moving(seen, tried):
         return Wait(f"{where}, and its migration {'was cancelled' if tried.cancelled else 'is under way'}")
     return None

@@ -64,7 +64,9 @@ class Plan:
     def add(self, task: Task, step: Act, seen: Observation, identity: VmIdentity) -> None:
         """Add a step's action, once for all the tasks that want it; nothing is done to a VM whose id is not known."""
         action = action_for(step, seen, identity)
-        if action is not None:
+        if action is None:
+            task.cannot(step.do)
+        else:
             self.put(task, action)
 
     def put(self, target: ActionTarget, action: Action) -> None:

@@ -57,6 +57,8 @@ class StartTask(Task):
                 Timer.OFF_TWICE: timing.interval,
                 Timer.REFUSED: timing.patience,
             },
+            # A look that tells nothing of a guest that runs here does not put its end off.
+            summed=(Timer.AT_HOME,),
             watched=(Timer.OWNER_SILENT, Timer.OWNER_UNREADABLE),
             gap=GAP_S,
         )
@@ -90,8 +92,11 @@ class StartTask(Task):
         self._was_home = self._was_home or start.is_home(seen, moved=self._counters[Counted.MIGRATIONS].count > 0)
         return start.decide(seen, tried)
 
-    def note(self, do: Do, _now: float, _error: RemoteError | None, /) -> None:
+    def note(self, do: Do, _now: float, error: RemoteError | None, /) -> None:
         """Take note of what a step that was sent means beyond its being counted."""
+        if error is None and not do.value.blocks:
+            # It was carried out; what blocks tells its outcome later.
+            self._refused.pop(do, None)
         if do in (Do.START_CSV, Do.MOVE_CSV):
             self._csv_start_sent = do is Do.START_CSV
         elif do is Do.CLEAR_FAILED and self._seen is not None and clear_proves_nothing(self._seen):

@@ -11,7 +11,7 @@ from ecx_hyperv.decide.states import ResourceKind
 from ecx_hyperv.decide.steps import Counted, Do, Done, Fail, Step, Timer
 from ecx_hyperv.decide.stops import Factor, StopAttempts, StopRequest
 from ecx_hyperv.decide.volume import VolumeObservation
-from ecx_hyperv.host.actions import ActOutcome
+from ecx_hyperv.host.actions import SHUTDOWNS, ActOutcome
 from ecx_hyperv.host.identity import VmIdentity
 from ecx_hyperv.host.snapshots import Snapshots
 from ecx_hyperv.host.wire import RemoteError
@@ -132,8 +132,18 @@ class StopTask(Task):
 
     def note_outcome(self, do: Do, _now: float, outcome: ActOutcome, /) -> None:
         """Take note of what a guest answered."""
-        if do in (Do.SHUT_DOWN, Do.FORCE_SHUT_DOWN) and outcome.shutdown is not None:
+        if do not in SHUTDOWNS:
+            return
+        if outcome.shutdown is not None:
             self._answer = outcome.shutdown
+        elif self._answer is ShutdownAnswer.UNASKED:
+            # Nobody was handed it: the guest is not in its grace, and knows of nothing.
+            self._asked_once = False
+
+    def cannot(self, do: Do) -> None:
+        """Take note of a step that nobody can carry out: a migration that cannot be cancelled is not waited for."""
+        super().cannot(do)
+        self._cancelled = self._cancelled or do is Do.CANCEL_MOVE
 
     def for_another(self, name: str) -> "StopTask":
         """Return the same stop of another VM."""

@@ -21,6 +21,7 @@ from typing import ClassVar
 
 from ecx_hyperv.config import Timing
 from ecx_hyperv.decide.facts import Observation, Side
+from ecx_hyperv.decide.states import VmKind
 from ecx_hyperv.decide.steps import Act, Counted, Do, Done, Fail, Step, Wait
 from ecx_hyperv.host.actions import ActOutcome
 from ecx_hyperv.host.identity import VmIdentity
@@ -99,9 +100,12 @@ class Task(ABC):
                 self._guest_asked[side] = (first, max(last, stamp.asked))
 
     def _has_looked_once(self, seen: Observation) -> bool:
-        """Tell whether the owner's host was asked about the guest only once: a late answer counts in two looks."""
+        """Tell whether the owner's host was asked about the guest only once: a late answer counts in two looks.
+
+        What rests on no answer of that host needs no second one, which may never come.
+        """
         owner = seen.owner_side
-        if owner is None or owner not in self._guest_asked:
+        if owner is None or owner not in self._guest_asked or seen.on(owner).kind is VmKind.UNREADABLE:
             return False
         first, last = self._guest_asked[owner]
         return last - first < self.timing.interval
@@ -146,6 +150,10 @@ class Task(ABC):
     @abstractmethod
     def note_outcome(self, do: Do, now: float, outcome: ActOutcome, /) -> None:
         """Take note of what an outcome means beyond its being counted."""
+
+    def cannot(self, do: Do) -> None:
+        """Take note of a step that nobody can carry out: the cluster's name of what it is done to is not known."""
+        self.why = f"nobody can {do.words}: no database tells the role of {self.name}"
 
     def for_another(self, name: str) -> "Task":
         """Return the same task for another VM; only a stop brings down each VM that may be meant."""

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ecx_hyperv.decide.attempts import StartAttempts
-from ecx_hyperv.decide.facts import Contact, Identity, Observation, Place, Refusal, Side
+from ecx_hyperv.decide.facts import UNSEEN, Contact, Identity, Observation, Place, Refusal, Side
 from ecx_hyperv.decide.hopeless import reached
 from ecx_hyperv.decide.start import decide, is_home, out_of_time, timers
 from ecx_hyperv.decide.states import VM_STATES, Doing, GroupKind, NodeKind, ResourceKind, VmKind
@@ -684,6 +684,13 @@ def test_no_state_makes_a_start_stop_a_guest(state: str) -> None:
 @pytest.mark.parametrize(
     ("seen", "do"),
     [
+        (here(), Do.RECONNECT_ISCSI),
+        (here(), Do.CLEAR_FAILED),
+        (here(), Do.ADOPT),
+        (at_peer(), Do.RESUME_VM),
+        (at_peer(on_peer=vm("PausedCritical")), Do.MIGRATE_LIVE),
+        (off_at_peer(), Do.MIGRATE_LIVE),
+        (at_peer(on_peer=UNSEEN, peer_node=NodeKind.ISOLATED), Do.MIGRATE_LIVE),
         (here(), Do.START_CSV),
         (here(), Do.MOVE_CSV),
         (here(), Do.START_CONFIGURATION),
@@ -695,8 +702,15 @@ def test_no_state_makes_a_start_stop_a_guest(state: str) -> None:
     ],
 )
 def test_a_step_whose_goal_is_reached_was_refused_in_vain(seen: Observation, do: Do) -> None:
-    """What refused a step is over once its goal stands, and not before."""
-    away = off_at_peer(csv=OFFLINE, csv_owner=Place.PEER, configuration=OFFLINE)
+    """What refused a step is over once its goal stands, or once nothing calls for the step; and not before."""
+    away = at_peer(
+        on_peer=vm("Paused"),
+        iscsi=False,
+        csv=OFFLINE,
+        csv_owner=Place.PEER,
+        configuration=OFFLINE,
+        machine=ResourceKind.FAILED,
+    )
 
     assert do in reached(seen)
     assert frozenset() == reached(away)

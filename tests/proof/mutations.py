@@ -137,7 +137,7 @@ MUTATIONS = (
     Mutation(
         "a start gives up what is refused once",
         "decide/hopeless.py",
-        "    if Timer.REFUSED not in tried.over:\n        return None\n",
+        "    if Timer.REFUSED not in tried.over or seen.on_local.is_in_transition:\n        return None\n",
         "",
     ),
     Mutation(
