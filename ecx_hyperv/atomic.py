@@ -19,3 +19,18 @@ def replace(path: Path, content: bytes, mode: int = 0o600) -> None:
     except BaseException:
         os.unlink(name)
         raise
+
+
+def make_folder(path: Path, mode: int = 0o700) -> None:
+    """Make a folder, and those above it that are missing, each of that mode whatever the umask is; raises OSError."""
+    if path.is_dir():
+        return
+    make_folder(path.parent, mode)
+    try:
+        path.mkdir(mode)
+    except FileExistsError:
+        # Another run was quicker; else it is no folder.
+        if not path.is_dir():
+            raise
+    else:
+        path.chmod(mode)

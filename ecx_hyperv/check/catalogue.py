@@ -116,6 +116,7 @@ _ALL = [
         programs="ECX's scripts cannot call the program",
         folders="maintenance, locks and what monitors remember are lost",
         configuration="a value is allowed, but probably not meant",
+        config_file="others can say which VM is stopped, and which host is asked",
         maintenance="a VM or EC-VM that is in maintenance is neither started nor watched",
         key_file="others can read the key to the hosts; or nobody can use it",
         known_hosts_file="others can change which host is trusted",

@@ -46,6 +46,7 @@ def judge_ec_vm(
     yield judged("node-address", place, facts.addresses, lambda found: _address(pair, found))
     yield _programs(place, facts)
     yield _folders(place, facts)
+    yield _config_file(place, facts)
     yield judged("maintenance", place, flags, lambda found: _maintenance(place, found))
     yield _key(place, facts.key)
     yield _known_hosts(place, facts.known_hosts)
@@ -133,6 +134,21 @@ def _maintenance(place: str, flags: Sequence[Flag]) -> Finding:
     names = [flag.name for flag in flags]
     remedy = here("; ".join(f"ecx-hyperv maintenance off {shlex.quote(name)}" for name in names))
     return warning("maintenance", place, f"in maintenance: {', '.join(names)}", "nothing, in daily work", remedy)
+
+
+def _config_file(place: str, facts: LinuxFacts) -> Finding:
+    path = shlex.quote(facts.config_file)
+    both = f'{path} "$(dirname {path})"'
+    is_foreign = any("belongs to" in one for one in facts.config_writers)
+    return is_so(
+        "config-file",
+        place,
+        "; ".join(facts.config_writers) or f"only root changes {facts.config_file}",
+        so=not facts.config_writers,
+        expected="a file and a folder of root that nobody else can write",
+        remedy=here(f"{f'chown root: {both} && ' if is_foreign else ''}chmod go-w {both}"),
+        outcome=Outcome.WARNING,
+    )
 
 
 def _key(place: str, key: FileFacts) -> Finding:

@@ -18,6 +18,7 @@ from ecx_hyperv.desired.names import names_in
 from ecx_hyperv.ecx import clpstat
 from ecx_hyperv.ecx.commands import Completed, Runner, find
 from ecx_hyperv.ecx.environment import interface_addresses
+from ecx_hyperv.ecx.file_access import other_writers
 from ecx_hyperv.ecx.ip_addresses import InterfaceAddress
 from ecx_hyperv.errors import EcxHypervError, LocalError
 
@@ -69,7 +70,8 @@ class FileFacts:
 class LinuxFacts:
     """Everything that this EC-VM said; an Unavailable stands in place of what it would not say.
 
-    `devices` tells for each device that ECX names whether it is there, `rules` are udev's.
+    `devices` tells for each device that ECX names whether it is there, `rules` are udev's; `config_writers` tells who
+    else may change the configuration.
     """
 
     firewalld: str | Unavailable
@@ -86,14 +88,16 @@ class LinuxFacts:
     saved: target.Saved | Unavailable
     key: FileFacts
     known_hosts: FileFacts
+    config_file: str
+    config_writers: tuple[str, ...]
     missing_programs: tuple[str, ...]
     folders: dict[str, bool]
     conf: ClpConf | Unavailable
     os_name: str
 
 
-def read(system: System, config: Config) -> LinuxFacts:
-    """Read everything; what cannot be read is an Unavailable."""
+def read(system: System, config: Config, path: Path) -> LinuxFacts:
+    """Read everything; what cannot be read is an Unavailable. `path` is where the configuration is."""
     conf = _told(lambda: clpconf.read(system.file(str(clpconf.LIVE))))
     disk = disk_of(conf, config)
     return LinuxFacts(
@@ -111,6 +115,8 @@ def read(system: System, config: Config) -> LinuxFacts:
         saved=_saved(system),
         key=_file(config.ssh.key),
         known_hosts=_file(config.ssh.known_hosts),
+        config_file=str(path),
+        config_writers=tuple(other_writers(path)),
         missing_programs=tuple(name for name in PROGRAMS if not _is_found(name)),
         folders={folder: _is_usable(Path(folder)) for folder in (config.paths.state, config.paths.run)},
         conf=conf,

@@ -25,6 +25,7 @@ from ecx_hyperv.check.vm_resource import OF_RESOURCE, judge_resource
 from ecx_hyperv.config import ProtectedVm
 from ecx_hyperv.decide.facts import Identity, Side
 from ecx_hyperv.desired.quoting import literal
+from ecx_hyperv.host.observe import is_same_host
 from ecx_hyperv.host.rows import GroupSettings, IntegrationServices, VmSettings, volume_key
 from ecx_hyperv.host.setting_queries import HEARTBEAT_SERVICE, SHUTDOWN_SERVICE
 
@@ -43,8 +44,11 @@ def judge_ec_guest(context: CheckContext, side: Side) -> Iterator[Finding]:
     settings = facts.vms.get(name.casefold(), Unavailable(why="it was not asked for"))
     beyond = [one for one in names_of(Area.EC_GUEST) if one != "ec-vm-known"]
     if settings is None:
-        remedy = words(f"correct vm in the [[node]] of {context.pair.of(side).name}")
-        yield wrong("ec-vm-known", name, f"{host} has no VM of that name", "the EC-VM's name in Hyper-V", remedy)
+        node = context.pair.of(side).name
+        remedy = words(f"correct vm in the [[node]] of {node}, or host where it names another EC-VM's host")
+        both = [context.place(one) for one in context.told()]
+        also = ", and it is the host of both nodes" if len(both) == 2 and is_same_host(*both) else ""
+        yield wrong("ec-vm-known", name, f"{host} has no VM of that name{also}", "the EC-VM's name in Hyper-V", remedy)
     if settings is None or isinstance(settings, Unavailable):
         reason = settings or Unavailable(why="see ec-vm-known")
         for one in beyond if settings is None else ["ec-vm-known", *beyond]:

@@ -70,7 +70,7 @@ def check(
     seconds = _CHECK_S + idle + (_PEER_S if peer else 0)
     common.guard(invocation, seconds * 1.2, Exit.CANNOT_TELL, "the check is not complete")
     check_run = _check_run(invocation, in_use, common.deadline_of(invocation, seconds), idle)
-    facts = linux_facts.read(check_run.system, in_use.config)
+    facts = linux_facts.read(check_run.system, in_use.config, invocation.options.config)
     findings = check_run.go(wanted, facts)
     if peer:
         findings = ordered([*findings, *ask_peer(check_run.system, check_run.pair, in_use.config, wanted)])
@@ -105,6 +105,7 @@ def _check_run(invocation: Invocation, in_use: ConfigInUse, deadline: "Deadline"
     from ecx_hyperv.ecx import commands
     from ecx_hyperv.ecx.kept_ids import FileKeptIds
     from ecx_hyperv.ecx.maintenance import Maintenance
+    from ecx_hyperv.ecx.state_folder import StateFolder
     from ecx_hyperv.errors import LocalError
     from ecx_hyperv.host.ssh import connect
 
@@ -125,7 +126,7 @@ def _check_run(invocation: Invocation, in_use: ConfigInUse, deadline: "Deadline"
         hosts=common.open_hosts(invocation, config, pair),
         # Only the lab, which has both EC-VMs on one machine, says another root.
         system=System(commands.run, Path(os.environ.get("ECX_HYPERV_ROOT", "/")), deadline),
-        kept_id=FileKeptIds(Path(config.paths.state)).load,
+        kept_id=FileKeptIds(StateFolder(Path(config.paths.state), Path(config.paths.run))).load,
         flags=lambda: Maintenance(Path(config.paths.state)).all(invocation.clock.wall()),
         probe=probe,
         wall=invocation.clock.wall,

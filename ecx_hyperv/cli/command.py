@@ -2,10 +2,8 @@
 
 import os
 import secrets
-import sys
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -14,12 +12,16 @@ from typing import Any, Concatenate, NoReturn, ParamSpec
 import click
 
 from ecx_hyperv import __version__
+from ecx_hyperv.cli.ending import Ending
 from ecx_hyperv.config_file import DEFAULT
 from ecx_hyperv.deadline import Clock, SystemClock
+from ecx_hyperv.ecx import commands
+from ecx_hyperv.ecx.alerts import Alert, EcxAlerts
 from ecx_hyperv.ecx.environment import EcxCall, read_call
 from ecx_hyperv.errors import EcxHypervError
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.log import Log, LogFormat, open_log
+from ecx_hyperv.output import Delivery, Output
 
 P = ParamSpec("P")
 
@@ -39,52 +41,61 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """Where a command runs: its clock, its log, how ECX called it."""
+    """Where a command runs: its clock, its log, how ECX called it, and its way out."""
 
     options: Options
     clock: Clock
     log: Log
     call: EcxCall
+    ending: Ending
+
+    @property
+    def alert(self) -> Alert:
+        """Return the way to ECX's alert log."""
+        return self.ending.alerts
+
+
+class EcxCommand(click.Command):
+    """A command that ECX calls: its exit code depends on no reader, also where its command line makes no sense."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command, and end the process."""
+        output = Output.take_over(Delivery.BEST_EFFORT)
+        try:
+            return super().main(*args, **kwargs)
+        finally:
+            output.finish()
 
 
 def run_to_exit(
-    *, blind: Exit | None = None
+    *, blind: Exit | None = None, delivery: Delivery = Delivery.COMPLETE
 ) -> Callable[[Callable[Concatenate[Invocation, P], Exit]], Callable[..., NoReturn]]:
     """Make a function the body of a command: it is handed an Invocation, and what it returns is the exit code.
 
     The command also has the options that every command has. The process ends with the body: no traceback ever reaches
-    a user. `blind` is the exit code of a command that must not pass its own troubles off as its answer.
+    a user. `blind` is the exit code of a command that must not pass its own troubles off as its answer; `delivery` says
+    whether its output waits for a reader.
     """
 
     def decorate(body: Callable[Concatenate[Invocation, P], Exit]) -> Callable[..., NoReturn]:
         @wraps(body)
         def command(*args: Any, config: str, node: str, log_format: str, verbose: bool, **kwargs: Any) -> NoReturn:
-            invocation = open_invocation(Options(Path(config), node, LogFormat(log_format), verbose))
-            leave(_exit_code(invocation, lambda: body(invocation, *args, **kwargs), blind))
+            invocation = open_invocation(Options(Path(config), node, LogFormat(log_format), verbose), delivery)
+            invocation.ending.leave(_exit_code(invocation, lambda: body(invocation, *args, **kwargs), blind))
 
         return _with_options(command)
 
     return decorate
 
 
-def open_invocation(options: Options) -> Invocation:
+def open_invocation(options: Options, delivery: Delivery) -> Invocation:
     """Set up what a command needs before its configuration is read."""
-    for stream in (sys.stdout, sys.stderr):
-        # A name that the locale's encoding cannot write must not end the command.
-        with suppress(AttributeError):
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    output = Output.take_over(delivery)
     clock = SystemClock()
     log = open_log(clock, secrets.token_hex(2), form=options.form, verbose=options.verbose)
     threading.excepthook = lambda failed: log.debug("a thread failed", error=repr(failed.exc_value))
-    return Invocation(options, clock, log, read_call(os.environ, _folder()))
-
-
-def leave(code: int) -> NoReturn:
-    """End the process at once, whatever its threads do: one whose connection hangs must not keep ECX waiting."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
-            stream.flush()
-    os._exit(code)
+    ending = Ending(delivery, output, clock, log, EcxAlerts(commands.run, log))
+    return Invocation(options, clock, log, read_call(os.environ, _folder()), ending)
 
 
 def _with_options(command: Callable[..., NoReturn]) -> Callable[..., NoReturn]:
@@ -118,18 +129,19 @@ def _exit_code(invocation: Invocation, body: Callable[[], Exit], blind: Exit | N
         return int(body())
     except EcxHypervError as error:
         code = error.exit if blind is None else blind
+        invocation.ending.send_alerts()
         invocation.log.error(error.summary, seen=error.seen, do=error.remedy, exit=int(code))
     except KeyboardInterrupt:
         invocation.log.error("interrupted", do="run it again: it goes on from what it finds", exit=_INTERRUPTED)
         return _INTERRUPTED
-    except BrokenPipeError:
-        code = Exit.DONE
     except OSError as error:
         code = Exit.CANNOT_TELL if blind is None else blind
+        invocation.ending.send_alerts()
         invocation.log.debug("traceback", exc_info=True)
         invocation.log.error(_of_system(error), do=_how(error), exit=int(code))
     except Exception as error:
         code = Exit.CANNOT_TELL if blind is None else blind
+        invocation.ending.send_alerts()
         invocation.log.debug("traceback", exc_info=True)
         invocation.log.error(
             f"an error in the program itself: {type(error).__name__}",

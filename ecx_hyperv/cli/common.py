@@ -1,30 +1,27 @@
 """What several commands share: their configuration, their limit, and the ways to the hosts and to ECX."""
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecx_hyperv.cli.command import Invocation, leave
+from ecx_hyperv.cli.command import Invocation
 from ecx_hyperv.cli.configuration import which_pair
 from ecx_hyperv.config import Config
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.ecx import commands
-from ecx_hyperv.ecx.alerts import EcxAlerts
+from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.ecx.environment import Pair
-from ecx_hyperv.errors import sentence
 from ecx_hyperv.exits import Exit
 
 if TYPE_CHECKING:
     from ecx_hyperv.decide.facts import Side
+    from ecx_hyperv.ecx.state_folder import StateFolder
     from ecx_hyperv.host.hosts import SshHosts
     from ecx_hyperv.host.ssh import SshTarget
     from ecx_hyperv.run.context import Progress, RunContext
 
-
-def alert_of(invocation: Invocation, deadline: Deadline) -> EcxAlerts:
-    """Return the way to ECX's alert log."""
-    return EcxAlerts(commands.run, invocation.log, deadline)
+# How long after its deadline a run must have ended: it says how it ended, and its guard lets it go no further.
+_OVERDUE_S = 20.0
 
 
 def deadline_of(invocation: Invocation, seconds: float) -> Deadline:
@@ -34,42 +31,55 @@ def deadline_of(invocation: Invocation, seconds: float) -> Deadline:
 
 def guard(invocation: Invocation, seconds: float, code: Exit, what: str) -> None:
     """End the process at its limit whatever hangs; the last resort, after every wait's own limit."""
-
-    def end() -> None:
-        line = sentence(what, f"not over after {seconds:g} s", "run it again; see what hangs with -v")
-        invocation.log.error(line, exit=int(code))
-        leave(int(code))
-
-    timer = threading.Timer(seconds, end)
-    timer.daemon = True
-    timer.start()
+    invocation.ending.guard(seconds, int(code), what)
 
 
 def open_context(
-    invocation: Invocation, config: Config, deadline: Deadline, *, dry: bool = False, progress: "Progress | None" = None
+    invocation: Invocation,
+    config: Config,
+    deadline: Deadline,
+    *,
+    dry: bool = False,
+    progress: "Progress | None" = None,
+    folder: "StateFolder | None" = None,
 ) -> "RunContext":
-    """Put together all that a run is handed."""
+    """Put together all that a run is handed; `folder` is where it remembers things."""
     from ecx_hyperv.ecx.kept_ids import FileKeptIds
-    from ecx_hyperv.ecx.locks import FileLocks
+    from ecx_hyperv.ecx.locks import FileLocks, HolderTimes
     from ecx_hyperv.ecx.maintenance import Maintenance
     from ecx_hyperv.run.context import NoProgress, RunContext
 
-    pair = which_pair(invocation, config)
-    alerts = alert_of(invocation, deadline)
+    pair, clock = which_pair(invocation, config), invocation.clock
+    ends_at = clock.boottime() + deadline.remaining() + _OVERDUE_S
     return RunContext(
         config=config,
         pair=pair,
         hosts=open_hosts(invocation, config, pair),
-        clock=invocation.clock,
+        clock=clock,
         log=invocation.log,
-        alert=(lambda _level, _text: None) if dry else alerts,
-        locks=FileLocks(Path(config.paths.run)),
+        alert=(lambda _level, _text: None) if dry else invocation.alert,
+        locks=FileLocks(Path(config.paths.run), HolderTimes(clock.boottime, ends_at)),
         maintenance=Maintenance(Path(config.paths.state)),
-        kept_ids=FileKeptIds(Path(config.paths.state)),
+        kept_ids=FileKeptIds(folder or _state_folder(invocation, config)),
         run=commands.run,
         progress=progress or NoProgress(),
         dry=dry,
     )
+
+
+def _state_folder(invocation: Invocation, config: Config) -> "StateFolder":
+    """Return where this EC-VM remembers things; ECX is told, once in a run, that the run folder takes over."""
+    from ecx_hyperv.ecx.state_folder import StateFolder
+
+    told: set[str] = set()
+
+    def tell(text: str) -> None:
+        if text not in told:
+            told.add(text)
+            invocation.log.warning(text)
+            invocation.alert(Level.WARN, text)
+
+    return StateFolder(Path(config.paths.state), Path(config.paths.run), tell)
 
 
 def open_hosts(invocation: Invocation, config: Config, pair: Pair) -> "SshHosts":

@@ -22,6 +22,7 @@ from ecx_hyperv.config_file import Loaded, keep, load_or_last, read
 from ecx_hyperv.ecx import commands
 from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.ecx.environment import Pair, identify, local_addresses
+from ecx_hyperv.ecx.file_access import other_writers
 from ecx_hyperv.errors import ConfigError, EcxHypervError, LocalError, Mistake, UsageError
 from ecx_hyperv.usable.timing import bounded
 
@@ -34,11 +35,15 @@ _KEEP_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class ConfigInUse:
-    """What a command goes by, and what a person is told of it: `fallback` is why it is only the last good copy."""
+    """What a command goes by, and what a person is told of it: `fallback` is why it is only the last good copy.
+
+    `writers` tells who else may change the file.
+    """
 
     config: Config
     loaded: Loaded
     told: tuple[str, ...]
+    writers: tuple[str, ...]
 
     @property
     def path(self) -> Path:
@@ -99,11 +104,7 @@ def notes_on(loaded: Loaded) -> list[str]:
     """Return what is allowed but probably not meant."""
     from ecx_hyperv.usable.doubts import advice
 
-    notes = advice(loaded.config)
-    with suppress(OSError):
-        if loaded.path.stat().st_mode & 0o022:
-            notes.append("others than its owner may write this file: chmod 640")
-    return notes
+    return advice(loaded.config)
 
 
 def pace() -> float:
@@ -158,6 +159,10 @@ def _in_use(invocation: Invocation, loaded: Loaded) -> ConfigInUse:
     timing, doubts = bounded(loaded.config.timing, pace())
     config = msgspec.structs.replace(loaded.config, timing=timing)
     told = (*map(str, doubts), *config.ec_vms_among_vms)
+    writers = tuple(other_writers(loaded.path))
+    for text in writers:
+        # Told, and never refused: a refusal would take a node down.
+        invocation.log.warning(text, do="ecx-hyperv check config-file")
     if loaded.fallback is not None:
         invocation.log.error(
             f"using {loaded.path}, the last good copy",
@@ -166,4 +171,4 @@ def _in_use(invocation: Invocation, loaded: Loaded) -> ConfigInUse:
         )
     for text in told:
         invocation.log.warning(text)
-    return ConfigInUse(config, loaded, told)
+    return ConfigInUse(config, loaded, told, writers)

@@ -1,10 +1,8 @@
 """ecx-hyperv lab: the simulated pair, from the shell."""
 
 import os
-import stat
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -16,15 +14,15 @@ from ecx_hyperv.errors import LocalError, UsageError
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.lab.linux.files import NODES, Folder
 from ecx_hyperv.lab.model.timings import FAST, FAST_TIMING, Choices, Timings
-from ecx_hyperv.lab.service import control
+from ecx_hyperv.lab.service import control, place
 
 _STARTED_S = 30.0
-_NAME = "ecx-hyperv-lab"
 _folder = click.option(
     "--folder",
     envvar="ECX_HYPERV_LAB_FOLDER",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where the lab keeps its files.  [default: in $XDG_RUNTIME_DIR, else a new one in the temporary folder]",
+    type=click.Path(file_okay=False),
+    help="Where the lab keeps its files, for this user alone."
+    "  [default: ecx-hyperv-lab in $XDG_RUNTIME_DIR, else a new folder in the temporary one, which is found again]",
 )
 
 
@@ -43,7 +41,7 @@ def lab() -> None:
 @run_to_exit()
 def start(
     _invocation: Invocation,
-    folder: Path | None,
+    folder: str | None,
     vms: tuple[str, ...],
     *,
     fast: bool,
@@ -56,13 +54,13 @@ def start(
     choices = Choices(vms=vms, timings=timings, stdin=stdin)
     if fast:
         choices = msgspec.structs.replace(choices, timing=FAST_TIMING)
-    return _start(_made(folder), choices)
+    return _start(place.to_start(os.environ) if folder is None else Path(folder), choices)
 
 
 @lab.command(epilog="Example: ecx-hyperv lab stop")
 @_folder
 @run_to_exit()
-def stop(_invocation: Invocation, folder: Path | None) -> Exit:
+def stop(_invocation: Invocation, folder: str | None) -> Exit:
     """Stop the lab."""
     return _ask(folder, "stop")
 
@@ -70,7 +68,7 @@ def stop(_invocation: Invocation, folder: Path | None) -> Exit:
 @lab.command(epilog="Example: ecx-hyperv lab show")
 @_folder
 @run_to_exit()
-def show(_invocation: Invocation, folder: Path | None) -> Exit:
+def show(_invocation: Invocation, folder: str | None) -> Exit:
     """Show the lab's world as JSON."""
     return _ask(folder, "show")
 
@@ -78,7 +76,7 @@ def show(_invocation: Invocation, folder: Path | None) -> Exit:
 @lab.command(epilog="Example: ecx-hyperv lab history")
 @_folder
 @run_to_exit()
-def history(_invocation: Invocation, folder: Path | None) -> Exit:
+def history(_invocation: Invocation, folder: str | None) -> Exit:
     """Show all that has happened in the lab."""
     return _ask(folder, "history")
 
@@ -88,7 +86,7 @@ def history(_invocation: Invocation, folder: Path | None) -> Exit:
 @click.argument("what", type=click.Choice(["host1", "host2", *NODES]))
 @click.argument("how", type=click.Choice(["on", "off", "shutdown", "hang"]))
 @run_to_exit()
-def power(_invocation: Invocation, folder: Path | None, what: str, how: str) -> Exit:
+def power(_invocation: Invocation, folder: str | None, what: str, how: str) -> Exit:
     """Power a host or an EC-VM on or off, shut it down, or have an EC-VM hang."""
     return _ask(folder, "power", what, how)
 
@@ -97,7 +95,7 @@ def power(_invocation: Invocation, folder: Path | None, what: str, how: str) -> 
 @_folder
 @click.argument("how", type=click.Choice(["cut", "restore"]))
 @run_to_exit()
-def iscsi(_invocation: Invocation, folder: Path | None, how: str) -> Exit:
+def iscsi(_invocation: Invocation, folder: str | None, how: str) -> Exit:
     """Cut every host off from the iSCSI target, or restore the connections."""
     return _ask(folder, "iscsi", how)
 
@@ -107,7 +105,7 @@ def iscsi(_invocation: Invocation, folder: Path | None, how: str) -> Exit:
 @click.argument("how", type=click.Choice(["isolate", "cut", "restore"]))
 @click.argument("machines", nargs=-1)
 @run_to_exit()
-def network(_invocation: Invocation, folder: Path | None, how: str, machines: tuple[str, ...]) -> Exit:
+def network(_invocation: Invocation, folder: str | None, how: str, machines: tuple[str, ...]) -> Exit:
     """Cut all networks of a machine, or those between two (host1 host2 ec1 ec2 witness); or restore all networks."""
     return _ask(folder, "network", how, *machines)
 
@@ -117,7 +115,7 @@ def network(_invocation: Invocation, folder: Path | None, how: str, machines: tu
 @click.argument("how", type=click.Choice(["start", "stop", "move"]))
 @click.argument("where", type=click.Choice(NODES), default=NODES[0])
 @run_to_exit()
-def group(_invocation: Invocation, folder: Path | None, how: str, where: str) -> Exit:
+def group(_invocation: Invocation, folder: str | None, how: str, where: str) -> Exit:
     """Have ECX start its group on a node, stop it, or move it to a node."""
     options = {"start": "-s", "stop": "-t", "move": "-m"}
     return _ask(folder, "clpgrp", options[how], "-a", where)
@@ -129,7 +127,7 @@ def group(_invocation: Invocation, folder: Path | None, how: str, where: str) ->
 @click.argument("name")
 @click.argument("value")
 @run_to_exit()
-def set_fact(_invocation: Invocation, folder: Path | None, where: str, name: str, value: str) -> Exit:
+def set_fact(_invocation: Invocation, folder: str | None, where: str, name: str, value: str) -> Exit:
     """Set up something else than it should be: of the cluster, host1, vm1, EC-VM1, or ec1's Linux."""
     return _ask(folder, "set", where, name, value)
 
@@ -141,7 +139,7 @@ def set_fact(_invocation: Invocation, folder: Path | None, where: str, name: str
 @click.argument("host")
 @click.argument("line")
 @run_to_exit()
-def powershell(_invocation: Invocation, folder: Path | None, host: str, line: str) -> Exit:
+def powershell(_invocation: Invocation, folder: str | None, host: str, line: str) -> Exit:
     """Run a line that a check prints as its remedy on a host."""
     return _ask(folder, "powershell", host, line)
 
@@ -150,7 +148,7 @@ def powershell(_invocation: Invocation, folder: Path | None, host: str, line: st
 @_folder
 @click.argument("vm")
 @run_to_exit()
-def move_vm(_invocation: Invocation, folder: Path | None, vm: str) -> Exit:
+def move_vm(_invocation: Invocation, folder: str | None, vm: str) -> Exit:
     """Have WSFC live-migrate a VM by itself, as its balancer does."""
     return _ask(folder, "move-vm", vm)
 
@@ -161,13 +159,13 @@ def move_vm(_invocation: Invocation, folder: Path | None, vm: str) -> Exit:
 @_folder
 @click.argument("node", type=click.Choice(NODES))
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def run(folder: Path | None, node: str, command: tuple[str, ...]) -> None:
+def run(folder: str | None, node: str, command: tuple[str, ...]) -> None:
     """Run a command as on an EC-VM of the lab."""
     try:
-        found = _found(folder)
+        lab_folder = _started(folder)
     except LocalError as error:
         raise click.ClickException(str(error)) from None
-    environment = {**Folder(found).environment(node), "TERM": os.environ.get("TERM", "dumb")}
+    environment = {**Folder(lab_folder).environment(node), "TERM": os.environ.get("TERM", "dumb")}
     try:
         os.execvpe(command[0], list(command), environment)  # noqa: S606 - the command is the user's own
     except OSError as error:
@@ -189,50 +187,6 @@ def bench(_invocation: Invocation) -> Exit:
     return _bench()
 
 
-def _found(folder: Path | None) -> Path:
-    """Return the folder of the lab that is meant; raises LocalError where there is none."""
-    runtime = _in_runtime()
-    found = folder or (runtime if runtime is not None and runtime.exists() else _newest())
-    if found is None:
-        raise LocalError("no lab runs", remedy="start one: ecx-hyperv lab start")
-    return found
-
-
-def _newest() -> Path | None:
-    # Whose folder it is decides, not how it is called: others may make folders there, too.
-    private = [one for one in Path(tempfile.gettempdir()).glob(f"{_NAME}-*") if _is_private(one)]
-    return max(private, key=lambda one: one.lstat().st_mtime, default=None)
-
-
-def _made(folder: Path | None) -> Path:
-    """Return the folder for a new lab, made for this user alone; raises LocalError for one that is another's."""
-    folder = folder or _in_runtime() or _newest()
-    if folder is None:
-        return Path(tempfile.mkdtemp(prefix=f"{_NAME}-"))
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not _is_private(folder, but=0o755):
-        raise LocalError(
-            f"{folder} is not for this user alone",
-            seen="another's folder, a link, or one in which others may write",
-            remedy="name another with --folder",
-        )
-    return folder
-
-
-def _in_runtime() -> Path | None:
-    given = os.environ.get("XDG_RUNTIME_DIR", "")
-    return Path(given) / _NAME if given and _is_private(Path(given)) else None
-
-
-def _is_private(folder: Path, but: int = 0o700) -> bool:
-    """Tell whether a folder is this user's, and nobody else's to write in."""
-    try:
-        seen = folder.lstat()
-    except OSError:
-        return False
-    return stat.S_ISDIR(seen.st_mode) and seen.st_uid == os.geteuid() and not stat.S_IMODE(seen.st_mode) & ~but
-
-
 def _with_sets(timings: Timings, sets: tuple[str, ...]) -> Timings:
     """Return settings with those changed that --set names."""
     names = {name: value for name, _, value in (one.partition("=") for one in sets)}
@@ -250,7 +204,15 @@ def _launch() -> str:
     return f"import sys; sys.path[:] = {sys.path!r}; from ecx_hyperv.lab.__main__ import main; main()"
 
 
+def _started(folder: str | None) -> Path:
+    """Return the folder of the lab that runs: programs of it are run, so it must be this user's; raises LocalError."""
+    path = place.started(os.environ) if folder is None else Path(folder)
+    place.check_private(path)
+    return path
+
+
 def _start(folder: Path, choices: Choices) -> Exit:
+    place.make_private(folder)
     socket_path = Folder(folder).socket
     if socket_path.exists():
         try:
@@ -279,8 +241,8 @@ def _start(folder: Path, choices: Choices) -> Exit:
     return Exit.DONE
 
 
-def _ask(folder: Path | None, do: str, *arguments: str) -> Exit:
-    answer = control.ask(Folder(_found(folder)).socket, do, *arguments)
+def _ask(folder: str | None, do: str, *arguments: str) -> Exit:
+    answer = control.ask(Folder(_started(folder)).socket, do, *arguments)
     click.echo(answer.text, nl=False)
     return Exit.DONE if answer.code == 0 else Exit.NOT_AS_ASKED
 

@@ -11,6 +11,7 @@ from ecx_hyperv.cli.command import Invocation, run_to_exit
 from ecx_hyperv.cli.lazy import LazyGroup
 from ecx_hyperv.config import Config
 from ecx_hyperv.config_file import last_good, read
+from ecx_hyperv.ecx.file_access import other_writers
 from ecx_hyperv.ecx.maintenance import Flag, Kind, Maintenance
 from ecx_hyperv.errors import ConfigError, Unreachable, UsageError
 from ecx_hyperv.exits import Exit
@@ -64,6 +65,8 @@ def status(invocation: Invocation, vm: tuple[str, ...], as_json: bool) -> Exit:
     if as_json:
         click.echo(plain.as_json(msgspec.to_builtins(shown), indent=2))
     else:
+        if loaded.last_good:
+            click.echo(flat(loaded.last_good))
         show_status(shown)
     if shown.exit is not Exit.DONE:
         invocation.log.error(
@@ -176,7 +179,7 @@ def config_check(invocation: Invocation) -> Exit:
         if _is_there(last_good(path)):
             click.echo(flat(f"meanwhile the commands use {last_good(path)}, the last copy that was good"))
         raise
-    for sentence in configuration.notes_on(loaded):
+    for sentence in [*configuration.notes_on(loaded), *other_writers(path)]:
         click.echo(flat(f"{path}: note: {sentence}"))
     for mistake in mistakes:
         click.echo(flat(str(mistake)))

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from ecx_hyperv.cli import common, configuration
-from ecx_hyperv.cli.command import Invocation, run_to_exit
+from ecx_hyperv.cli.command import EcxCommand, Invocation, run_to_exit
+from ecx_hyperv.cli.news import working
 from ecx_hyperv.desired.quoting import shell_line
 from ecx_hyperv.errors import LocalError, UsageError
 from ecx_hyperv.exits import Exit, worst
+from ecx_hyperv.output import Delivery
 from ecx_hyperv.plain import flat
 
 if TYPE_CHECKING:
@@ -23,11 +25,11 @@ _CLPSTAT_S = 20.0
 _DRY = click.option("--dry-run", is_flag=True, help="Look and decide, print the next step, change nothing.")
 
 
-@click.command("vm-start", epilog="Example: vm-start Cent8.2-1")
+@click.command("vm-start", cls=EcxCommand, epilog="Example: vm-start Cent8.2-1")
 @click.argument("vm", nargs=-1)
 @click.option("--yes", is_flag=True, help="Start by hand, although the group is active on the other EC-VM.")
 @_DRY
-@run_to_exit()
+@run_to_exit(delivery=Delivery.BEST_EFFORT)
 def vm_start(invocation: Invocation, vm: tuple[str, ...], yes: bool, dry_run: bool) -> Exit:
     """Have each VM run on this EC-VM's host: register it, move it here, start it, as needed.
 
@@ -35,6 +37,11 @@ def vm_start(invocation: Invocation, vm: tuple[str, ...], yes: bool, dry_run: bo
     that ECX runs the script in says which is meant. By hand nothing is started here while ECX has the group, and so the
     storage, on the other EC-VM.
     """
+    with working(invocation, "vm-start", dry=dry_run):
+        return _start(invocation, vm, yes=yes, dry=dry_run)
+
+
+def _start(invocation: Invocation, vm: tuple[str, ...], *, yes: bool, dry: bool) -> Exit:
     from ecx_hyperv.ecx.environment import choose_vms, is_by_hand
     from ecx_hyperv.run.start import start
 
@@ -44,8 +51,8 @@ def vm_start(invocation: Invocation, vm: tuple[str, ...], yes: bool, dry_run: bo
     common.guard(invocation, limit, Exit.OUT_OF_TIME, "the start is not over")
     vms = choose_vms(loaded.config, vm, invocation.call)
     with _progress() as progress:
-        context = common.open_context(invocation, loaded.config, deadline, dry=dry_run, progress=progress)
-        if is_by_hand(loaded.config, invocation.call) and not yes and not dry_run:
+        context = common.open_context(invocation, loaded.config, deadline, dry=dry, progress=progress)
+        if is_by_hand(loaded.config, invocation.call) and not yes and not dry:
             _refuse_elsewhere(context, vms, deadline)
         configuration.alert_trouble(loaded, context.alert)
         invocation.log.debug("start", vms=", ".join(vms), clp_event=invocation.call.event, node=context.pair.local.name)
@@ -55,40 +62,47 @@ def vm_start(invocation: Invocation, vm: tuple[str, ...], yes: bool, dry_run: bo
     return _answer(invocation, context, tasks)
 
 
-@click.command("vm-unregister", epilog="Example: vm-unregister --yes Cent8.2-1")
+@click.command("vm-unregister", cls=EcxCommand, epilog="Example: vm-unregister --yes Cent8.2-1")
 @click.argument("vm", nargs=-1)
 @click.option("--yes", is_flag=True, help="Stop the VM although it is not ECX that asks (no CLP_FACTOR).")
 @_DRY
-@run_to_exit()
+@run_to_exit(delivery=Delivery.BEST_EFFORT)
 def vm_unregister(invocation: Invocation, vm: tuple[str, ...], yes: bool, dry_run: bool) -> Exit:
     """Have each VM off and unregistered, wherever it runs, and its Shared Volume offline if nothing else needs it.
 
     ECX says in CLP_FACTOR why it stops: on a move of the group (GROUPMOVE) the VM is left to run, and the start on the
     other EC-VM migrates it.
     """
+    from ecx_hyperv.decide.stops import Factor
+
+    if invocation.call.factor is Factor.GROUPMOVE and not yes:
+        # A planned move needs nothing from here, so nothing here may fail it: not even the configuration is read.
+        click.echo("left as it is: the start on the other EC-VM migrates it")
+        return Exit.DONE
+    with working(invocation, "vm-unregister", dry=dry_run):
+        return _stop(invocation, vm, yes=yes, dry=dry_run)
+
+
+def _stop(invocation: Invocation, vm: tuple[str, ...], *, yes: bool, dry: bool) -> Exit:
     from ecx_hyperv.decide.stops import Factor, StopRequest
     from ecx_hyperv.ecx.environment import choose_vms
     from ecx_hyperv.run.stop import stop
 
     factor = invocation.call.factor
-    if factor is Factor.GROUPMOVE and not yes:
-        # A planned move needs nothing from here, so nothing here may fail it: not even the configuration is read.
-        click.echo("left as it is: the start on the other EC-VM migrates it")
-        return Exit.DONE
     loaded = configuration.load_in_use(invocation)
     limit = loaded.config.timing.unregister
     deadline = common.deadline_of(invocation, limit)
     common.guard(invocation, limit, Exit.CANNOT_TELL, "the stop is not over")
     vms = choose_vms(loaded.config, vm, invocation.call)
-    if factor is Factor.NONE and not yes and not dry_run:
+    if factor is Factor.NONE and not yes and not dry:
         raise _nobody_asked(vms)
     with _progress() as progress:
-        context = common.open_context(invocation, loaded.config, deadline, dry=dry_run, progress=progress)
+        context = common.open_context(invocation, loaded.config, deadline, dry=dry, progress=progress)
         configuration.alert_trouble(loaded, context.alert)
         invocation.log.debug(
             "stop", vms=", ".join(vms), factor=invocation.call.factor_word, node=context.pair.local.name
         )
-        by_hand = yes or (dry_run and factor is Factor.NONE)
+        by_hand = yes or (dry and factor is Factor.NONE)
         tasks = stop(context, vms, StopRequest(factor=factor, by_hand=by_hand), deadline)
     configuration.see_to_copy(loaded, context)
     configuration.alert_homes(context)

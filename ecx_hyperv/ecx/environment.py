@@ -28,6 +28,12 @@ class EcxCall:
     folder: str
     has_variables: bool = False
 
+    @property
+    def is_by_ecx(self) -> bool:
+        """Tell whether ECX calls, as a CLP_* variable or the script's folder shows; a person calls without either."""
+        said = self.has_variables or bool(self.event or self.factor_word or self.resource)
+        return said or self.folder.startswith(_PREFIXES)
+
 
 def read_call(environ: Mapping[str, str], folder: Path) -> EcxCall:
     """Read the CLP_* variables; none of them is certain, in a monitor least of all."""

@@ -1,11 +1,11 @@
 """The ids of the VMs, as an earlier run has seen them: they count while nothing else says which VM is meant."""
 
-from pathlib import Path
 from typing import Protocol
 
 from msgspec import Struct
 
-from ecx_hyperv.ecx import files
+from ecx_hyperv.ecx.files import slug
+from ecx_hyperv.ecx.state_folder import StateFolder
 
 
 class KeptId(Struct, frozen=True, kw_only=True):
@@ -26,19 +26,20 @@ class KeptIds(Protocol):
 
 
 class FileKeptIds:
-    """The ids below [paths] state of this EC-VM."""
+    """The ids in the state folder of this EC-VM."""
 
-    def __init__(self, state: Path) -> None:
-        self._folder = state / "ids"
+    def __init__(self, folder: StateFolder) -> None:
+        self._folder = folder
 
     def load(self, name: str) -> str:
         """Return the id that was kept for a name, empty if there is none; raises LocalError if it cannot be read."""
-        kept = files.read(self._path(name), KeptId)
-        return "" if kept is None or kept.name.casefold() != name.casefold() else kept.id
+        kept = self._folder.read(_file_of(name), KeptId)
+        return next((one.id for one in kept if one.name.casefold() == name.casefold()), "")
 
     def save(self, name: str, key: str) -> None:
         """Keep an id; raises LocalError."""
-        files.write(self._path(name), KeptId(name=name, id=key))
+        self._folder.write(_file_of(name), KeptId(name=name, id=key))
 
-    def _path(self, name: str) -> Path:
-        return self._folder / f"{files.slug(name)}.json"
+
+def _file_of(name: str) -> str:
+    return f"ids/{slug(name)}.json"

@@ -6,14 +6,15 @@ no more than `stale` apart. A stamp in the future, which only a damaged file can
 
 from collections.abc import Iterable
 from enum import Enum
-from pathlib import Path
+from functools import reduce
 from typing import Protocol
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from ecx_hyperv.deadline import Clock
-from ecx_hyperv.ecx import files
+from ecx_hyperv.ecx.files import slug
+from ecx_hyperv.ecx.state_folder import StateFolder
 
 _HOUR_S = 3600.0
 # Two readings of when a guest booted lie this close together if they mean one boot.
@@ -49,6 +50,11 @@ class MonitorState(Struct, frozen=True, kw_only=True):
             actions=tuple(min(max(action, 0.0), now) for action in self.actions if now - action < _HOUR_S),
             last_alert_at=min(self.last_alert_at, now),
         )
+
+    def merged(self, other: "MonitorState") -> "MonitorState":
+        """Return the later of two memories of one boot, with the actions of both: too few would let one be repeated."""
+        newer = self if self.looked >= other.looked else other
+        return replace(newer, actions=tuple(sorted({*self.actions, *other.actions})))
 
     def look(self, spans: Iterable[Enum], now: float, stale: float) -> "MonitorState":
         """Take a look's spans: one that goes on keeps its beginning, unless nobody looked for too long."""
@@ -111,20 +117,23 @@ class ReadMonitorStates:
 
 
 class FileMonitorStates:
-    """The states of the monitors below [paths] state of this EC-VM."""
+    """The states of the monitors in the state folder of this EC-VM."""
 
-    def __init__(self, state: Path, clock: Clock) -> None:
-        self._folder = state / "monitors"
+    def __init__(self, folder: StateFolder, clock: Clock) -> None:
+        self._folder = folder
         self._clock = clock
 
     def load(self, kind: str, name: str) -> MonitorState:
         """Return a monitor's state, as far as it still counts; raises LocalError if it cannot be read."""
-        state = files.read(self._path(kind, name), MonitorState) or MonitorState()
-        return state.recalled(self._clock.boot(), self._clock.boottime())
+        boot, now = self._clock.boot(), self._clock.boottime()
+        found = self._folder.read(_file_of(kind, name), MonitorState)
+        states = [state.recalled(boot, now) for state in found if state.boot == boot]
+        return reduce(MonitorState.merged, states) if states else MonitorState(boot=boot, looked=now)
 
     def save(self, kind: str, name: str, state: MonitorState) -> None:
         """Keep a monitor's state; raises LocalError."""
-        files.write(self._path(kind, name), state)
+        self._folder.write(_file_of(kind, name), state)
 
-    def _path(self, kind: str, name: str) -> Path:
-        return self._folder / f"{kind}-{files.slug(name)}.json"
+
+def _file_of(kind: str, name: str) -> str:
+    return f"monitors/{kind}-{slug(name)}.json"

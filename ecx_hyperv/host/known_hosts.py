@@ -107,7 +107,7 @@ class KnownHosts:
         # A link stays one: the file may be shared.
         path = Path(os.path.realpath(self.path))
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            atomic.make_folder(path.parent, 0o755)
             atomic.replace(path, content, 0o644)
         except OSError as error:
             raise LocalError(

@@ -103,7 +103,7 @@ def vm_settings(name: str, key: str = "") -> Query[VmSettings | None]:
         select=(
             *("Name", "State", "IsClustered", "AutomaticStartAction", "AutomaticStartDelay", "AutomaticStopAction"),
             *("AutomaticCriticalErrorAction", "AutomaticCriticalErrorActionTimeout", "MemoryStartup"),
-            # Without a disk the paths are null, as they are where a host does not show them.
+            # Without a disk the paths are null, as they are where a host does not show them (P15).
             *("HardDrives.Path", "HardDrives.Count"),
         ),
     )

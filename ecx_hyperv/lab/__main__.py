@@ -8,11 +8,13 @@ from pathlib import Path
 import msgspec
 
 from ecx_hyperv.lab.model.timings import Choices
+from ecx_hyperv.lab.service.place import check_private
 from ecx_hyperv.lab.service.server import Lab
 
 
 def main() -> None:
     """Run a lab until it is stopped."""
+    check_private(Path(sys.argv[1]))
     choices = msgspec.json.decode(sys.argv[2], type=Choices)
     lab = Lab(Path(sys.argv[1]), choices.vms, choices.timings, choices.timing, stdin=choices.stdin)
     lab.start()

@@ -78,13 +78,17 @@ class RunContext:
     progress: Progress = field(default_factory=NoProgress)
     dry: bool = False
     homes: HomesSeen = field(default_factory=HomesSeen)
+    # What was told already in this run, of what every look would tell again.
+    told: set[str] = field(default_factory=set)
 
     def in_maintenance(self, kind: Kind, name: str) -> bool:
         """Tell whether a VM or the peer is in maintenance; flags that cannot be read hold nobody back, and are told."""
         try:
             return self.maintenance.find(kind, name, self.clock.wall()) is not None
         except LocalError as error:
-            self.log.warning("maintenance flags cannot be read", because=str(error))
+            if error.what not in self.told:
+                self.told.add(error.what)
+                self.log.warning("maintenance flags cannot be read", because=str(error))
             return False
 
 

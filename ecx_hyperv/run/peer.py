@@ -4,8 +4,9 @@ Kept: one sample never acts on the peer. Both looks, [timing] confirm_peer apart
 action is remembered before it is carried out, so that a run that is killed in between does not act twice; a lock keeps
 two runs from acting at once. Cool-down and limit are counted from what is remembered.
 
-Only a run that may act remembers: a dry run changes neither state nor peer. Without a state that can be read or
-written nothing is done, since a restart that cannot be remembered could be repeated for ever.
+Only a run that may act remembers: a dry run changes neither state nor peer. Where neither the state folder nor the run
+folder can be read or written nothing is done to the peer, since a restart that cannot be remembered could be repeated
+for ever; a look goes on, and says what it sees.
 
 Who does not answer ping is not gone: host firewalls drop echo, so ping only tells "start ECX" from "wait", and a host
 is asked over SSH, never pinged (defect 53). An end of trouble is told once, so that an alert does not stay open; what
@@ -34,6 +35,7 @@ from ecx_hyperv.decide.states import VmKind, heartbeat_is_lost, heartbeat_is_ok,
 from ecx_hyperv.ecx import clpstat
 from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.ecx.commands import ping
+from ecx_hyperv.ecx.locks import Lock
 from ecx_hyperv.ecx.maintenance import Kind
 from ecx_hyperv.ecx.monitor_state import MonitorState, MonitorStates
 from ecx_hyperv.errors import HostError, LocalError, SessionLost
@@ -44,6 +46,7 @@ from ecx_hyperv.host.rows import VmRow
 from ecx_hyperv.host.snapshots import contact_of
 from ecx_hyperv.host.wire import Call, RemoteError, Request, changes
 from ecx_hyperv.run.context import RunContext
+from ecx_hyperv.run.memory import MonitorMemory
 
 MOST_ACTIONS = 3
 _KIND = "peer"
@@ -74,22 +77,35 @@ class PeerWatcher:
 
     def __init__(self, context: RunContext, states: MonitorStates, deadline: Deadline) -> None:
         self._context = context
-        self._states = states
+        self._memory = MonitorMemory(context, states, _KIND)
         self._deadline = deadline
         self._peer = context.pair.peer
 
     def go(self) -> PeerEnd:
         """Look, look again if something is to be done, do it, and say how it ended."""
         lock = self._context.locks.peer(self._peer.name)
-        if not self._context.dry and not lock.acquire():
-            return PeerEnd(Exit.DONE, f"another run looks after {self._peer.name}: {lock.holder()}")
         try:
-            return self._tell(self._go())
+            return self._excused(lock) or self._tell(self._go())
         finally:
             lock.release()
+            self._memory.tell()
+
+    def _excused(self, lock: Lock) -> PeerEnd | None:
+        """Return the end of a run that another one makes needless; None if there is no other."""
+        try:
+            if self._context.dry or lock.acquire():
+                return None
+        except LocalError as error:
+            # ECX runs one monitor at a time; without a lock it is better to look after the peer than not to.
+            self._context.log.warning("no lock", because=str(error))
+            return None
+        if not lock.is_overdue():
+            return PeerEnd(Exit.DONE, f"another run looks after {self._peer.name}: {lock.holder()}")
+        text = f"nobody looks after {self._peer.name}: {lock.holder()} holds the lock past its limit"
+        return self._tell(PeerEnd(Exit.CANNOT_TELL, text, "kill it"))
 
     def _go(self) -> PeerEnd:
-        state = self._states.load(_KIND, self._peer.name)
+        state = self._memory.load(self._peer.name)
         first, state = self._glance(state)
         if not isinstance(first.step, PeerAct):
             return self._remember(state, _end(first))
@@ -104,8 +120,10 @@ class PeerWatcher:
         if self._context.dry:
             return PeerEnd(Exit.DONE, f"next: {second.step.remedy.value} {self._peer.name}: {second.step.why}")
         # Remembered before it is done, so that a run that is killed in between does not do it twice.
-        now = self._context.clock.boottime()
-        self._save(state.acted(now))
+        self._save(state.acted(self._context.clock.boottime()))
+        if self._memory.trouble:
+            text = f"not done, since it cannot be remembered: {second.step.remedy.value} {self._peer.name}"
+            return PeerEnd(Exit.CANNOT_TELL, f"{text}: {second.step.why}", "repair [paths] state, or do it by hand")
         return self._act(second.step, second.key)
 
     def _glance(self, state: MonitorState) -> tuple[_Glance, MonitorState]:
@@ -230,13 +248,13 @@ class PeerWatcher:
 
     def _save(self, state: MonitorState) -> None:
         if not self._context.dry:
-            self._states.save(_KIND, self._peer.name, state)
+            self._memory.save(self._peer.name, state)
 
     def _tell(self, end: PeerEnd) -> PeerEnd:
         """Log how it ended, and alert a person: to each new trouble at once, to a lasting one every hour."""
         if self._context.dry:
             return end
-        state, now = self._states.load(_KIND, self._peer.name), self._context.clock.boottime()
+        state, now = self._memory.load(self._peer.name), self._context.clock.boottime()
         trouble = "" if end.exit is Exit.DONE else f"{int(end.exit)} {end.why}"
         if trouble:
             self._context.log.error(end.why, do=end.remedy, exit=int(end.exit))

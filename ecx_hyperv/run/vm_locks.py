@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from ecx_hyperv.decide.steps import Step, Wait
+from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.ecx.locks import Lock
 from ecx_hyperv.errors import LocalError
 from ecx_hyperv.run.context import RunContext
@@ -23,8 +24,8 @@ class VmLocks:
     def refusal(self, task: Task, remaining: float) -> Step | None:
         """Return why a task may not go on now; None if it may.
 
-        A stop goes on without its lock once only the reserve and the guest's grace are left: whoever holds the lock may
-        hang, and a stop that fails takes the node down.
+        A stop goes on without its lock once the holder has outlived its limit, or only the reserve and the guest's
+        grace are left: whoever holds the lock may hang, and a stop that fails takes the node down.
         """
         if self._context.dry or task.name not in self._locks:
             return None
@@ -55,8 +56,12 @@ class VmLocks:
     def _without(self, task: Task, remaining: float) -> Step | None:
         holder = self._locks[task.name].holder()
         timing = self._context.config.timing
-        if task.is_start or remaining > timing.reserve + timing.shutdown:
-            return Wait(f"another run works on {task.name}: {holder}")
+        is_overdue = self._locks[task.name].is_overdue()
+        if task.is_start or (remaining > timing.reserve + timing.shutdown and not is_overdue):
+            return Wait(f"another run works on {task.name}: {holder}{' past its limit' if is_overdue else ''}")
         self._context.log.warning("going on without the lock", vm=task.name, held_by=holder)
+        if is_overdue:
+            text = f"{task.name}: stopped without the lock: {holder} holds the lock past its limit"
+            self._context.alert(Level.WARN, f"{text}; do: kill it")
         self._held.add(task.name)
         return None

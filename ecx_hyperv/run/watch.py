@@ -35,6 +35,7 @@ from ecx_hyperv.host.snapshots import Snapshots
 from ecx_hyperv.run.acts import Plan
 from ecx_hyperv.run.context import RunContext
 from ecx_hyperv.run.look import HostPair
+from ecx_hyperv.run.memory import MonitorMemory
 from ecx_hyperv.run.stop_task import GET_VM_AGE_S
 
 _KIND = "vm"
@@ -64,7 +65,7 @@ class Watcher:
         self._context = context
         self._left = {vm: node for vm in vms if (node := context.config.find_ec_vm(vm)) is not None}
         self._vms = vms = [vm for vm in vms if vm not in self._left]
-        self._states = states
+        self._memory = MonitorMemory(context, states, _KIND)
         self._deadline = deadline
         self._host_pair = HostPair(context, vms)
 
@@ -76,7 +77,7 @@ class Watcher:
         }
         if not self._vms:
             return Watch(left, Exit.DONE)
-        states = {vm: self._load(vm) for vm in self._vms}
+        states = {vm: self._memory.load(vm) for vm in self._vms}
         verdicts = self._judge(states)
         if any(verdict.health is Health.FAILED for verdict in verdicts.values()):
             # Within one PowerShell Get-VM may repeat what it read up to 5 s before.
@@ -84,7 +85,8 @@ class Watcher:
             again = self._judge(states)
             verdicts = {vm: _confirmed(verdicts[vm], again[vm]) for vm in self._vms}
         for vm, verdict in verdicts.items():
-            self._save(vm, self._tell(vm, verdict, states[vm]))
+            self._memory.save(vm, self._tell(vm, verdict, states[vm]))
+        self._memory.tell()
         return Watch(left | verdicts, self._exit(verdicts.values()))
 
     def _judge(self, states: dict[str, MonitorState]) -> dict[str, Verdict]:
@@ -183,19 +185,6 @@ class Watcher:
         if self._context.config.monitor.unknown is Unknown.FAILED:
             bad.add(Health.UNKNOWN)
         return Exit.NOT_AS_ASKED if any(verdict.health in bad for verdict in verdicts) else Exit.DONE
-
-    def _load(self, vm: str) -> MonitorState:
-        try:
-            return self._states.load(_KIND, vm)
-        except LocalError as error:
-            self._context.log.warning("nothing can be remembered", vm=vm, because=str(error))
-            return MonitorState(looked=self._context.clock.boottime())
-
-    def _save(self, vm: str, state: MonitorState) -> None:
-        try:
-            self._states.save(_KIND, vm, state)
-        except LocalError as error:
-            self._context.log.warning("nothing can be remembered", vm=vm, because=str(error))
 
 
 def _still_blind(state: MonitorState) -> list[Enum]:

@@ -31,7 +31,7 @@ class Writer:
                 self.say(f"would write: {path}")
                 return
             # sshd and ssh refuse a key in a folder that others may write.
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o755 if mode & 0o077 else 0o700)
+            atomic.make_folder(path.parent, 0o755 if mode & 0o077 else 0o700)
             atomic.replace(path, content, mode)
         except OSError as error:
             raise LocalError(

@@ -29,6 +29,7 @@ from ecx_hyperv.ecx.commands import Completed
 from ecx_hyperv.ecx.environment import Pair
 from ecx_hyperv.ecx.kept_ids import FileKeptIds
 from ecx_hyperv.ecx.maintenance import Maintenance
+from ecx_hyperv.ecx.state_folder import StateFolder
 from ecx_hyperv.errors import LocalError
 from ecx_hyperv.host.ssh import connect
 from ecx_hyperv.lab.model.timings import PACE
@@ -70,7 +71,7 @@ class SetUp:
     def check(self, wanted: frozenset[str] = QUICK, config: Config | None = None, **probe: float) -> list[Finding]:
         """Return what a check finds."""
         check_run = self.check_run(config, **probe)
-        return check_run.go(wanted, read(check_run.system, check_run.config))
+        return check_run.go(wanted, read(check_run.system, check_run.config, self.mine / "config.toml"))
 
     def check_run(self, config: Config | None = None, **probe: float) -> CheckRun:
         """Return what makes the check, with real SSH to the lab's hosts."""
@@ -95,7 +96,7 @@ class SetUp:
             wall=clock.wall,
             deadline=deadline,
             scripts=find_scripts(),
-            kept_id=FileKeptIds(self.mine / "state").load,
+            kept_id=FileKeptIds(StateFolder(self.mine / "state", self.mine / "run")).load,
             mistakes=[str(one) for one in find_mistakes(chosen, "config.toml", pace=PACE)],
         )
 
@@ -247,4 +248,4 @@ class _Silent:
         return lambda *_args, **_kwargs: None
 
 
-_NO_LOG: Any = (_Silent(), None)
+_NO_LOG: Any = (_Silent(), None, None)

@@ -118,7 +118,7 @@ def check(hosts: VirtualHosts, config: Config, root: Path) -> list[Finding]:
         wall=clock.wall,
         deadline=deadline,
     )
-    return check_run.go(QUICK, linux_facts.read(system, config))
+    return check_run.go(QUICK, linux_facts.read(system, config, Path("config.toml")))
 
 
 def virtual(kind: type[VirtualHosts]) -> tuple[VirtualHosts, Config]:

@@ -62,7 +62,7 @@ class Seen:
             deadline=deadline,
             kept_id=lambda _name: self.kept,
         )
-        found = check_run.go(QUICK, linux_facts.read(system, config))
+        found = check_run.go(QUICK, linux_facts.read(system, config, Path("config.toml")))
         return {one.name: one for one in found if one.place == "web"}
 
     def add(self, role: str, *, host: int = 1, number: int = 2) -> Vm:

@@ -261,6 +261,7 @@ ROWS = [
     Row("node-address", "ec1", fact("ec1", "addresses", "10.0.0.1")),
     Row("programs", "ec1", lambda lab: (lab.folder.bin / "clpcl").unlink()),
     Row("maintenance", "ec1", in_maintenance, mends=True, outcome=W),
+    Row("config-file", "ec1", lambda lab: (lab.mine / "config.toml").chmod(0o666), mends=True, outcome=W),
     Row("key-file", "ec1", lambda lab: (lab.mine / "id_ed25519").chmod(0o644), mends=True),
     Row("known-hosts-file", "ec1", lambda lab: (lab.mine / "known_hosts").chmod(0o666), mends=True),
     Row("firewalld", "ec1", fact("ec1", "firewalld", "enabled"), mends=True),
@@ -401,6 +402,23 @@ def test_a_wrong_configuration(lab: SetUp, name: str) -> None:
     """What is wrong in the configuration is told by the checks that it concerns."""
     expected, change = CONFIGS[name]
     assert expected == bad(lab.check(config=change(lab.config)))
+
+
+def test_d20_one_host_for_both_nodes(lab: SetUp) -> None:
+    """Where one host answers for both nodes, the check of the EC-VM that it does not have says so."""
+    config = with_node(lab.config, 1, host=lab.config.node[0].host)
+    (found,) = [one for one in lab.check(config=config) if one.name == "ec-vm-known" and one.outcome is Outcome.WRONG]
+    assert "EC-VM2" == found.place
+    assert "it is the host of both nodes" in found.seen
+
+
+def test_d20_hosts_that_are_swapped(lab: SetUp) -> None:
+    """Where each node has the other one's host, neither host has its EC-VM, and the way out is told."""
+    first, second = (node.host for node in lab.config.node)
+    config = with_node(with_node(lab.config, 0, host=second), 1, host=first)
+    found = [one for one in lab.check(config=config) if one.name == "ec-vm-known"]
+    assert [Outcome.WRONG] * 2 == [one.outcome for one in found]
+    assert all("or host" in str(one.remedy) for one in found)
 
 
 def test_ecx_that_is_not_there(lab: SetUp) -> None:

@@ -21,7 +21,7 @@ _OTHERS = (
     ("ecx-hyperv", "maintenance", "list"),
     ("ecx-hyperv", "maintenance", "off", "vm1"),
     ("ecx-hyperv", "trust", "--dry-run"),
-    ("ecx-hyperv", "check", "node-address"),
+    ("ecx-hyperv", "check", "configuration", "node-address"),
 )
 
 
@@ -76,8 +76,11 @@ def test_d12_a_file_that_cannot_be_used_takes_no_node_down(ready: Scenario, chan
 
     for command in (*_OTHERS, *_ECX):
         done = ready.run("ec1", *command, *_UNNAMED)
-        assert done.returncode in ((0,) if command[1:2] != ("trust",) else (0, 4)), (command, done.stdout, done.stderr)
+        # A check says that the file is wrong.
+        wanted = (1,) if command[1:2] == ("check",) else (0,)
+        assert done.returncode in wanted, (command, done.stdout, done.stderr)
         assert "last good copy" in done.stderr, (command, done.stderr)
+        assert ("last good copy" in done.stdout) is (command[1:2] in (("status",), ("check",))), (command, done.stdout)
     assert kept == _copy(ready).read_bytes()
     assert any("last good copy" in text for text in _alerts(ready, "ERR"))
 

@@ -14,6 +14,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "exits": (),
     "atomic": (),
     "deadline": (),
+    "output": (),
     "plain": (),
     "errors": ("exits", "plain"),
     "log": ("deadline", "plain"),
@@ -36,7 +37,8 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "lab": ("lab/linux", "lab/model", "lab/service", "lab/windows"),
     "cli": (
         *_BASE,
-        *("check", "config", "config_file", "decide", "desired", "ecx", "host", "run", "setup", "usable", "version"),
+        *("check", "config", "config_file", "decide", "desired", "ecx", "host"),
+        *("output", "run", "setup", "usable", "version"),
         *("lab", "lab/linux", "lab/model", "lab/service"),
     ),
 }

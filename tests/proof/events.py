@@ -139,6 +139,8 @@ def _on_each_node(node: str) -> dict[str, Event]:
         f"{node} hangs": partial(_ec_vm, node, _hang),
         f"{node} is cut off": partial(_isolated, node),
         f"a program on {node} is killed": partial(_killed, node),
+        f"nothing can be remembered on {node}": lambda simulation: simulation.forgetful.add(node),
+        f"all is remembered on {node}": lambda simulation: simulation.forgetful.discard(node),
         f"clpgrp -s on {node}": lambda simulation: simulation.ecx.start_group(node),
         f"clpgrp -m to {node}": lambda simulation: simulation.ecx.move_group(node),
         f"clpcl -s on {node}": lambda simulation: simulation.ecx.start_service(node),
@@ -272,6 +274,10 @@ def recover(simulation: Simulation) -> None:
         step(simulation)
         simulation.passes(200)
     simulation.until(lambda: simulation.ecx.is_idle)
+    # A guest that is stuck in its shutdown holds the shutdown of its EC-VM up for as long as a stop may take.
+    _mend_nodes(simulation)
+    simulation.passes(200)
+    simulation.until(lambda: simulation.ecx.is_idle)
     if [server.group for server in simulation.ecx.servers.values() if server.is_active] != ["Online"]:
         simulation.touched()
         simulation.ecx.stop_group()
@@ -281,6 +287,7 @@ def recover(simulation: Simulation) -> None:
 
 
 def _mend_hosts(simulation: Simulation) -> None:
+    simulation.forgetful.clear()
     simulation.world.restore_all()
     for host in simulation.world.hosts.values():
         host.sshd, host.paused, host.quarantined, host.memory = Sshd.UP, False, False, 64

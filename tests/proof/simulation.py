@@ -173,6 +173,8 @@ class Simulation:
         self._locks = {node: MemoryLocks() for node in self.world.ec_vms}
         self.flags = {node: MemoryFlags() for node in self.world.ec_vms}
         self._states: dict[str, InMemoryStates] = {}
+        # The EC-VMs on which neither the state folder nor the run folder works.
+        self.forgetful: set[str] = set()
         # A boot empties /run, and with it the locks.
         self.world.on_down.append(self._lose_locks)
         self._tick()
@@ -321,6 +323,7 @@ class Simulation:
         sim.clock.pass_time = sleep
         sim.locks, sim.flags = self._locks[node], self.flags[node]
         sim.states = self._states.setdefault(node, sim.states)
+        sim.states.unreadable = sim.states.unwritable = node in self.forgetful
 
         def alert(level: Level, text: str) -> None:
             self.tell(f"{node} alert", f"{level.value}: {text}")

@@ -359,3 +359,87 @@ def test_p14_a_restart_that_does_not_return_is_waited_for() -> None:
     assert "has not returned" in restarts[0].why
     assert Exit.UNREACHABLE not in {end.exit for end in ends}
     assert [Level.WARN] == [level for level, text in sim.alerts if "has not returned" in text]
+
+
+@pytest.mark.parametrize("broken", ["unreadable", "unwritable"])
+def test_d18_a_monitor_without_memory_judges_and_tells(broken: str) -> None:
+    """Where nothing can be remembered anywhere the verdict is the same, and a person is alerted in each run."""
+    world = with_running()
+    sim = SimulatedNode(world, "ec1")
+    setattr(sim.states, broken, True)
+    for number in (1, 2):
+        assert Exit.DONE is watch(sim).exit
+        assert [Level.ERR] * number == [level for level, _ in sim.alerts]
+    assert "not remembered" in sim.alerts[-1][1]
+    world.guests.turn_off(world.vms["vm1"], ONE)
+    world.advance(5)
+    assert Exit.NOT_AS_ASKED is watch(sim).exit
+
+
+@pytest.mark.parametrize("broken", ["unreadable", "unwritable"])
+def test_d18_a_healthy_peer_is_healthy_without_memory(broken: str) -> None:
+    """Where nothing can be remembered a peer that is online ends with 0, and a person is alerted."""
+    _, _, sim = peer_world()
+    setattr(sim.states, broken, True)
+
+    assert Exit.DONE is watch_peer(sim).exit
+    assert [Level.ERR] == [level for level, _ in sim.alerts]
+
+
+@pytest.mark.parametrize("broken", ["unreadable", "unwritable"])
+def test_d18_a_power_on_that_cannot_be_remembered_is_not_done(broken: str) -> None:
+    """A peer EC-VM is not powered on where that cannot be remembered anywhere, and a person is told so."""
+    world, _, sim = peer_world()
+    world.stop_ec_vm(world.ec_vms["ec2"], "Off")
+    setattr(sim.states, broken, True)
+    assert Exit.CANNOT_TELL is watch_peer(sim).exit
+    assert "Off" == world.ec_vms["ec2"].guest.state
+    assert any("not done, since it cannot be remembered" in text for _, text in sim.alerts)
+    setattr(sim.states, broken, False)
+    assert Exit.DONE is watch_peer(sim).exit
+    assert "Off" != world.ec_vms["ec2"].guest.state
+
+
+def test_d18_a_restart_that_cannot_be_remembered_is_not_done() -> None:
+    """A peer EC-VM that hangs is not restarted where that cannot be remembered anywhere; it is, once it can be."""
+    world, _, sim = peer_world()
+    world.advance(sim.context.config.timing.hung_after)
+    watch_peer(sim)
+    world.hang_ec_vm(world.ec_vms["ec2"])
+    for _ in range(6):
+        sim.states.unwritable = False
+        watch_peer(sim)
+        world.advance(40)
+        sim.states.unwritable = True
+    world.advance(60)
+    assert Exit.CANNOT_TELL is watch_peer(sim).exit
+    assert [] == [event for event in world.history if event.what == "EC-VM on"]
+    sim.states.unwritable = False
+    assert Exit.DONE is watch_peer(sim).exit
+    assert ["ec2"] == [event.who for event in world.history if event.what == "EC-VM on"]
+
+
+def test_d09_a_lock_past_its_limit_does_not_make_the_monitor_of_the_peer_quiet() -> None:
+    """A genw-remote-node that hangs must not make all later ones healthy: they cannot tell, and alert."""
+    _, _, sim = peer_world()
+    assert sim.locks.peer("ec2").acquire()
+    assert Exit.DONE is watch_peer(sim).exit
+    assert [] == sim.alerts
+    sim.locks.overdue = True
+    for _ in range(2):
+        assert Exit.CANNOT_TELL is watch_peer(sim).exit
+    ((level, text),) = sim.alerts
+    assert Level.ERR is level
+    assert "past its limit; do: kill it" in text
+
+
+def test_d09_a_start_past_its_limit_excuses_no_monitor() -> None:
+    """A VM that is down while a start of it hangs past its limit has failed."""
+    world = with_running()
+    world.guests.turn_off(world.vms["vm1"], ONE)
+    world.advance(5)
+    sim = SimulatedNode(world, "ec1")
+    assert sim.locks.start("vm1").acquire()
+    assert Health.HEALTHY is health(sim)
+    sim.locks.overdue = True
+    assert Health.FAILED is health(sim)

@@ -248,3 +248,18 @@ def test_a_migration_under_way_is_waited_for() -> None:
     assert isinstance(end, Done)
     assert "Off" in [event.state for event in world.history if event.what == "guest" and event.where == TWO]
     assert [] == world.violations
+
+
+def test_d09_a_stop_does_not_wait_for_a_run_past_its_limit() -> None:
+    """A stop goes on at once where the run that holds the lock must have ended, and a person is told who that is."""
+    world = with_running()
+    sim = SimulatedNode(world, "ec1")
+    assert sim.locks.start("vm1").acquire()
+    sim.locks.overdue = True
+    began = world.now
+
+    assert isinstance(only(unregister(sim, "vm1")), Done)
+    assert {} == world.vms["vm1"].guests
+    assert world.now - began < 60
+    assert any("past its limit" in text for _, text in sim.alerts)
+    assert [] == world.violations

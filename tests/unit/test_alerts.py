@@ -1,14 +1,16 @@
 """Alerts to ECX: one line, of a length that it takes, and never a reason for a run to fail."""
 
 import io
+import threading
+import time
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.ecx.alerts import EcxAlerts, Level
-from ecx_hyperv.ecx.commands import Completed
+from ecx_hyperv.ecx.commands import Completed, Runner
 from ecx_hyperv.errors import LocalError
 from ecx_hyperv.log import LogFormat, open_log
 from tests.unit.always import always
@@ -21,11 +23,15 @@ SENT = printed("")
 class Alerting:
     """Alerts with everything around them."""
 
-    def __init__(self, runner: FakeRunner, seconds: float = 90) -> None:
-        self.clock = FakeClock()
+    def __init__(self, runner: Runner) -> None:
         self.logged = io.StringIO()
-        log = open_log(self.clock, "ab12", form=LogFormat.TEXT, verbose=False, stream=self.logged)
-        self.alert = EcxAlerts(runner, log, Deadline.after(self.clock, seconds))
+        log = open_log(FakeClock(), "ab12", form=LogFormat.TEXT, verbose=False, stream=self.logged)
+        self.alerts = EcxAlerts(runner, log)
+
+    def alert(self, level: Level, text: str, seconds: float = 10) -> None:
+        """Alert, and wait until the alert is sent."""
+        self.alerts(level, text)
+        self.alerts.close(seconds)
 
 
 @pytest.mark.parametrize(("level", "word"), [(Level.INFO, "INFO"), (Level.WARN, "WARN"), (Level.ERR, "ERR")])
@@ -64,12 +70,75 @@ def test_a_long_alert_is_cut(character: str) -> None:
     assert f"ecx-hyperv: {character * 488}" == runner.calls[0][0][2]
 
 
-@pytest.mark.parametrize(("left", "limit"), [(90, 10), (4, 4), (0, 3)])
-def test_an_alert_takes_no_longer_than_there_is_time(left: float, limit: float) -> None:
-    """An alert must be given ten seconds at most, and three even when the run is out of time."""
+@pytest.mark.parametrize(("left", "least", "most"), [(90, 7.9, 8), (4, 3, 4), (0, 0, 0)])
+def test_an_alert_takes_no_longer_than_there_is_time(left: float, least: float, most: float) -> None:
+    """An alert must be given eight seconds at most, and no more than is left; with nothing left it is logged."""
     runner = FakeRunner(SENT)
-    Alerting(runner, left).alert(Level.INFO, "x")
-    assert [limit] == [seconds for _, seconds in runner.calls]
+    alerting = Alerting(runner)
+    alerting.alerts._end = time.monotonic() + left
+    alerting.alerts(Level.INFO, "x")
+    time.sleep(0.1)
+    alerting.alerts.close(0)
+    assert ([] if not left else [True]) == [least <= seconds <= most for _, seconds in runner.calls]
+    assert (not left) == ("alert not sent" in alerting.logged.getvalue())
+
+
+class _Hanging:
+    """A clplogcmd that takes as long as it is allowed to, in a short while."""
+
+    def __init__(self) -> None:
+        self.calls: list[Sequence[str]] = []
+        self.is_asked = threading.Event()
+        self.go_on = threading.Event()
+
+    def __call__(self, command: Sequence[str], seconds: float) -> Completed:
+        """Hang."""
+        self.calls.append(command)
+        self.is_asked.set()
+        self.go_on.wait(min(seconds, 5))
+        return printed("", None)
+
+
+def test_d22_a_clplogcmd_that_hangs_delays_no_step() -> None:
+    """Alerts must cost the work no time, and all that are left at the end share one budget; each one is logged."""
+    hanging = _Hanging()
+    alerting = Alerting(hanging)
+    began = time.monotonic()
+    for number in range(20):
+        alerting.alerts(Level.WARN, f"step {number}.")
+    assert time.monotonic() - began < 0.5
+    assert hanging.is_asked.wait(10)
+    began = time.monotonic()
+    alerting.alerts.close(1.5)
+    assert time.monotonic() - began < 3
+    assert 1 == len(hanging.calls)
+    assert [f"step {number}." for number in range(1, 20)] == [
+        line.partition("alert: ")[2].partition(";")[0] for line in alerting.logged.getvalue().splitlines()
+    ]
+    hanging.go_on.set()
+
+
+def test_d22_alerts_without_end_are_counted() -> None:
+    """What ECX does not take must not fill the memory: beyond a bound it is counted, and the count is logged."""
+    hanging = _Hanging()
+    alerting = Alerting(hanging)
+    for number in range(500):
+        alerting.alerts(Level.WARN, f"step {number}")
+    alerting.alerts.close(0)
+    hanging.go_on.set()
+    logged = alerting.logged.getvalue().splitlines()
+    assert 99 <= len(logged) - 1 <= 101
+    assert "alerts not sent (count: " in logged[-1]
+
+
+def test_d22_alerts_keep_their_order() -> None:
+    """Alerts must arrive in the order in which they were raised."""
+    runner = FakeRunner(SENT)
+    alerting = Alerting(runner)
+    for number in range(50):
+        alerting.alerts(Level.WARN, f"{number}")
+    alerting.alerts.close(10)
+    assert [f"ecx-hyperv: {number}" for number in range(50)] == [command[2] for command, _ in runner.calls]
 
 
 @pytest.mark.parametrize(

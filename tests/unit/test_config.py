@@ -22,6 +22,8 @@ from ecx_hyperv.config import (
 )
 from ecx_hyperv.config_file import DEFAULT, parse
 from ecx_hyperv.errors import ConfigError, Mistake
+from ecx_hyperv.usable.doubts import find_mistakes
+from ecx_hyperv.usable.timing import bounded
 from tests.unit.always import always
 from tests.unit.samples import EC1, EC2, MINIMAL, config_of, replaced
 
@@ -241,10 +243,17 @@ def _values(line: str) -> list[str]:
 def _parse_or_refuse(text: str) -> None:
     mistakes: tuple[Mistake, ...] = ()
     try:
-        parse(text, "config.toml")
+        config = parse(text, "config.toml")
     except ConfigError as error:
         mistakes = error.mistakes
+    else:
+        mistakes = tuple(find_mistakes(config, "config.toml", text))
+        assert all(mistake.line for mistake in mistakes)
+        timing, _ = bounded(config.timing)
+        assert (timing, ()) == bounded(timing)
     assert all("config.toml" == mistake.file and mistake.expected for mistake in mistakes)
+    assert all(0 <= mistake.line <= text.count("\n") + 1 for mistake in mistakes)
+    assert all(1 == len(str(mistake).splitlines()) for mistake in mistakes)
 
 
 def test_a_vm_is_found_whatever_its_case() -> None:

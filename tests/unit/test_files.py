@@ -1,6 +1,7 @@
 """Small files: named for any VM, read whatever they hold, written whole or not at all."""
 
 import os
+import time
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
+from ecx_hyperv.ecx import files
 from ecx_hyperv.ecx.files import read, remove, slug, write
 from ecx_hyperv.errors import LocalError
 from tests.unit.always import always
@@ -179,3 +181,70 @@ def test_removing_says_whether_there_was_something(tmp_path: Path) -> None:
     assert remove(path)
     assert not path.exists()
     assert not remove(path)
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o022, 0o077, 0o777])
+def test_modes_do_not_depend_on_the_umask(tmp_path: Path, mask: int) -> None:
+    """Whatever umask a caller has, folders and files must be open to this user and closed to others."""
+    path = tmp_path / "state" / "monitors" / "a.json"
+    before = os.umask(mask)
+    try:
+        write(path, Note("x"))
+        assert Note("x") == read(path, Note)
+    finally:
+        os.umask(before)
+    assert [0o600, 0o700, 0o700] == [one.stat().st_mode & 0o777 for one in (path, path.parent, path.parent.parent)]
+
+
+def test_a_link_in_place_of_a_file_is_not_followed(tmp_path: Path) -> None:
+    """A link must be an error when it is read, and be replaced, not followed, when it is written."""
+    target, path = tmp_path / "precious.json", tmp_path / "a.json"
+    target.write_bytes(b'{"text":"precious"}')
+    path.symlink_to(target)
+    with pytest.raises(LocalError):
+        read(path, Note)
+    write(path, Note("x"))
+    assert not path.is_symlink()
+    assert b'{"text":"precious"}' == target.read_bytes()
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    """A pipe in a file's place, which nobody writes to, must be an error at once."""
+    os.mkfifo(tmp_path / "a.json")
+    with pytest.raises(LocalError):
+        read(tmp_path / "a.json", Note)
+
+
+def test_a_file_beyond_all_measure_is_nothing(tmp_path: Path) -> None:
+    """A file that somebody has let grow must not take the memory."""
+    with (tmp_path / "a.json").open("wb") as file:
+        file.truncate(1 << 40)
+    assert read(tmp_path / "a.json", Note) is None
+
+
+@pytest.fixture
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a folder that hangs be noticed soon, and be forgotten after the test."""
+    monkeypatch.setattr(files, "_LONGEST_S", 0.2)
+    monkeypatch.setattr(files, "_hung", set())
+
+
+@pytest.mark.usefixtures("_quick")
+def test_d18_a_folder_that_hangs_is_waited_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A state folder that answers no more must be an error soon, and at once when it is asked again."""
+    path = tmp_path / "state" / "monitors" / "a.json"
+
+    def hang(*_args: Any, **_kwargs: Any) -> NoReturn:
+        time.sleep(8)
+        raise OSError
+
+    monkeypatch.setattr(files, "_read", hang)
+    began = time.monotonic()
+    with pytest.raises(LocalError, match=r"a\.json"):
+        read(path, Note)
+    assert time.monotonic() - began < 5
+    began = time.monotonic()
+    for attempt in (lambda: read(path, Note), lambda: write(path, Note("x")), lambda: remove(path)):
+        with pytest.raises(LocalError):
+            attempt()
+    assert time.monotonic() - began < 2

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import pytest
 
 import ecx_hyperv
-from ecx_hyperv.ecx.locks import FileLock, FileLocks
+from ecx_hyperv.ecx.locks import FileLock, FileLocks, HolderTimes
 from ecx_hyperv.errors import LocalError
 
 # Takes a lock, says whether it got it, and holds it until it is killed or its input ends.
@@ -24,6 +24,13 @@ lock = getattr(FileLocks(Path(sys.argv[1])), sys.argv[2])(sys.argv[3])
 print(lock.acquire(), flush=True)
 sys.stdin.read()
 """
+
+_TIMES = HolderTimes()
+
+
+def _at(folder: Path, now: float, until: float = 9999.0) -> FileLocks:
+    """Return the locks as a process sees them at a moment, who must have ended at another."""
+    return FileLocks(folder, HolderTimes(lambda: now, until))
 
 
 @pytest.fixture
@@ -274,7 +281,7 @@ def test_a_full_disk_does_not_keep_a_lock_from_being_held(folder: Path, monkeypa
 def test_locks_are_taken_in_their_order(tmp_path: Path) -> None:
     """Of several files held together, one that is held elsewhere must keep those after it from being taken."""
     first, second = tmp_path / "1.lock", tmp_path / "2.lock"
-    other, both, last = FileLock([first]), FileLock([first, second]), FileLock([second])
+    other, both, last = FileLock([first], _TIMES), FileLock([first, second], _TIMES), FileLock([second], _TIMES)
     assert other.acquire()
     assert not both.acquire()
     assert last.acquire()
@@ -282,3 +289,73 @@ def test_locks_are_taken_in_their_order(tmp_path: Path) -> None:
     other.release()
     assert both.acquire()
     both.release()
+
+
+@pytest.mark.parametrize("kind", ["start", "stop", "peer"])
+def test_d09_a_holder_past_its_limit_shows(folder: Path, kind: str) -> None:
+    """Who asks for a lock must see that its holder should have ended, from then on and not before."""
+    held = getattr(_at(folder, 1000.0, 1500.0), kind)("web1")
+    assert held.acquire()
+    for now, overdue in ((1000.0, False), (1500.0, False), (1500.5, True)):
+        lock = getattr(_at(folder, now), kind)("web1")
+        assert not lock.acquire()
+        assert overdue == lock.is_overdue()
+        assert f"process {os.getpid()}" == lock.holder()
+        lock.release()
+    held.release()
+    assert not getattr(_at(folder, 5000.0), kind)("web1").is_overdue()
+
+
+@pytest.mark.parametrize("kind", ["start", "stop"])
+def test_d09_a_holder_past_its_limit_excuses_no_monitor(folder: Path, kind: str) -> None:
+    """A start or stop that hangs past its limit must not make a VM that is down healthy for ever."""
+    held = getattr(_at(folder, 1000.0, 1500.0), kind)("web1")
+    assert held.acquire()
+    assert _at(folder, 1400.0).is_busy("web1")
+    assert not _at(folder, 1501.0).is_busy("web1")
+    # Whoever starts a VM must go on giving way to a stop that is there.
+    assert (kind == "stop") == _at(folder, 1501.0).is_stopping("web1")
+    held.release()
+
+
+@pytest.mark.parametrize("content", [b"", b"123", b"\xff", b"123 soon", b"1 nan", b"1 2 3"])
+def test_a_holder_whose_limit_nobody_knows_is_in_time(folder: Path, content: bytes) -> None:
+    """A lock of an earlier release, or with a file that makes no sense, must count as held in time."""
+    held = _at(folder, 1000.0, 1500.0).start("web1")
+    assert held.acquire()
+    [path] = folder.iterdir()
+    path.write_bytes(content)
+    late = _at(folder, 99999.0)
+    assert not late.start("web1").is_overdue()
+    assert late.is_busy("web1")
+    held.release()
+
+
+@pytest.mark.parametrize("kind", ["start", "stop", "peer"])
+def test_a_link_in_place_of_a_lock_is_refused(folder: Path, tmp_path: Path, kind: str) -> None:
+    """A lock must not be a link to another file, which would be emptied."""
+    target = tmp_path / "precious"
+    target.write_text("precious", encoding="ascii")
+    lock = getattr(FileLocks(folder), kind)("web1")
+    assert lock.acquire()
+    lock.release()
+    for path in folder.iterdir():
+        path.unlink()
+        path.symlink_to(target)
+    with pytest.raises(LocalError):
+        lock.acquire()
+    assert "precious" == target.read_text(encoding="ascii")
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o022, 0o077, 0o777])
+def test_a_locks_mode_does_not_depend_on_the_umask(folder: Path, mask: int) -> None:
+    """Whatever umask a caller has, folder and lock must be open to this user and closed to others."""
+    before = os.umask(mask)
+    try:
+        lock = FileLocks(folder).start("web1")
+        assert lock.acquire()
+        lock.release()
+    finally:
+        os.umask(before)
+    assert [0o700, 0o700] == [path.stat().st_mode & 0o777 for path in (folder, folder.parent)]
+    assert [0o600] == [path.stat().st_mode & 0o777 for path in folder.iterdir()]

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecx_hyperv.ecx.monitor_state import FileMonitorStates, MonitorState
+from ecx_hyperv.ecx.state_folder import StateFolder
 from ecx_hyperv.errors import LocalError
 from tests.unit.always import always
 from tests.unit.clock import FakeClock
@@ -25,7 +26,9 @@ class Span(Enum):
 def test_nothing_is_remembered_at_first(tmp_path: Path) -> None:
     """A monitor's first run must start from nothing, at this moment of this boot."""
     clock = FakeClock(500)
-    assert MonitorState(boot="boot-1", looked=500) == FileMonitorStates(tmp_path, clock).load("vm", "web1")
+    assert MonitorState(boot="boot-1", looked=500) == FileMonitorStates(
+        StateFolder(tmp_path, tmp_path / "run"), clock
+    ).load("vm", "web1")
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
@@ -40,8 +43,8 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
         last_alert="業務サーバー: 応答なし",
         last_alert_at=4950,
     )
-    FileMonitorStates(tmp_path, clock).save("vm", "業務サーバー", state)
-    assert state == FileMonitorStates(tmp_path, clock).load("vm", "業務サーバー")
+    FileMonitorStates(StateFolder(tmp_path, tmp_path / "run"), clock).save("vm", "業務サーバー", state)
+    assert state == FileMonitorStates(StateFolder(tmp_path, tmp_path / "run"), clock).load("vm", "業務サーバー")
 
 
 def test_another_boot_forgets_everything(tmp_path: Path) -> None:
@@ -50,9 +53,11 @@ def test_another_boot_forgets_everything(tmp_path: Path) -> None:
     state = MonitorState(
         boot="boot-1", looked=4990, since={"critical": 4000}, actions=(4900,), last_alert="x", last_alert_at=4900
     )
-    FileMonitorStates(tmp_path, clock).save("vm", "web1", state)
+    FileMonitorStates(StateFolder(tmp_path, tmp_path / "run"), clock).save("vm", "web1", state)
     later = FakeClock(5010, boot="boot-2")
-    assert MonitorState(boot="boot-2", looked=5010) == FileMonitorStates(tmp_path, later).load("vm", "web1")
+    assert MonitorState(boot="boot-2", looked=5010) == FileMonitorStates(
+        StateFolder(tmp_path, tmp_path / "run"), later
+    ).load("vm", "web1")
 
 
 def test_a_stamp_in_the_future_counts_as_now(tmp_path: Path) -> None:
@@ -61,7 +66,7 @@ def test_a_stamp_in_the_future_counts_as_now(tmp_path: Path) -> None:
     state = MonitorState(
         boot="boot-1", looked=9e9, since={"critical": 9e9}, actions=(9e9,), last_alert="x", last_alert_at=9e9
     )
-    states = FileMonitorStates(tmp_path, clock)
+    states = FileMonitorStates(StateFolder(tmp_path, tmp_path / "run"), clock)
     states.save("vm", "web1", state)
     expected = MonitorState(
         boot="boot-1", looked=100, since={"critical": 100}, actions=(100,), last_alert="x", last_alert_at=100
@@ -76,7 +81,7 @@ def test_a_stamp_in_the_future_counts_as_now(tmp_path: Path) -> None:
 )
 def test_a_damaged_memory_is_none(tmp_path: Path, content: bytes) -> None:
     """A state that can't be understood must count as none rather than end the monitor."""
-    states = FileMonitorStates(tmp_path, FakeClock(500))
+    states = FileMonitorStates(StateFolder(tmp_path, tmp_path / "run"), FakeClock(500))
     states.save("vm", "web1", MonitorState(boot="boot-1", looked=400))
     [path] = (tmp_path / "monitors").iterdir()
     path.write_bytes(content)
@@ -85,7 +90,7 @@ def test_a_damaged_memory_is_none(tmp_path: Path, content: bytes) -> None:
 
 def test_memories_are_apart(tmp_path: Path) -> None:
     """Each monitor and each name must have its own state, a name in another case the same one."""
-    states = FileMonitorStates(tmp_path, FakeClock(500))
+    states = FileMonitorStates(StateFolder(tmp_path, tmp_path / "run"), FakeClock(500))
     states.save("vm", "web1", MonitorState(boot="boot-1", last_alert="vm web1"))
     states.save("vm", "web2", MonitorState(boot="boot-1", last_alert="vm web2"))
     states.save("peer", "web1", MonitorState(boot="boot-1", last_alert="peer web1"))
@@ -98,7 +103,7 @@ def test_memories_are_apart(tmp_path: Path) -> None:
 def test_a_memory_that_cannot_be_kept_is_an_error_of_ours(tmp_path: Path) -> None:
     """A folder that can't be used must be an error of this machine, for reading and for writing."""
     (tmp_path / "state").write_text("", encoding="ascii")
-    states = FileMonitorStates(tmp_path / "state", FakeClock())
+    states = FileMonitorStates(StateFolder(tmp_path / "state", tmp_path / "state"), FakeClock())
     for attempt in (lambda: states.load("vm", "web1"), lambda: states.save("vm", "web1", MonitorState())):
         with pytest.raises(LocalError):
             attempt()
@@ -157,7 +162,7 @@ def test_actions_of_the_last_hour_are_kept(tmp_path: Path) -> None:
     """Only what was done within the hour must count against the allowed number."""
     clock = FakeClock(10_000)
     state = MonitorState(boot="boot-1").acted(6399).acted(6400).acted(6401).acted(9999)
-    states = FileMonitorStates(tmp_path, clock)
+    states = FileMonitorStates(StateFolder(tmp_path, tmp_path / "run"), clock)
     states.save("peer", "ec2", state)
     assert (6401, 9999) == states.load("peer", "ec2").actions
 

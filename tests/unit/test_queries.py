@@ -34,17 +34,21 @@ def test_an_uptime_of_400_digits_is_no_uptime() -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "disks"),
+    ("shown", "disks"),
     [
         ({"HardDrives.Path": None, "HardDrives.Count": 0}, ()),
+        ({"HardDrives.Path": [], "HardDrives.Count": 0}, ()),
         ({"HardDrives.Path": None, "HardDrives.Count": None}, None),
+        ({"HardDrives.Path": None, "HardDrives.Count": 1}, None),
         ({"HardDrives.Path": None}, None),
         ({"HardDrives.Path": "C:\\x.vhdx", "HardDrives.Count": 1}, ("C:\\x.vhdx",)),
         ({"HardDrives.Path": ["C:\\x,y.vhdx", "D:\\z.vhdx"], "HardDrives.Count": 2}, ("C:\\x,y.vhdx", "D:\\z.vhdx")),
     ],
 )
-def test_p15_a_vm_without_disks_has_none(row: dict[str, object], disks: tuple[str, ...] | None) -> None:
-    """A VM without disks must have none; only what a host does not show, nobody knows."""
-    found = setting_queries.vm_settings("vm1").read(Result(ok=True, value=({"Name": "vm1", **row},)))
-    assert isinstance(found, VmSettings)
-    assert disks == found.disks
+def test_p15_a_vm_without_disks_has_none(shown: dict[str, object], disks: tuple[str, ...] | None) -> None:
+    """A VM without disks must be known to have none: only a host that does not show them leaves it open."""
+    query = setting_queries.vm_settings("vm1")
+    assert "HardDrives.Count" in query.call.select
+    settings = query.read(Result(ok=True, value=({"Name": "vm1", **shown},)))
+    assert isinstance(settings, VmSettings)
+    assert disks == settings.disks

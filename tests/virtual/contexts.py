@@ -64,12 +64,17 @@ class MemoryLock:
         """Name who holds it."""
         return "another run"
 
+    def is_overdue(self) -> bool:
+        """Tell whether who holds it must have ended by now, and has not."""
+        return self.locks.overdue
+
 
 @dataclass(slots=True)
 class MemoryLocks:
-    """The locks of one EC-VM, without files."""
+    """The locks of one EC-VM, without files; `overdue` says that who holds one hangs."""
 
     held: set[str] = field(default_factory=set)
+    overdue: bool = False
 
     def start(self, vm: str) -> MemoryLock:
         """Return the lock under which a VM is started."""
@@ -84,8 +89,8 @@ class MemoryLocks:
         return MemoryLock(self, [f"peer {node}"])
 
     def is_busy(self, vm: str) -> bool:
-        """Tell whether a start or stop of the VM is under way."""
-        return f"vm {vm}" in self.held or self.is_stopping(vm)
+        """Tell whether a start or stop of the VM is under way, and within its limit."""
+        return not self.overdue and (f"vm {vm}" in self.held or self.is_stopping(vm))
 
     def is_stopping(self, vm: str) -> bool:
         """Tell whether a stop of the VM is under way."""
@@ -114,18 +119,25 @@ class MemoryFlags:
 
 @dataclass(slots=True)
 class InMemoryStates:
-    """What the monitors of one EC-VM remember, without files."""
+    """What the monitors of one EC-VM remember, without files; as far as they can."""
 
     clock: VirtualClock
     kept: dict[tuple[str, str], MonitorState] = field(default_factory=dict)
+    # Whether neither the state folder nor the run folder can be read, or written.
+    unreadable: bool = False
+    unwritable: bool = False
 
     def load(self, kind: str, name: str) -> MonitorState:
         """Return a monitor's state."""
+        if self.unreadable:
+            raise LocalError("nothing can be read")
         state = self.kept.get((kind, name), MonitorState())
         return state.recalled(self.clock.boot(), self.clock.boottime())
 
     def save(self, kind: str, name: str, state: MonitorState) -> None:
         """Keep a monitor's state."""
+        if self.unwritable:
+            raise LocalError("nothing can be written")
         self.kept[kind, name] = state
 
 

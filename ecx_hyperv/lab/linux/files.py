@@ -149,6 +149,8 @@ def _make_node(
 ) -> None:
     mine = folder.node(node)
     mine.mkdir(parents=True, exist_ok=True)
+    # As an EC-VM has it, whatever the umask is.
+    mine.chmod(0o755)
     _make_key(mine / "id_ed25519")
     text = _CONFIG.format(
         node=node,
@@ -165,15 +167,8 @@ def _make_node(
     for vm in vms:
         text += f"[[vm]]\nname = {_quoted(vm)}\n"
     (mine / "config.toml").write_text(text, encoding="utf-8")
-    import paramiko
-
-    known = paramiko.HostKeys()
-    for number, host in enumerate(hosts, 1):
-        key = load_key(folder.host_key(host))
-        known.add(f"[{address(node, number)}]:{port}", key.get_name(), key)
-    known.save(str(mine / "known_hosts"))
-    known_hosts = mine / "known_hosts"
-    known_hosts.chmod(0o644)
+    (mine / "config.toml").chmod(0o644)
+    _make_known_hosts(folder, node, hosts, port)
     _make_scripts(mine / "scripts", vms)
     make_root(folder.root(node), [initiator(host) for host in hosts])
     ecx = folder.root(node) / "opt/nec/clusterpro"
@@ -183,6 +178,18 @@ def _make_node(
         (ecx / name).unlink(missing_ok=True)
         (ecx / name).symlink_to(mine / name)
     put(folder.root(node), "opt/nec/clusterpro/etc/clp.conf", clpconf.make(parse(text, "config.toml")).decode())
+
+
+def _make_known_hosts(folder: Folder, node: str, hosts: Sequence[str], port: int) -> None:
+    import paramiko
+
+    known = paramiko.HostKeys()
+    for number, host in enumerate(hosts, 1):
+        key = load_key(folder.host_key(host))
+        known.add(f"[{address(node, number)}]:{port}", key.get_name(), key)
+    path = folder.node(node) / "known_hosts"
+    known.save(str(path))
+    path.chmod(0o644)
 
 
 def _make_scripts(scripts: Path, vms: Sequence[str]) -> None:
