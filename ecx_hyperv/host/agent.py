@@ -165,7 +165,8 @@ class Agent:
             self._await_last_words()
             self._put(None)
         except WireError as error:
-            self._put(error)
+            # Anew: its traceback would hold all that was sent for as long as anybody remembers the error.
+            self._put(WireError(str(error)))
             # An output that never ends would otherwise fill the pipe for as long as the connection lives.
             self.connection.close()
         except BROKEN:

@@ -251,6 +251,8 @@ def _decode(rest: bytes) -> Frame:
     if len(words) != 2 or not rest.startswith(b" "):
         raise WireError(f"a broken frame of {len(words)} words")
     kind, content = words
+    # A copy of a long answer less, while it is unpacked.
+    del rest, words
     if kind == b"hello":
         return Greeting(_unpack(content, Hello))
     if kind == b"fatal":

@@ -147,3 +147,14 @@ def test_two_runs_can_be_told_apart() -> None:
     for run in ("aaaa", "bbbb"):
         open_log(FakeClock(), run, form=LogFormat.JSON, verbose=False, stream=stream).info("starts")
     assert ["aaaa", "bbbb"] == [json.loads(line)["run"] for line in stream.getvalue().splitlines()]
+
+
+def test_u04_a_line_of_json_holds_nothing_that_controls_a_terminal() -> None:
+    """A log in JSON must hold what was said unchanged, bounded, and not a character that a terminal would obey."""
+    logged = Logged(LogFormat.JSON)
+    evil = "\x1b[2J\x9b2J\u202e\u2066\x7f\ud800 x"
+    logged.log.warning(evil, vm=evil, seen="y" * 100_000)
+    line = logged.text.removesuffix("\n")
+    assert line.isprintable()
+    assert len(line) < 10_000
+    assert evil == json.loads(line)["event"] == json.loads(line)["vm"]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from traceback import walk_tb
 
 import paramiko
 import pytest
@@ -216,6 +217,17 @@ def test_u07_what_answers_hold_together_is_bounded(site: Site, monkeypatch: pyte
     session.receive(within(PATIENCE_S))
     with pytest.raises(SessionLost, match="makes no sense"):
         session.receive(within(PATIENCE_S))
+
+
+def test_u07_the_error_of_an_answer_holds_nothing_of_it(site: Site) -> None:
+    """A session's error is remembered for long: it must not keep the answer that made no sense in memory."""
+    site.host.answer = go_wrong(site, InjectedFaults(instead=f"\nNONCE 1 {'A' * MIB}\n"))
+    session = site.session()
+    with pytest.raises(SessionLost, match="makes no sense") as caught:
+        answered(session, echo("x"), within(PATIENCE_S))
+    seen = [value for frame, _ in walk_tb(caught.tb) for value in frame.f_locals.values()]
+    (error,) = {id(value): value for value in seen if isinstance(value, WireError)}.values()
+    assert (None, None) == (error.__traceback__, error.__context__)
 
 
 def read(*data: bytes) -> list[Frame]:
