@@ -15,6 +15,7 @@ import time
 from collections import deque
 from contextlib import suppress
 from enum import Enum
+from typing import Any
 
 # What keeps lines of stdout and stderr in their order, where the reader is quick.
 _MOMENT_S = 0.2
@@ -149,6 +150,11 @@ class QueuedStream(io.TextIOBase):
         return self._encoding
 
     @property
+    def buffer(self) -> "QueuedBytes":
+        """Return where bytes are written."""
+        return QueuedBytes(self)
+
+    @property
     def errors(self) -> str:  # type: ignore[override]
         """Return what becomes of a character that the encoding lacks: a name must not end the command."""
         return "backslashreplace"
@@ -187,6 +193,31 @@ class QueuedStream(io.TextIOBase):
     def fileno(self) -> int:
         """Return the descriptor."""
         return self._descriptor
+
+
+class QueuedBytes(io.RawIOBase):
+    """The same stream for whoever writes bytes: click writes the scripts that complete a shell's words so."""
+
+    def __init__(self, stream: QueuedStream) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def write(self, data: Any, /) -> int:
+        """Have bytes written behind all texts."""
+        self._stream.flush()
+        whole = bytes(data)
+        if whole:
+            self._stream.writer.put(whole)
+        return len(whole)
+
+    def flush(self) -> None:
+        """Wait a moment for it, where somebody asked to see it."""
+        if not self.closed:
+            self._stream.flush()
+
+    def writable(self) -> bool:
+        """Tell that bytes can be written."""
+        return True
 
 
 class Output:

@@ -404,7 +404,9 @@ def _to_a_guest(seen: Observation, asked: StopRequest, tried: StopAttempts, step
     if do is Do.TURN_OFF:
         yield from _cut(seen, asked, tried, kind)
     moving = seen.identity is not Identity.NO_ROLE and seen.is_migrating and not tried.asked_once and not tried.hurry
-    if moving and not (tried.cancelled and Timer.CANCELLED in tried.over):
+    # What cannot be cancelled, no cluster service answering, is not waited for beyond settle (D29).
+    stuck = seen.observer is None and not tried.cancelled and Timer.BUSY in tried.over
+    if moving and not stuck and not (tried.cancelled and Timer.CANCELLED in tried.over):
         yield "a guest is stopped on its way between the hosts"
 
 

@@ -2,9 +2,12 @@
 
 import errno
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -142,3 +145,21 @@ def test_it_is_a_stream_like_any_other() -> None:
         piped.stream.write(b"x")  # type: ignore[arg-type]
     assert b"" == piped.read()
     os.close(piped.reader)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize("command", ["vm-start", "vm-unregister", "genw-vm", "genw-remote-node", "ecx-hyperv"])
+def test_a_shell_gets_its_script_of_completions(command: str, shell: str) -> None:
+    """The script that completes a command's words must be written, which click does in bytes."""
+    variable = f"_{command.replace('-', '_').upper()}_COMPLETE"
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / command)],
+        env={**os.environ, variable: f"{shell}_source"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert variable in done.stdout
