@@ -1,6 +1,7 @@
 """What WSFC does with a VM resource by itself: it is to recover nothing, and to cut nobody's power (D23)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from ecx_hyperv.check.context import CheckContext
 from ecx_hyperv.check.host_facts import MachineSettings
@@ -10,7 +11,6 @@ from ecx_hyperv.decide.states import OfflineAction, offline_action
 from ecx_hyperv.desired.quoting import literal
 from ecx_hyperv.desired.windows import CHECK_HEARTBEAT, OFFLINE_ACTION, OFFLINE_ACTIONS, RESTART_ACTION
 
-OF_RESOURCE = ("vm-restart-action", "vm-check-heartbeat", "vm-offline-action")
 _RESTARTS = {0: "no restart", 1: "restart in place", 2: "restart in place, then failover"}
 _HEARTBEATS = {0: "the heartbeat is not asked", 1: "the resource fails where the heartbeat is lost"}
 _ACTIONS = {
@@ -21,51 +21,76 @@ _ACTIONS = {
 }
 
 
+def _action(number: int) -> str | None:
+    action = offline_action(number)
+    return None if action is None else _ACTIONS[action]
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """A setting of a VM resource: its check, where it is read, what its numbers mean, which are right, how it is set."""
+
+    check: str
+    of: Callable[[MachineSettings], int | Unavailable]
+    means: Callable[[int], str | None]
+    right: Sequence[int]
+    line: str
+
+    def shown(self, number: int) -> str:
+        """Return a number with what it means."""
+        return f"{number}: {self.means(number) or 'not known'}"
+
+    @property
+    def expected(self) -> str:
+        """Return what is right, in words."""
+        right = ", ".join(map(self.shown, self.right))
+        return right if len(self.right) == 1 else f"one of {right}"
+
+
+_PARAMETER = "Get-ClusterResource -Name {} | Set-ClusterParameter"
+_SETTINGS = (
+    _Setting(
+        "vm-restart-action",
+        lambda one: one.restart,
+        _RESTARTS.get,
+        (RESTART_ACTION,),
+        f"(Get-ClusterResource -Name {{}}).RestartAction = {RESTART_ACTION}",
+    ),
+    _Setting(
+        "vm-check-heartbeat",
+        lambda one: one.heartbeat,
+        _HEARTBEATS.get,
+        (CHECK_HEARTBEAT,),
+        f"{_PARAMETER} -Name CheckHeartbeat -Value {CHECK_HEARTBEAT}",
+    ),
+    _Setting(
+        "vm-offline-action",
+        lambda one: one.offline,
+        _action,
+        OFFLINE_ACTIONS,
+        f"{_PARAMETER} -Name OfflineAction -Value {OFFLINE_ACTION}",
+    ),
+)
+OF_RESOURCE = tuple(one.check for one in _SETTINGS)
+
+
 def judge_resource(context: CheckContext, vm: ProtectedVm) -> Iterator[Finding]:
     """Judge the VM resource of a VM, by the first host that shows each of its settings."""
     asked = context.identity(vm).asked()
     resource, said = literal(asked.machine_name), [asked.machine] if asked.machine else []
-    of_parameter = f"Get-ClusterResource -Name {resource} | Set-ClusterParameter"
-
-    host, restart = _first(context, vm, lambda one: one.restart)
-    yield (
-        cannot_tell("vm-restart-action", vm.name, restart)
-        if isinstance(restart, Unavailable)
-        else is_so(
-            "vm-restart-action",
+    for one in _SETTINGS:
+        host, number = _first(context, vm, one.of)
+        if isinstance(number, Unavailable):
+            yield cannot_tell(one.check, vm.name, number)
+            continue
+        yield is_so(
+            one.check,
             vm.name,
-            _shown(restart, _RESTARTS.get(restart)),
-            so=restart == RESTART_ACTION,
-            expected=_shown(RESTART_ACTION, _RESTARTS[RESTART_ACTION]),
-            remedy=on_host(host, f"(Get-ClusterResource -Name {resource}).RestartAction = {RESTART_ACTION}", said),
+            one.shown(number),
+            so=number in one.right,
+            expected=one.expected,
+            remedy=on_host(host, one.line.format(resource), said),
         )
-    )
-    host, heartbeat = _first(context, vm, lambda one: one.heartbeat)
-    yield (
-        cannot_tell("vm-check-heartbeat", vm.name, heartbeat)
-        if isinstance(heartbeat, Unavailable)
-        else is_so(
-            "vm-check-heartbeat",
-            vm.name,
-            _shown(heartbeat, _HEARTBEATS.get(heartbeat)),
-            so=heartbeat == CHECK_HEARTBEAT,
-            expected=_shown(CHECK_HEARTBEAT, _HEARTBEATS[CHECK_HEARTBEAT]),
-            remedy=on_host(host, f"{of_parameter} -Name CheckHeartbeat -Value {CHECK_HEARTBEAT}", said),
-        )
-    )
-    host, offline = _first(context, vm, lambda one: one.offline)
-    yield (
-        cannot_tell("vm-offline-action", vm.name, offline)
-        if isinstance(offline, Unavailable)
-        else is_so(
-            "vm-offline-action",
-            vm.name,
-            _action(offline),
-            so=offline in OFFLINE_ACTIONS,
-            expected=f"one of {', '.join(_action(one) for one in OFFLINE_ACTIONS)}",
-            remedy=on_host(host, f"{of_parameter} -Name OfflineAction -Value {OFFLINE_ACTION}", said),
-        )
-    )
 
 
 def _first(
@@ -79,12 +104,3 @@ def _first(
     ]
     nobody = ("", Unavailable(why="no host was asked for the VM's resource"))
     return next((one for one in said if isinstance(one[1], int)), said[0] if said else nobody)
-
-
-def _action(number: int) -> str:
-    action = offline_action(number)
-    return _shown(number, None if action is None else _ACTIONS[action])
-
-
-def _shown(number: int, means: str | None) -> str:
-    return f"{number}: {means or 'not known'}"

@@ -15,12 +15,10 @@ had no time limit and did not look at the result (21), and did not say where the
 
 from ecx_hyperv.decide.attempts import StartAttempts, adopt, stuck, used_up, within
 from ecx_hyperv.decide.facts import Contact, Observation, Place, Side
-from ecx_hyperv.decide.off import MEMBERS, Proof, is_lost_by_local, shown_off
+from ecx_hyperv.decide.off import MEMBERS, SHUT_OUT, Proof, is_lost_by_local, shown_off
 from ecx_hyperv.decide.states import NodeKind, ResourceKind, VmKind
 from ecx_hyperv.decide.steps import Act, Do, Fail, Look, Retry, Step, Timer, Wait
 from ecx_hyperv.exits import Exit
-
-_SHUT_OUT = (NodeKind.DOWN, NodeKind.QUARANTINED, NodeKind.ISOLATED)
 
 
 def on_the_peer(seen: Observation, tried: StartAttempts) -> Step | None:
@@ -33,7 +31,7 @@ def on_the_peer(seen: Observation, tried: StartAttempts) -> Step | None:
     if seen.on_local.is_live:
         # A host that shows the VM live outweighs the cluster's word about its owner.
         return Wait(f"{vm} is {seen.on_local.word} on {seen.names.local}, although {peer} owns it")
-    if seen.on_peer.is_live and seen.peer_node in _SHUT_OUT:
+    if seen.on_peer.is_live and seen.peer_node in SHUT_OUT:
         # The cluster would move the group without the guest, which goes on there.
         state = seen.peer_node.value
         return Wait(f"{vm} is {seen.on_peer.word} on {peer}, whose node is {state}: it may run on, stop it there")

@@ -15,6 +15,7 @@ import paramiko
 from paramiko.common import cMSG_CHANNEL_EXTENDED_DATA, cMSG_CHANNEL_REQUEST
 
 from ecx_hyperv.lab.windows.agent import read_command
+from tests.wire.support import send_raw
 
 EVIL = "\x1b[2J\x1b]0;title\x07\r\nFAKE LINE\x9b2J\u202e"
 _VERSION = b"SSH-2.0-OpenSSH_for_Windows_8.1\r\n"
@@ -74,20 +75,6 @@ def _hello(nonce: str, **more: object) -> bytes:
     return _frame(nonce, "hello", {"agent": 2, "host": "H", "up_ms": 1000, "language": "FullLanguage", **more})
 
 
-def _raw(channel: paramiko.Channel, kind: bytes, *fields: object) -> None:
-    message = paramiko.Message()
-    message.add_byte(kind)
-    message.add_int(channel.remote_chanid)
-    for field in fields:
-        if isinstance(field, bool):
-            message.add_boolean(field)
-        elif isinstance(field, int):
-            message.add_int(field)
-        else:
-            message.add_string(field)  # type: ignore[arg-type]
-    channel.get_transport()._send_message(message)  # type: ignore[attr-defined]
-
-
 def _for_ever(send: Callable[[paramiko.Channel, str], object]) -> Talk:
     def talk(channel: paramiko.Channel, nonce: str, gathers: bool) -> None:
         del gathers
@@ -145,9 +132,9 @@ AFTER: dict[str, Talk] = {
     "lines that never end": _for_ever(lambda channel, _: channel.sendall(EVIL.encode() * 500)),
     "errors that never end": _for_ever(lambda channel, _: channel.sendall_stderr(b"e" * _PIECE)),
     "errors beyond the window": _for_ever(
-        lambda channel, _: _raw(channel, cMSG_CHANNEL_EXTENDED_DATA, 1, b"e" * _PIECE)
+        lambda channel, _: send_raw(channel, cMSG_CHANNEL_EXTENDED_DATA, 1, b"e" * _PIECE)
     ),
-    "requests that are no text": _for_ever(lambda channel, _: _raw(channel, cMSG_CHANNEL_REQUEST, b"\x83e", False)),
+    "requests that are no text": _for_ever(lambda channel, _: send_raw(channel, cMSG_CHANNEL_REQUEST, b"\x83e", False)),
     "one hello after the other": _for_ever(lambda channel, nonce: channel.sendall(_hello(nonce))),
     "a hello of 5 MB": _answering(lambda nonce, number: _frame(nonce, number, {}), host=EVIL + "h" * 5_000_000),
     "answers ahead": _answering(_ahead),

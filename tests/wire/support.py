@@ -289,3 +289,18 @@ def listener(place: tuple[str, int], greet: Callable[[socket.socket], None]) -> 
             thread.join(PATIENCE_S)
             for connection in accepted:
                 connection.close()
+
+
+def send_raw(channel: paramiko.Channel, kind: bytes, *fields: object) -> None:
+    """Send a message of SSH on a channel as it stands, whatever the channel's window allows."""
+    message = paramiko.Message()
+    message.add_byte(kind)
+    message.add_int(channel.remote_chanid)
+    for field in fields:
+        if isinstance(field, bool):
+            message.add_boolean(field)
+        elif isinstance(field, int):
+            message.add_int(field)
+        else:
+            message.add_string(field)  # type: ignore[arg-type]
+    channel.get_transport()._send_message(message)  # type: ignore[attr-defined]

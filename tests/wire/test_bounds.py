@@ -36,6 +36,7 @@ from tests.wire.support import (
     go_wrong,
     happens,
     listener,
+    send_raw,
     within,
 )
 
@@ -120,26 +121,12 @@ def test_u09_no_line_is_longer_than_it_may_be(data: bytes) -> None:
         assert len(packetizer.readline(1.0)) <= LONGEST_LINE
 
 
-def _send_raw(channel: paramiko.Channel, kind: bytes, *fields: object) -> None:
-    message = paramiko.Message()
-    message.add_byte(kind)
-    message.add_int(channel.remote_chanid)
-    for field in fields:
-        if isinstance(field, bool):
-            message.add_boolean(field)
-        elif isinstance(field, int):
-            message.add_int(field)
-        else:
-            message.add_string(field)  # type: ignore[arg-type]
-    channel.get_transport()._send_message(message)  # type: ignore[attr-defined]
-
-
 def test_u10_what_is_sent_beyond_the_window_ends_the_connection(site: Site) -> None:
     """A host that sends more than it was allowed to must lose its connection, and little of it be kept."""
 
     def flood(channel: paramiko.Channel, _command: str) -> None:
         for _ in range(40 * MIB // 32_000):
-            _send_raw(channel, cMSG_CHANNEL_EXTENDED_DATA, 1, b"x" * 32_000)
+            send_raw(channel, cMSG_CHANNEL_EXTENDED_DATA, 1, b"x" * 32_000)
 
     site.endpoint.script = flood
     connection = site.connect()
@@ -154,7 +141,7 @@ def test_bytes_that_are_no_text_while_a_command_is_started(site: Site, monkeypat
     """A message whose words are no UTF-8 must be an error of the tree, also when a command is being started."""
 
     def launch(channel: paramiko.Channel, _command: str) -> None:
-        _send_raw(channel, cMSG_CHANNEL_REQUEST, NOT_UTF_8, False)
+        send_raw(channel, cMSG_CHANNEL_REQUEST, NOT_UTF_8, False)
 
     monkeypatch.setattr(site.endpoint, "launch", launch)
     connection = site.connect()
