@@ -28,7 +28,7 @@ def _action(number: int) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Setting:
-    """A setting of a VM resource: its check, where it is read, what its numbers mean, which are right, how it is set."""
+    """A setting of a VM resource: its check, where to read it, what its numbers mean, which are right, its remedy."""
 
     check: str
     of: Callable[[MachineSettings], int | Unavailable]
