@@ -199,7 +199,9 @@ class Saved(Struct, frozen=True, kw_only=True):
         """Say where an initiator's path ends, among its ACL, its mapped LUN and the LUN; empty where it does not."""
         # Where no portal group serves the device that is told by itself, and the ACLs are judged all the same.
         ways = self.ways(device, address) or self.tpgs()
-        broken = [tpg.broken_for(initiator, self.serving(tpg, device)) for tpg in ways]
+        broken = [tpg.broken_for(initiator, self.serving(tpg, device)) for tpg in ways] or [
+            "no portal group is enabled"
+        ]
         return "" if not all(broken) else next((one for one in broken if one != "no ACL"), broken[0])
 
 

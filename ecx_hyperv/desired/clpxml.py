@@ -47,8 +47,13 @@ def decode(content: bytes, file: str) -> Document:
     body = text[len(head) :]
     start, end = _bounds(body, head.count("\n"), file)
     builder = ET.TreeBuilder(insert_comments=True, insert_pis=True)
-    # _bounds has refused every document type, and with it every entity.
-    root = ET.fromstring(body[start:end], parser=ET.XMLParser(target=builder))  # noqa: S314
+    try:
+        # _bounds has refused every document type, and with it every entity.
+        root = ET.fromstring(body[start:end], parser=ET.XMLParser(target=builder))  # noqa: S314
+    except ET.ParseError as error:
+        # This parser knows namespaces, and refuses a prefix that is not bound.
+        line = error.position[0] + (head + body[:start]).count("\n")
+        raise _refused(file, f"line {line}: {str(error).partition(':')[0]}") from None
     return Document(file, declared, codec, mark, head + body[:start], root, body[end:], line_end)
 
 

@@ -190,6 +190,15 @@ def can_write(saved: Any, initiator: str) -> bool:
     return False
 
 
+@pytest.mark.proven("E12")
+@pytest.mark.parametrize("targets", ["[]", '[{"fabric": "iscsi", "tpgs": []}]', '[{"fabric": "iscsi", "tpgs": [{}]}]'])
+def test_e12_no_enabled_portal_group_breaks_the_path(targets: str) -> None:
+    """Where no portal group is enabled, the path of an initiator must end there, whoever asks for it."""
+    saved = parse(f'{{"storage_objects": [], "targets": {targets}}}'.encode(), "saveconfig.json")
+    assert isinstance(saved, Saved)
+    assert saved.broken_for(HOSTS[0], DEVICE, ADDRESS)
+
+
 @always
 @given(saved=SAVED, initiators=st.sampled_from([(), HOSTS]))
 def test_f11_ok_means_that_a_write_arrives(saved: Any, initiators: tuple[str, ...]) -> None:

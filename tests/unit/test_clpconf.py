@@ -208,6 +208,15 @@ def test_any_value_comes_back(value: str) -> None:
     assert value.strip() == found.parameters["parameters/userlog"]
 
 
+@pytest.mark.proven("E11")
+@pytest.mark.parametrize("odd", ["<ta:rget/>", '<a x:y="1"/>', "<:/>"])
+def test_e11_a_name_with_a_colon_is_refused_with_its_line(odd: str) -> None:
+    """An element or attribute of a namespace that is not bound must be refused with its place, not with a traceback."""
+    with pytest.raises(LocalError, match=r"clp\.conf") as caught:
+        parse(f'<?xml version="1.0" encoding="UTF-8"?>\n<!-- a -->\n<root>\n  {odd}\n</root>\n'.encode(), "clp.conf")
+    assert caught.value.seen.startswith("line 4: ")
+
+
 def test_odd_files_are_refused_or_read() -> None:
     """A file of a thousand elements in one another must be refused with its line, and a huge number be no number."""
     deep = "<root>" + "<a>" * 1000 + "</a>" * 1000 + "</root>"
