@@ -126,7 +126,7 @@ def _check_run(invocation: Invocation, in_use: ConfigInUse, deadline: "Deadline"
         hosts=common.open_hosts(invocation, config, pair),
         # Only the lab, which has both EC-VMs on one machine, says another root.
         system=System(commands.run, Path(os.environ.get("ECX_HYPERV_ROOT", "/")), deadline),
-        kept_id=FileKeptIds(StateFolder(Path(config.paths.state), Path(config.paths.run))).load,
+        kept_id=FileKeptIds(StateFolder(Path(config.paths.state), Path(config.paths.run))).load_id,
         flags=lambda: Maintenance(Path(config.paths.state)).all(invocation.clock.wall()),
         probe=probe,
         wall=invocation.clock.wall,

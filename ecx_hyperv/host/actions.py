@@ -66,6 +66,8 @@ def action_for(step: Act, seen: Observation, identity: VmIdentity) -> Action | N
     """Return the cmdlet for a step, by the id and the names that the database gives; None while they are not known."""
     if step.do in _BY_ID:
         return Action(step.do, step.side, _BY_ID[step.do](identity.id)) if identity.id else None
+    if step.do in _OF_A_LOST_HOST and not identity.role:
+        identity = identity.before or identity
     if step.do in _ON_ROLE and not (identity.role and identity.machine and identity.configuration):
         return None
     return Action(step.do, step.side, _CALLS[step.do](seen, identity))
@@ -106,6 +108,10 @@ _ON_ROLE = frozenset(
         *(Do.STOP_CONFIGURATION, Do.CLEAR_FAILED, Do.ADOPT, Do.STOP_MACHINE),
     }
 )
+# What fetches a VM from a host that is gone, and with it may be whoever could tell the names of its resources. A role
+# that was renamed since is not there under its old name; whichever VM it holds, nobody but the lost host ran that VM,
+# and only the VM with the kept id is started.
+_OF_A_LOST_HOST = frozenset({Do.MIGRATE_QUICK, Do.MIGRATE_LOST, Do.START_CONFIGURATION})
 # What is done to a VM itself is done to the one with its id.
 _BY_ID: dict[Do, Callable[[str], Call]] = {
     Do.START_VM: cmdlets.start_vm,

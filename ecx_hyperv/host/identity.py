@@ -43,6 +43,8 @@ class VmIdentity:
     VM's two resources, `volumes` what the cluster says that the VM depends on, `offline_action` what it does to the
     guest when it stops the VM resource. `lacks` says, for a person, why there is no id; `told` what a person should
     know although there is one. `all_of_role` holds the ids that a stop means, `candidates` every id that may be meant.
+    `before` is what an earlier run knew of the same id, where no database tells its role now and the cluster still
+    has a group and resources of those names.
     """
 
     identity: Identity
@@ -56,6 +58,7 @@ class VmIdentity:
     all_of_role: tuple[str, ...] = ()
     candidates: tuple[str, ...] = ()
     offline_action: OfflineAction | None = None
+    before: "VmIdentity | None" = None
 
 
 def identify(

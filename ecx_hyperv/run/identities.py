@@ -1,11 +1,15 @@
 """Which VM each name of a run means, learnt from its looks; what was learnt is kept for the runs to come."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import msgspec
 
 from ecx_hyperv.config import ProtectedVm
 from ecx_hyperv.decide.facts import Identity, Side
 from ecx_hyperv.decide.states import NodeKind, node_kind
 from ecx_hyperv.ecx.alerts import Level
+from ecx_hyperv.ecx.kept_ids import KeptId
 from ecx_hyperv.errors import LocalError
 from ecx_hyperv.host.identity import CONFIGURATION, MACHINE, Database, VmIdentity, identify
 from ecx_hyperv.host.observe import HostSnapshot, is_same_host
@@ -24,7 +28,7 @@ class Identities:
     def __init__(self, context: RunContext, vms: Sequence[str]) -> None:
         self._context = context
         self._vms: list[ProtectedVm] = []
-        self._kept: dict[str, str] = {}
+        self._kept: dict[str, KeptId] = {}
         self._told: set[str] = set()
         self._fixed: dict[str, str] = {}
         # The ids of the EC-VMs, as far as the hosts have shown them: no step is for these (D20).
@@ -40,7 +44,7 @@ class Identities:
             vm = self._context.config.find_vm(name) or ProtectedVm(name=name)
             self._vms.append(vm)
             kept = self._kept[name.casefold()] = self._load(vm.name)
-            first = vm_key(vm.id or "") or kept
+            first = vm_key(vm.id or "") or kept.id
             self.known[name.casefold()] = VmIdentity(identity=Identity.KNOWN, id=first, lacks="") if first else _UNREAD
 
     def of(self, vm: str) -> VmIdentity:
@@ -80,10 +84,10 @@ class Identities:
                 self.known[key] = self._fixed_one(key, databases)
                 continue
             shown = [row for snapshot in snapshots.all() for row in _named(snapshot, vm.name)]
-            found = self._without_ec_vms(vm, identify(vm, self._kept[key], databases, shown, blind=blind))
+            found = self._without_ec_vms(vm, identify(vm, self._kept[key].id, databases, shown, blind=blind))
             if found.identity is Identity.UNREAD and self.known[key].id:
-                continue
-            self.known[key] = found
+                found = self.known[key]
+            self.known[key] = found = replace(found, before=self._before(key, found, snapshots))
             self._keep(vm, found, snapshots)
             self._tell(vm, found)
 
@@ -120,29 +124,49 @@ class Identities:
             return Database(snapshot.ids, is_current=is_up)
         if not snapshot.resource_ids:
             return None
-        return Database(_by_resource(snapshot), is_current=is_up)
+        return Database(_by_resource(snapshot), is_current=is_up and _are_all_told(snapshot))
 
-    def _load(self, name: str) -> str:
+    def _before(self, key: str, found: VmIdentity, snapshots: Snapshots) -> VmIdentity | None:
+        """Return what was kept of a VM whose role no database tells, if the cluster has resources of those names."""
+        kept = self._kept[key]
+        if found.identity is not Identity.KNOWN or found.role or not kept.role or found.id != kept.id:
+            return None
+        names = {MACHINE: kept.machine, CONFIGURATION: kept.configuration}
+        there = {
+            (row.type, row.name, row.group)
+            for snapshot in snapshots.all()
+            for row in (() if isinstance(snapshot.resources, RemoteError) else snapshot.resources)
+        }
+        if not all((kind, name, kept.role) in there for kind, name in names.items()):
+            return None
+        return replace(found, role=kept.role, machine=kept.machine, configuration=kept.configuration)
+
+    def _load(self, name: str) -> KeptId:
         try:
-            return vm_key(self._context.kept_ids.load(name))
+            kept = self._context.kept_ids.load(name)
         except LocalError as error:
             self._context.log.warning("ids cannot be read", vm=name, because=str(error))
-            return ""
+            kept = None
+        return KeptId(name=name, id="") if kept is None else msgspec.structs.replace(kept, id=vm_key(kept.id))
 
     def _keep(self, vm: ProtectedVm, found: VmIdentity, snapshots: Snapshots) -> None:
-        """Keep an id once Get-VM has shown it under the configured name."""
+        """Keep an id once Get-VM has shown it under the configured name, and what the cluster calls its parts."""
         key = vm.name.casefold()
-        if found.identity is not Identity.KNOWN or not found.id or found.id == self._kept[key] or self._context.dry:
+        if found.identity is not Identity.KNOWN or not found.id or self._context.dry:
+            return
+        names = {"role": found.role, "machine": found.machine, "configuration": found.configuration}
+        # Names that nobody tells now stay as they were kept.
+        wanted = KeptId(name=vm.name, id=found.id, **names) if all(names.values()) else None
+        if wanted == self._kept[key] or (wanted is None and found.id == self._kept[key].id):
             return
         rows = [snapshot.vm(found.id) for snapshot in snapshots.all()]
         if not any(isinstance(row, VmRow) and row.name.casefold() == key for row in rows):
             return
+        self._kept[key] = wanted or KeptId(name=vm.name, id=found.id)
         try:
-            self._context.kept_ids.save(vm.name, found.id)
-            self._kept[key] = found.id
+            self._context.kept_ids.save(self._kept[key])
         except LocalError as error:
             self._context.log.warning("an id cannot be kept", vm=vm.name, because=str(error))
-            self._kept[key] = found.id
 
     def _tell(self, vm: ProtectedVm, found: VmIdentity) -> None:
         if found.told and found.told not in self._told:
@@ -154,6 +178,14 @@ class Identities:
 def _named(snapshot: HostSnapshot, name: str) -> tuple[VmRow, ...]:
     rows = snapshot.named.get(name.casefold())
     return rows if isinstance(rows, tuple) else ()
+
+
+def _are_all_told(snapshot: HostSnapshot) -> bool:
+    """Tell whether each VM resource has told its VM: one whose owner is away says nothing, and is not absent."""
+    rows = () if isinstance(snapshot.resources, RemoteError) else snapshot.resources
+    wanted = {row.name.casefold() for row in rows if row.type in (MACHINE, CONFIGURATION)}
+    told = {name for name, answer in snapshot.resource_ids.items() if isinstance(answer, tuple) and answer}
+    return bool(rows) and wanted <= told
 
 
 def _by_resource(snapshot: HostSnapshot) -> tuple[VmIdRow, ...]:

@@ -41,6 +41,8 @@ _HARMS = frozenset(
         Do.TURN_OFF,
     }
 )
+# They make nothing old that was seen of the VM: a failover that has to fetch the volume would wait for two more looks.
+_OF_THE_VOLUME = frozenset({Do.START_CSV, Do.MOVE_CSV})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,8 @@ class Task(ABC):
 
     @property
     def last_act(self) -> float:
-        """Return when this run last did something to the VM, its volume or its move."""
-        return max(self._last.values(), default=float("-inf"))
+        """Return when this run last did something to the VM or its move; a volume that comes online changes neither."""
+        return max((when for do, when in self._last.items() if do not in _OF_THE_VOLUME), default=float("-inf"))
 
     def next(self, seen: Observation, snapshots: Snapshots, identity: VmIdentity, moment: Moment) -> Step:
         """Decide; what is decided from an answer that may be older than the last act is waited for, if it harms."""

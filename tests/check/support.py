@@ -96,7 +96,7 @@ class SetUp:
             wall=clock.wall,
             deadline=deadline,
             scripts=find_scripts(),
-            kept_id=FileKeptIds(StateFolder(self.mine / "state", self.mine / "run")).load,
+            kept_id=FileKeptIds(StateFolder(self.mine / "state", self.mine / "run")).load_id,
             mistakes=[str(one) for one in find_mistakes(chosen, "config.toml", pace=PACE)],
         )
 

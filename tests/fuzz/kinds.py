@@ -26,7 +26,7 @@ from ecx_hyperv.ecx import clpmdstat, clpstat, ip_addresses
 from ecx_hyperv.ecx.clpmdstat import MirrorHealth
 from ecx_hyperv.ecx.commands import Completed
 from ecx_hyperv.ecx.environment import Pair, choose_vms, read_call
-from ecx_hyperv.ecx.kept_ids import FileKeptIds
+from ecx_hyperv.ecx.kept_ids import FileKeptIds, KeptId
 from ecx_hyperv.ecx.maintenance import Kind as FlagKind
 from ecx_hyperv.ecx.maintenance import Maintenance
 from ecx_hyperv.ecx.monitor_state import FileMonitorStates, MonitorState
@@ -166,11 +166,11 @@ class _States:
         for where in ("monitors", "ids", "maintenance"):
             (root / where).mkdir(parents=True, exist_ok=True)
         self._states.save("vm", "vm1", MonitorState())
-        self._ids.save("vm1", _ID)
+        self._ids.save(KeptId(name="vm1", id=_ID))
         written = [next((root / where).iterdir()) for where in ("monitors", "ids")]
         for path in (*written, root / "maintenance" / "vm-x.json"):
             path.write_bytes(content)
-        found = self._states.load("vm", "vm1"), self._ids.load("vm1"), self._flags.all(self._now)
+        found = self._states.load("vm", "vm1"), self._ids.load_id("vm1"), self._flags.all(self._now)
         assert found[1] == "" or isinstance(found[1], str)
         self._states.save("vm", "vm1", found[0])
         self._flags.find(FlagKind.VM, "vm1", self._now)

@@ -9,6 +9,7 @@ import pytest
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.decide.states import OfflineAction
+from ecx_hyperv.ecx.kept_ids import KeptId
 from ecx_hyperv.errors import HostError
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.host.link import Ask, Exchanged
@@ -169,7 +170,7 @@ def play(named: Named, what: Strike) -> Story:
     case = build(named.values)
     if what.fault in (faults.renamed_by_operator, faults.role_renamed_by_operator):
         # Where no run has ever seen the VM, and neither it nor its role bears the name, nothing leads to it.
-        case.sim.kept_ids.save("vm1", case.vm.id)
+        case.sim.kept_ids.save(KeptId(name="vm1", id=case.vm.id))
     struck: list[float] = []
     case.sim.hosts.disturb = strike(case, what, struck)
     try:

@@ -10,6 +10,7 @@ import pytest
 from ecx_hyperv.config import Timing
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.decide.facts import Side
+from ecx_hyperv.ecx.kept_ids import KeptId
 from ecx_hyperv.errors import Unreachable
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.host.link import Ask, Exchanged
@@ -136,7 +137,7 @@ def test_d29_a_migration_that_nobody_can_cancel_keeps_no_guest_from_being_asked(
     """A stop asks its guest once a migration has lasted, though no database tells which role is to be cancelled."""
     found = find(live=9000)
     found.world.cluster.move(found.vm(), TWO, live=True)
-    found.sim.context.kept_ids.save("web", found.vm().id)
+    found.sim.context.kept_ids.save(KeptId(name="web", id=found.vm().id))
     for host in found.world.hosts.values():
         host.no_database = True
         host.hangs.add("Get-ClusterResource")
@@ -152,7 +153,7 @@ def test_d29_a_migration_without_a_cluster_service_keeps_no_guest_from_being_ask
     """A stop asks a guest whose migration has lasted, though its target is gone and no cluster service answers."""
     found = find(host=TWO, live=9000)
     found.world.cluster.move(found.vm(), ONE, live=True)
-    found.sim.context.kept_ids.save("web", found.vm().id)
+    found.sim.context.kept_ids.save(KeptId(name="web", id=found.vm().id))
     found.world.hosts[ONE].sshd = Sshd.STOPPED
     found.world.hosts[TWO].hangs.add("Get-ClusterResource")
     found.stop()

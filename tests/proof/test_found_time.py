@@ -12,11 +12,13 @@ from msgspec.structs import replace
 from ecx_hyperv.config import Timing
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.lab.model.things import HostRefusal, ShutdownService, Sshd
+from tests.proof.cases import TIMING
+from tests.proof.facts import build
 from tests.proof.faults import Killed
 from tests.proof.found import ONE, TWO, Found, configured, find, put, unregistered
 from tests.virtual.contexts import make_config
 from tests.virtual.invariants import ProgramKind
-from tests.virtual.programs import ProgramOutcome
+from tests.virtual.programs import ProgramOutcome, run_program
 
 _GRACE_S, _INTERVAL_S = Timing().shutdown, Timing().interval
 
@@ -553,3 +555,20 @@ def test_a_start_that_stood_still_does_not_run_a_second_copy() -> None:
 
     assert ["Running"] == running
     assert [] == [one for one in world.violations if "runs on" in one]
+
+
+# E14: how long a failover takes.
+
+
+@pytest.mark.proven("E14")
+@pytest.mark.parametrize("lost", ["lost power", "isolated"])
+def test_e14_a_failover_takes_no_longer_than_before(lost: str) -> None:
+    """A VM whose host is gone is fetched no later, but for one interval, than the first edition fetched it (27.7 s)."""
+    case = build({"owner": "peer", "volume's owner": "peer", "peer host": lost})
+    began = case.world.now
+    outcome = run_program(case.sim, ProgramKind.START, "vm1")
+
+    assert Exit.DONE is outcome.exit
+    moves = [one.at - began for one in case.world.history if one.what == "move begins"]
+    assert 1 == len(moves)
+    assert moves[0] < 27.7 + TIMING.interval

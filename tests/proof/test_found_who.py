@@ -490,6 +490,85 @@ def test_ids_that_nobody_can_read_do_not_start_a_second_copy() -> None:
     assert [] == [one for one in found.world.violations if "runs on" in one]
 
 
+# E13: what the owner of a resource does not say any more is not said to be absent.
+
+
+def kept_by_a_start(found: Found) -> None:
+    """Have a start have kept what the VM web is called, while it was here; then it went back to the other host."""
+    for name in ("web", "db"):
+        put(found.vm(name), ONE, "Running")
+        found.vm(name).owner = ONE
+    assert Exit.DONE is found.start("web").exit
+    kept = found.sim.kept_ids.load("web")
+    assert kept is not None
+    assert (found.vm("web").id, "web") == (kept.id, kept.role)
+    for name in ("web", "db"):
+        put(found.vm(name), TWO, "Running")
+        found.vm(name).owner = TWO
+    found.volume.owner = TWO
+
+
+@pytest.mark.proven("E13")
+@pytest.mark.parametrize("lost", ["power", "contact"])
+def test_e13_a_failover_of_a_vm_whose_id_nobody_tells_goes_by_the_kept_one(lost: str) -> None:
+    """A start takes over a VM whose kept id is known, although no database is read and its owner says nothing more."""
+    found = find("web", "db", host=TWO)
+    kept_by_a_start(found)
+    for host in found.world.hosts.values():
+        host.no_database = True
+    if lost == "power":
+        found.world.power_off_host(TWO)
+    else:
+        found.world.isolate(TWO)
+    outcome = found.start("web")
+
+    found.fine()
+    assert (Exit.DONE, "Running") == (outcome.exit, found.state("web"))
+
+
+@pytest.mark.proven("E13")
+def test_e13_a_vm_whose_resource_does_not_answer_is_in_no_role_for_nobody() -> None:
+    """A start that knows no id and reads no database waits to its end: it never says that the VM is in no role."""
+    found = find("web", "db", host=TWO)
+    for host in found.world.hosts.values():
+        host.no_database = True
+    found.world.power_off_host(TWO)
+    outcome = found.start("web")
+
+    assert Exit.CONFIG is not outcome.exit
+    assert "in no role" not in found.words
+    assert [] == found.world.violations
+
+
+@pytest.mark.proven("E13")
+def test_e13_a_role_that_has_another_name_by_now_is_not_moved_by_its_old_one() -> None:
+    """A start moves no role that was given the kept name since, while nobody tells which VM is in it."""
+    found = find("web", "db", host=TWO)
+    kept_by_a_start(found)
+    found.world.roles.rename(found.vm("web"), "web-old")
+    found.world.roles.rename(found.vm("db"), "web")
+    for host in found.world.hosts.values():
+        host.no_database = True
+    found.world.power_off_host(TWO)
+    found.start("web")
+
+    assert [] == found.world.violations
+    assert TWO == found.vm("web").owner == found.vm("db").owner
+
+
+@pytest.mark.proven("E13")
+def test_e13_a_stop_says_of_no_vm_that_it_is_in_no_role_while_its_resource_does_not_answer() -> None:
+    """A stop of a VM whose owner says nothing more does not go by the rows of VMs in no role."""
+    found = find("web", "db", host=TWO)
+    for host in found.world.hosts.values():
+        host.no_database = True
+    found.world.isolate(TWO)
+    found.stop("web")
+
+    assert "in no role" not in found.words
+    assert [] == found.world.violations
+
+
 def test_a_database_from_before_a_hosts_outage_does_not_lead_to_another_vm() -> None:
     """A start on a host that returns with an old database touches nobody but the role's VM."""
     found = find("web", "db", host=TWO)

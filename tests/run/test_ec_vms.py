@@ -10,6 +10,7 @@ from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.decide.monitor import Health
 from ecx_hyperv.decide.steps import Done
 from ecx_hyperv.ecx.environment import Pair
+from ecx_hyperv.ecx.kept_ids import KeptId
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.lab.model.things import Sshd
 from ecx_hyperv.lab.model.world import World
@@ -74,7 +75,7 @@ def test_d20_an_id_that_leads_to_an_ec_vm_is_no_vm(node: str, how: str) -> None:
     more: dict[str, Any] = {"id": key} if how == "configured" else {}
     sim = SimulatedNode(world, "ec1", config=_with(world, ProtectedVm(name="other", **more)))
     if how == "kept":
-        sim.kept_ids.save("other", key)
+        sim.kept_ids.save(KeptId(name="other", id=key))
 
     unregister(sim, "other")
     start(sim, "other")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from msgspec import Struct
 
-from ecx_hyperv.ecx.kept_ids import FileKeptIds
+from ecx_hyperv.ecx.kept_ids import FileKeptIds, KeptId
 from ecx_hyperv.ecx.monitor_state import FileMonitorStates, MonitorState
 from ecx_hyperv.ecx.state_folder import StateFolder
 from ecx_hyperv.errors import LocalError
@@ -124,5 +124,5 @@ def test_d18_of_two_memories_the_newer_one_counts(folders: Folders) -> None:
 def test_d18_an_id_is_kept_in_the_run_folder(folders: Folders) -> None:
     """The id of a VM must be known to the next run although the state folder is broken."""
     folders.break_(folders.state)
-    FileKeptIds(folders.folder).save("web1", "1234")
-    assert "1234" == FileKeptIds(folders.folder).load("WEB1")
+    FileKeptIds(folders.folder).save(KeptId(name="web1", id="1234"))
+    assert "1234" == FileKeptIds(folders.folder).load_id("WEB1")

@@ -10,6 +10,7 @@ from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.ecx.commands import Completed
 from ecx_hyperv.ecx.environment import Pair
+from ecx_hyperv.ecx.kept_ids import KeptId
 from ecx_hyperv.ecx.maintenance import Flag, Kind
 from ecx_hyperv.ecx.monitor_state import MonitorState
 from ecx_hyperv.errors import LocalError
@@ -145,15 +146,15 @@ class InMemoryStates:
 class InMemoryKeptIds:
     """The ids that one EC-VM keeps, without files."""
 
-    kept: dict[str, str] = field(default_factory=dict)
+    kept: dict[str, KeptId] = field(default_factory=dict)
 
-    def load(self, name: str) -> str:
-        """Return the id that was kept for a name."""
-        return self.kept.get(name.casefold(), "")
+    def load(self, name: str) -> KeptId | None:
+        """Return what was kept for a name."""
+        return self.kept.get(name.casefold())
 
-    def save(self, name: str, key: str) -> None:
+    def save(self, kept: KeptId) -> None:
         """Keep an id."""
-        self.kept[name.casefold()] = key
+        self.kept[kept.name.casefold()] = kept
 
 
 class SimulatedNode:
