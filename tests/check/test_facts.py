@@ -32,6 +32,7 @@ from ecx_hyperv.lab.model.timings import Timings
 from ecx_hyperv.lab.model.world import World
 from ecx_hyperv.lab.windows.allowed import ALLOWED
 from tests.check.support import QUICK
+from tests.unit.always import always
 from tests.virtual.contexts import make_config
 from tests.virtual.hosts import VirtualClock, VirtualHosts
 
@@ -163,6 +164,7 @@ def test_a_machine_that_has_nothing(tmp_path: Path) -> None:
     assert Outcome.CANNOT_TELL is by_name["group"].outcome
 
 
+@always
 @given(results=st.lists(RESULTS, min_size=len(CALLS), max_size=len(CALLS)), some=st.integers(0, len(CALLS)))
 def test_whatever_a_host_answers(results: list[Result], some: int) -> None:
     """Any answer, whole or cut off, becomes facts that can be judged."""
@@ -187,6 +189,7 @@ def test_whatever_a_host_answers(results: list[Result], some: int) -> None:
     assert all(one.seen or one.outcome is Outcome.OK for one in found)
 
 
+@always
 @given(content=st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_whatever_targetcli_saved(content: bytes) -> None:
     """Any bytes are a target's settings or a reason why they are none."""

@@ -273,4 +273,22 @@ MUTATIONS = (
         "        return unregister.without_contact(seen, replace(tried, unregistering=unregistering), trouble)",
         "        return trouble",
     ),
+    Mutation(
+        "a VM resource that does not answer is in no role",
+        "run/identities.py",
+        "is_current=is_up and _are_all_told(snapshot)",
+        "is_current=is_up",
+    ),
+    Mutation(
+        "names that were kept count although the cluster has them elsewhere",
+        "run/identities.py",
+        "if not all((kind, name, kept.role) in there for kind, name in names.items()):",
+        "if not there:",
+    ),
+    Mutation(
+        "a step of the volume makes old what was seen of the VM",
+        "run/tasks.py",
+        "for do, when in self._last.items() if do not in _OF_THE_VOLUME)",
+        "for do, when in self._last.items())",
+    ),
 )
