@@ -12,6 +12,7 @@
     |   +-- NoAgent           connected, but PowerShell or the agent does not come up
     |   +-- SessionLost       broken, late or senseless in the middle: what was asked may have been done
     +-- LocalError            a file or command of this EC-VM does not work
+        +-- CommandMissing    a command is not on this EC-VM
 
 Each carries what is wrong, what was seen and what a person should do next; `exit` is how a command ends that it ends.
 `what` never names the host: `summary` and str() do, for a line that does not name it itself.
@@ -93,6 +94,10 @@ class LocalError(EcxHypervError):
     """A file or command of this EC-VM does not work."""
 
     exit = Exit.CANNOT_TELL
+
+
+class CommandMissing(LocalError):
+    """A command is not on this EC-VM."""
 
 
 class HostError(EcxHypervError):

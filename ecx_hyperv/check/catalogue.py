@@ -127,6 +127,7 @@ _ALL = [
         udev_rule="after a restart the mirror disk may be found under another name",
         udev_links="ECX finds no mirror disk under the name that it was given",
         mirror_device="ECX's mirror driver is not loaded: there is no disk to serve",
+        mirror_sync="a failover or a move now is refused, or loses what was written",
         target_backstore="the target serves no disk, or one that is not mirrored",
         target_lun="the hosts find a target without a disk",
         target_acl="the target lets none of the hosts in, or only one",

@@ -21,6 +21,7 @@ from ecx_hyperv.check.host_facts import FactsRequest, HostFacts
 from ecx_hyperv.check.hosts import judge_host
 from ecx_hyperv.check.linux_facts import LinuxFacts, System
 from ecx_hyperv.check.logins import judge_login, silent
+from ecx_hyperv.check.mirror import judge_mirror_sync, look_at_mirrors
 from ecx_hyperv.check.outcome import Finding, Unavailable, Where, cannot_tell, is_so, judged, ok, warning, words
 from ecx_hyperv.check.probes import ProbeResult, WireProbe
 from ecx_hyperv.check.vm_identity import IdentifiedVm, IdentityFacts, IdentityRequest, identify_vm
@@ -29,6 +30,7 @@ from ecx_hyperv.check.wire import judge_wire
 from ecx_hyperv.config import Config
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.decide.facts import Side
+from ecx_hyperv.decide.mirror import PairMirrors
 from ecx_hyperv.ecx import clpstat
 from ecx_hyperv.ecx.environment import Pair
 from ecx_hyperv.ecx.maintenance import Flag
@@ -98,6 +100,7 @@ class CheckRun:
         areas = {CATALOGUE[name].area for name in wanted}
         # Before a host is asked: an upgrade may replace the program's own scripts meanwhile.
         scripts = read_scripts(self.system.root, self.scripts, linux.conf, self.config)
+        mirrors = look_at_mirrors(self.system, self.pair) if "mirror-sync" in wanted else PairMirrors()
         with ThreadPoolExecutor(3) as pool:
             probes = {side: pool.submit(self._probed, side) for side in Side if self._is_tried(wanted)}
             before = self.wall()
@@ -108,7 +111,7 @@ class CheckRun:
         context = self._context(answered, linux, {} if first is None else first.vms)
         findings = [
             *(self._of_hosts(context, asked, tried) if answered else ()),
-            *self._of_ec_vm(context, linux, scripts),
+            *self._of_ec_vm(context, linux, scripts, mirrors),
         ]
         chosen = [finding for finding in findings if finding.name in wanted]
         if "group" in wanted:
@@ -188,12 +191,15 @@ class CheckRun:
         for vm in self.config.vm:
             yield from judge_vm(context, vm)
 
-    def _of_ec_vm(self, context: CheckContext, linux: LinuxFacts, scripts: Mapping[str, bool]) -> Iterator[Finding]:
+    def _of_ec_vm(
+        self, context: CheckContext, linux: LinuxFacts, scripts: Mapping[str, bool], mirrors: PairMirrors
+    ) -> Iterator[Finding]:
         found = [facts.sessions for facts in context.told().values()]
         sessions = [one for part in found if not isinstance(part, Unavailable) for one in part]
         initiators = list(dict.fromkeys(one.initiator for one in sessions if one.initiator))
         yield judge_configuration(self.pair.local.name, self.mistakes, self.notes)
         yield from judge_ec_vm(linux, self.config, self.pair, self._maintenance(), initiators)
+        yield from judge_mirror_sync(self.pair.local.name, mirrors)
         yield from judge_ecx(linux.conf, self.config, self.pair, scripts)
 
     def _maintenance(self) -> Sequence[Flag] | Unavailable:

@@ -121,6 +121,19 @@ def group(_invocation: Invocation, folder: str | None, how: str, where: str) -> 
     return _ask(folder, "clpgrp", options[how], "-a", where)
 
 
+@lab.command(epilog="Example: ecx-hyperv lab mirror green red")
+@_folder
+@click.argument("how", nargs=-1, type=click.Choice(["copy", "green", "red", "gray", "blue", "yellow"]))
+@run_to_exit()
+def mirror(_invocation: Invocation, folder: str | None, how: tuple[str, ...]) -> Exit:
+    """Show the mirror disk; or have it copied, or of one color, or of one for each EC-VM.
+
+    ECX copies a red side again by itself, unless the lab was started with --set mirror_auto=false. In which of several
+    shapes clpmdstat answers is set by: ecx-hyperv lab set ec1 mirror_shape no-header.
+    """
+    return _ask(folder, "mirror", *how)
+
+
 @lab.command("set", epilog="Example: ecx-hyperv lab set vm1 stop_action Save")
 @_folder
 @click.argument("where")

@@ -1,6 +1,7 @@
 """genw-vm and genw-remote-node."""
 
 import os
+from pathlib import Path
 
 import click
 
@@ -66,6 +67,7 @@ def genw_remote_node(invocation: Invocation, dry_run: bool) -> Exit:
     0: it is online, or something was done for it; 1: a person is needed, or it is waited for; 4: its host does not
     answer; 7: ECX cannot tell how it is.
     """
+    from ecx_hyperv.ecx.mirrors import CLP_CONF, has_mirror
     from ecx_hyperv.run.peer import PeerWatcher
 
     with watching(invocation, "genw-remote-node", dry=dry_run) as news:
@@ -74,7 +76,8 @@ def genw_remote_node(invocation: Invocation, dry_run: bool) -> Exit:
         _, deadline = _prepare(invocation, loaded, Exit.CANNOT_TELL)
         context = common.open_context(invocation, loaded.config, deadline, dry=dry_run, folder=news.folder)
         _alert_config(loaded, news)
-        end = PeerWatcher(context, news.states, deadline).go()
+        conf = Path(os.environ.get("ECX_HYPERV_ROOT", "/")) / str(CLP_CONF).lstrip("/")
+        end = PeerWatcher(context, news.states, deadline, has_mirror=has_mirror(conf)).go()
     click.echo(flat(end.why))
     return end.exit
 

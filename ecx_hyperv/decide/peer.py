@@ -81,12 +81,13 @@ class AskHost:
 @dataclass(frozen=True, slots=True)
 class PeerEnd:
     """Nothing to do; for another exit than DONE, `remedy` says what a person should do; `pending` if it may yet
-    become well by itself, or by what was done."""
+    become well by itself, or by what was done. `online` once ECX is Online there, without maintenance."""
 
     exit: Exit
     why: str
     remedy: str = ""
     pending: bool = False
+    online: bool = False
 
 
 PeerStep = PeerAct | AskHost | PeerEnd
@@ -96,7 +97,12 @@ def decide(seen: PeerObservation) -> PeerStep:
     """Return the next step for the peer."""
     match seen.ecx:
         case PeerEcx.ONLINE | PeerEcx.PENDING:
-            return PeerEnd(Exit.DONE, f"ECX on {seen.node} is {seen.ecx.value}", pending=seen.ecx is PeerEcx.PENDING)
+            return PeerEnd(
+                Exit.DONE,
+                f"ECX on {seen.node} is {seen.ecx.value}",
+                pending=seen.ecx is PeerEcx.PENDING,
+                online=seen.ecx is PeerEcx.ONLINE and not seen.maintenance,
+            )
         case PeerEcx.SENSELESS if not seen.maintenance:
             return PeerEnd(
                 Exit.CANNOT_TELL, f"clpstat does not say how {seen.node} is", "run clpstat and clpstat --long"

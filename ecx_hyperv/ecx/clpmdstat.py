@@ -1,8 +1,8 @@
 """clpmdstat: how a mirror disk is, on both servers.
 
 NEC's manual of this command was not at hand. What public scripts read of its answer is all that is known: a row
-`Mirror Color` with two words, one for each server, of GREEN, YELLOW, RED and GRAY; `Mirror Status:` with some words,
-`No Construction` among them; `Lastupdate` and `Break` with dates and times. Which column is which server is not
+`Mirror Color` with two words, one for each server, of GREEN, YELLOW, RED, GRAY and BLUE; `Mirror Status:` with some
+words, `No Construction` among them; `Lastupdate` and `Break` with dates and times. Which column is which server is not
 documented. So rows are read by their labels, whatever is not known is kept, and nothing but two GREEN columns, and no
 word against them, is ever taken for a mirror that is well.
 
@@ -12,10 +12,10 @@ on the wrong side destroys the newer data: a caller without a name must show the
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from enum import Enum
+from datetime import UTC, datetime
 
 from ecx_hyperv.deadline import Deadline
+from ecx_hyperv.decide.mirror import Mirror, MirrorColor, MirrorRow, MirrorSide
 from ecx_hyperv.ecx.commands import Completed, Runner
 from ecx_hyperv.errors import LocalError
 
@@ -27,99 +27,12 @@ _KNOWN = re.compile(
 )
 _COLUMNS = re.compile(r"\s{2,}|\t")
 _TIME = re.compile(r"\d{2,4}[/-]\d{1,2}[/-]\d{1,2}[ T]+\d{1,2}:\d{2}(?::\d{2})?(?:\.\d+)?|-{1,}")
+_MOMENT = re.compile(r"(\d{4})[/-](\d{1,2})[/-](\d{1,2})[ T]+(\d{1,2}):(\d{2}):(\d{2})(?:\.\d+)?")
 _PERCENT = re.compile(r"(\d{1,3})(?:\.\d+)? ?%?")
 _DURATION = re.compile(r"(?:(\d{1,4}):)?(\d{1,2}):(\d{2})")
 _RULED = re.compile(r"[\s=+*_-]*")
 # A share that is not the progress of a copy: of a difference, of a disk, of a limit.
 _OTHER_SHARES = ("diff", "need", "used", "volume", "limit", "history", "max", "min", "compress", "cpu", "band")
-
-
-class MirrorColor(Enum):
-    """The state of one server's copy, in ECX's own words."""
-
-    GREEN = "GREEN"
-    YELLOW = "YELLOW"
-    RED = "RED"
-    GRAY = "GRAY"
-
-
-class MirrorHealth(Enum):
-    """What both copies come to."""
-
-    GREEN = "both copies are the same"
-    COPYING = "one copy is made from the other"
-    ONE_RED = "one copy is old"
-    BOTH_RED = "neither copy is known to be good"
-    ONE_UNKNOWN = "one copy cannot be seen"
-    NOT_CONSTRUCTED = "the mirror was never made"
-    CANNOT_TELL = "cannot tell"
-
-
-# The one word for a good mirror that a public text shows.
-_NORMAL = "normal"
-_COLORS: dict[frozenset[MirrorColor], MirrorHealth] = {
-    frozenset({MirrorColor.GREEN}): MirrorHealth.GREEN,
-    frozenset({MirrorColor.YELLOW}): MirrorHealth.COPYING,
-    frozenset({MirrorColor.YELLOW, MirrorColor.GREEN}): MirrorHealth.COPYING,
-    frozenset({MirrorColor.YELLOW, MirrorColor.RED}): MirrorHealth.COPYING,
-    frozenset({MirrorColor.RED, MirrorColor.GREEN}): MirrorHealth.ONE_RED,
-    frozenset({MirrorColor.RED}): MirrorHealth.BOTH_RED,
-    # What is left after both nodes crashed, seen while the other one is away.
-    frozenset({MirrorColor.RED, MirrorColor.GRAY}): MirrorHealth.BOTH_RED,
-    frozenset({MirrorColor.GREEN, MirrorColor.GRAY}): MirrorHealth.ONE_UNKNOWN,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class MirrorSide:
-    """One column; `server` is empty where the answer does not say whose it is, a time where it shows none."""
-
-    color: MirrorColor
-    server: str = ""
-    last_update: str = ""
-    break_time: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class MirrorRow:
-    """A labelled row as it stands."""
-
-    label: str
-    values: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Mirror:
-    """What clpmdstat says of one mirror disk.
-
-    `sides` are the two columns in the order of the answer, none if they make no sense. `percent` is 0 to 100,
-    `remaining` the time that a copy still takes, in ECX's own form, `remaining_s` in seconds; None and empty where
-    they are not shown. `rows` are all labelled rows, `unknown` all other lines.
-    """
-
-    name: str
-    status: str = ""
-    sides: tuple[MirrorSide, ...] = ()
-    percent: int | None = None
-    remaining: str = ""
-    remaining_s: int | None = None
-    rows: tuple[MirrorRow, ...] = ()
-    unknown: tuple[str, ...] = ()
-
-    @property
-    def health(self) -> MirrorHealth:
-        """Say what both copies come to; a word against the colors makes it CANNOT_TELL."""
-        said = " ".join(self.status.casefold().split())
-        if said == "no construction":
-            return MirrorHealth.NOT_CONSTRUCTED
-        found = _COLORS.get(frozenset(side.color for side in self.sides), MirrorHealth.CANNOT_TELL)
-        if len(self.sides) != 2 or (said and (said == _NORMAL) is not (found is MirrorHealth.GREEN)):
-            return MirrorHealth.CANNOT_TELL
-        return found
-
-    def side(self, server: str) -> MirrorSide | None:
-        """Return the column of a server; None unless the answer's own header names both."""
-        return next((one for one in self.sides if server and one.server == server), None)
 
 
 def parse_names(text: str) -> tuple[str, ...]:
@@ -139,7 +52,7 @@ def parse(text: str, name: str, servers: tuple[str, str]) -> Mirror:
     if len(colors) == 1 and len(colors[0]) == 2:
         named = _header(lines[: at[0]], name, servers)
         updates, breaks = _times(rows, "lastupdate"), _times(rows, "break")
-        sides = tuple(MirrorSide(*one) for one in zip(colors[0], named, updates, breaks, strict=True))
+        sides = tuple(_side(*one) for one in zip(colors[0], named, updates, breaks, strict=True))
     remaining = _remaining(rows)
     return Mirror(
         name=name,
@@ -150,6 +63,7 @@ def parse(text: str, name: str, servers: tuple[str, str]) -> Mirror:
         remaining_s=_seconds(remaining),
         rows=tuple(rows),
         unknown=tuple(line for line in lines if line and _row(line) is None and not _RULED.fullmatch(line)),
+        text=text,
     )
 
 
@@ -235,6 +149,23 @@ def _times(rows: Sequence[MirrorRow], label: str) -> tuple[str, str]:
     times = [one if any(map(str.isdigit, one)) else "" for one in found[0]] if len(found) == 1 else []
     # A single time belongs to the first column in all public scripts, but to which server nobody says.
     return (times[0], times[1]) if len(times) == 2 else (times[0], "") if len(times) == 1 else ("", "")
+
+
+def _side(color: MirrorColor, server: str, updated: str, broken: str) -> MirrorSide:
+    return MirrorSide(color, server, updated, broken, _moment(updated), _moment(broken))
+
+
+def _moment(text: str) -> int | None:
+    """Return a date and time in seconds; None for what is none, or has no seconds: the servers' own time, compared."""
+    found = _MOMENT.fullmatch(text)
+    if found is None:
+        return None
+    year, month, day, hour, minute, second = map(int, found.groups())
+    try:
+        at = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        return None
+    return int(at.timestamp())
 
 
 def _percent(rows: Sequence[MirrorRow]) -> int | None:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from ecx_hyperv.errors import LocalError
+from ecx_hyperv.errors import CommandMissing, LocalError
 
 # ECX may call a script without PATH.
 _ALSO_HERE = ("/usr/sbin", "/opt/nec/clusterpro/bin", "/usr/bin", "/sbin", "/bin")
@@ -116,7 +116,7 @@ def find(name: str) -> str:
     places = os.pathsep.join([*filter(None, os.environ.get("PATH", "").split(os.pathsep)), *_ALSO_HERE])
     found = shutil.which(name, path=places)
     if found is None:
-        raise LocalError(
+        raise CommandMissing(
             f"the command {name} is not there",
             seen=f"not on PATH, nor in {', '.join(_ALSO_HERE)}",
             remedy="install ECX (clpstat, clpcl, clplogcmd), iputils (ping) and iproute (ip) on this EC-VM",

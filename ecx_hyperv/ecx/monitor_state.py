@@ -25,7 +25,7 @@ class MonitorState(Struct, frozen=True, kw_only=True):
     """What one monitor remembers; times are seconds since boot.
 
     `since` holds when each span began; `actions` when each action on the peer was taken; `last_alert` what a person was
-    last alerted to, and when.
+    last alerted to, and when; `mirrors_told` each trouble of a mirror disk that a person was alerted to, and when.
     """
 
     boot: str = ""
@@ -38,6 +38,7 @@ class MonitorState(Struct, frozen=True, kw_only=True):
     # Under the names of the files that earlier releases wrote, so that an upgrade repeats no alert.
     last_alert: str = field(name="told", default="")
     last_alert_at: float = field(name="told_at", default=0.0)
+    mirrors_told: dict[str, float] = {}
 
     def recalled(self, boot: str, now: float) -> "MonitorState":
         """Return what still counts of it, in this boot and at this moment."""
@@ -49,6 +50,7 @@ class MonitorState(Struct, frozen=True, kw_only=True):
             since={span: min(since, now) if since >= 0 else now for span, since in self.since.items()},
             actions=tuple(min(max(action, 0.0), now) for action in self.actions if now - action < _HOUR_S),
             last_alert_at=min(self.last_alert_at, now),
+            mirrors_told={key: min(at, now) for key, at in self.mirrors_told.items()},
         )
 
     def merged(self, other: "MonitorState") -> "MonitorState":
@@ -90,6 +92,18 @@ class MonitorState(Struct, frozen=True, kw_only=True):
     def tell(self, text: str, now: float) -> "MonitorState":
         """Take note of what a person was alerted to; nothing, once all is well again."""
         return replace(self, last_alert=text, last_alert_at=now)
+
+    def is_mirror_news(self, key: str, now: float) -> bool:
+        """Tell whether a person should be alerted to a trouble of a mirror disk: at most once an hour to each."""
+        return key not in self.mirrors_told or now - self.mirrors_told[key] >= _HOUR_S
+
+    def tell_mirror(self, key: str, now: float) -> "MonitorState":
+        """Take note that a person was alerted to a trouble of a mirror disk."""
+        return replace(self, mirrors_told={**self.mirrors_told, key: now})
+
+    def ended(self, now: float) -> "MonitorState":
+        """Take note that a person was told that all is well again."""
+        return replace(self, last_alert="", last_alert_at=now, mirrors_told={})
 
 
 class MonitorStates(Protocol):

@@ -9,8 +9,9 @@ folder can be read or written nothing is done to the peer, since a restart that 
 for ever; a look goes on, and says what it sees.
 
 Who does not answer ping is not gone: host firewalls drop echo, so ping only tells "start ECX" from "wait", and a host
-is asked over SSH, never pinged (defect 53). An end of trouble is told once, so that an alert does not stay open; what
-may be over at the next look is told as a warning first. The forerunner ended with 0 whatever happened (50).
+is asked over SSH, never pinged (defect 53). An end of trouble is told once, so that an alert does not stay open: when
+ECX is Online there and each mirror disk is GREEN. What may be over at the next look is told as a warning first. The
+forerunner ended with 0 whatever happened (50).
 """
 
 import math
@@ -47,6 +48,7 @@ from ecx_hyperv.host.snapshots import contact_of
 from ecx_hyperv.host.wire import Call, RemoteError, Request, changes
 from ecx_hyperv.run.context import RunContext
 from ecx_hyperv.run.memory import MonitorMemory
+from ecx_hyperv.run.mirror_watch import MirrorWatch
 
 MOST_ACTIONS = 3
 _KIND = "peer"
@@ -73,10 +75,13 @@ class _Glance:
 
 
 class PeerWatcher:
-    """One run of genw-remote-node."""
+    """One run of genw-remote-node; `has_mirror` is whether ECX's configuration holds a mirror disk, None: not known."""
 
-    def __init__(self, context: RunContext, states: MonitorStates, deadline: Deadline) -> None:
+    def __init__(
+        self, context: RunContext, states: MonitorStates, deadline: Deadline, *, has_mirror: bool | None = None
+    ) -> None:
         self._context = context
+        self._mirrors = MirrorWatch(context, deadline, expected=has_mirror)
         self._memory = MonitorMemory(context, states, _KIND)
         self._deadline = deadline
         self._peer = context.pair.peer
@@ -120,7 +125,8 @@ class PeerWatcher:
         if self._context.dry:
             return PeerEnd(Exit.DONE, f"next: {second.step.remedy.value} {self._peer.name}: {second.step.why}")
         # Remembered before it is done, so that a run that is killed in between does not do it twice.
-        self._save(state.acted(self._context.clock.boottime()))
+        now = self._context.clock.boottime()
+        self._save(state.acted(now).tell(_in_words(second.step, self._peer.name), now))
         if self._memory.trouble:
             text = f"not done, since it cannot be remembered: {second.step.remedy.value} {self._peer.name}"
             return PeerEnd(Exit.CANNOT_TELL, f"{text}: {second.step.why}", "repair [paths] state, or do it by hand")
@@ -206,7 +212,7 @@ class PeerWatcher:
         return Ping.ANSWERS if answers else Ping.SILENT
 
     def _act(self, step: PeerAct, key: str) -> PeerEnd:
-        text = f"{step.remedy.value} {self._peer.name}: {step.why}"
+        text = _in_words(step, self._peer.name)
         self._context.log.warning(text)
         self._context.alert(Level.WARN, text)
         if step.remedy is PeerRemedy.START_ECX:
@@ -262,12 +268,22 @@ class PeerWatcher:
             # What may be over at the next look, a boot above all, wakes nobody up before it has lasted an hour.
             level = Level.WARN if end.pending and state.last_alert != trouble else Level.ERR
             self._context.alert(level, f"{end.why}; do: {end.remedy}")
-            self._save(state.tell(trouble, now))
-        elif not trouble and state.last_alert and not end.pending:
-            self._context.log.info(end.why)
-            self._context.alert(Level.WARN, f"{self._peer.name}: all is well again: {end.why}")
-            self._save(state.tell("", now))
+            state = state.tell(trouble, now)
+            self._save(state)
+        self._tell_mirrors(state, end)
         return end
+
+    def _tell_mirrors(self, before: MonitorState, end: PeerEnd) -> None:
+        """Alert a person to what is wrong with a mirror disk, and once to the end of all that was told."""
+        is_remembered = not self._memory.trouble
+        state, are_green = self._mirrors.tell(before, is_online=end.online, is_remembered=is_remembered)
+        if end.online and are_green and is_remembered and (state.last_alert or state.mirrors_told):
+            text = f"{self._peer.name}: all is well again: {end.why}, and no mirror disk is out of sync"
+            self._context.log.info(text)
+            self._context.alert(Level.WARN, text)
+            state = state.ended(self._context.clock.boottime())
+        if state is not before:
+            self._save(state)
 
 
 def _end(glance: _Glance) -> PeerEnd:
@@ -295,3 +311,7 @@ def _the_ec_vm(rows: tuple[VmRow, ...] | RemoteError) -> VmRow | None:
 def _booted(row: VmRow, now: float) -> float:
     """Return when a guest booted, in seconds since this EC-VM booted."""
     return now - row.uptime
+
+
+def _in_words(step: PeerAct, node: str) -> str:
+    return f"{step.remedy.value} {node}: {step.why}"

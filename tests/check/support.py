@@ -22,6 +22,7 @@ from ecx_hyperv.config import Config
 from ecx_hyperv.config_file import load
 from ecx_hyperv.deadline import Deadline, SystemClock
 from ecx_hyperv.decide.facts import Side
+from ecx_hyperv.decide.mirror import MirrorColor
 from ecx_hyperv.desired import clpconf
 from ecx_hyperv.desired.clpconf import ClpConf
 from ecx_hyperv.desired.scripts import find_scripts
@@ -164,6 +165,7 @@ class SetUp:
     def restore(self) -> None:
         """Make everything as it was."""
         files, settings = self._kept
+        self.scenario.lab.ecx.mirror.spoil_or_show(MirrorColor.GREEN)
         self.do(lambda world: _put_back(world, settings))
         shutil.rmtree(self.mine / "state", ignore_errors=True)
         for path, content, mode in files:

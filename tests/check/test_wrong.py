@@ -12,6 +12,7 @@ import pytest
 from ecx_hyperv.check.catalogue import CATALOGUE
 from ecx_hyperv.check.outcome import Outcome, Where
 from ecx_hyperv.config import Config
+from ecx_hyperv.decide.mirror import MirrorColor
 from ecx_hyperv.decide.states import OfflineAction
 from ecx_hyperv.desired.clpconf import ClpConf
 from ecx_hyperv.lab.linux.commands import put, target_config
@@ -49,6 +50,11 @@ class Row:
 def fact(where: str, name: str, value: Any) -> Callable[[SetUp], object]:
     """Set one of the lab's facts."""
     return lambda lab: lab.set(where, name, value)
+
+
+def mirror(*colors: str) -> Callable[[SetUp], object]:
+    """Have clpmdstat show colors of the mirror disk."""
+    return lambda lab: lab.scenario.lab.ecx.mirror.spoil_or_show(*map(MirrorColor, colors))
 
 
 def resource(name: str, path: str, value: str) -> Callable[[SetUp], object]:
@@ -271,6 +277,9 @@ ROWS = [
     Row("udev-rule", "ec1", lambda lab: lab.file("etc/udev/rules.d/99-clusterpro-devices.rules").unlink()),
     Row("udev-links", "ec1", lambda lab: lab.file("dev/cp-diska2").unlink()),
     Row("mirror-device", "ec1", lambda lab: lab.file("dev/NMP1").unlink()),
+    Row("mirror-sync", "md1", mirror("YELLOW"), outcome=W, label="copied"),
+    Row("mirror-sync", "md1", mirror("GREEN", "GRAY"), outcome=W, label="one-unseen"),
+    Row("mirror-sync", "md1", mirror("BLUE"), label="both-active"),
     Row("target-backstore", "ec1", saved(device="/dev/sdb")),
     Row("target-backstore", "ec1", lambda lab: lab.file(SAVED).unlink(), blinds=True, label="none"),
     Row("target-backstore", "ec1", lambda lab: put(lab.root, SAVED, "{"), blinds=True, label="broken"),

@@ -110,7 +110,7 @@ class Scenario:
         """Wait until ECX is online on these nodes, their mirror disks whole."""
         servers = self.lab.ecx.servers
         self.wait(
-            lambda _: all(servers[node].service == "Online" and servers[node].mirrored for node in nodes),
+            lambda _: all(servers[node].service == "Online" and self.lab.ecx.mirror.is_whole(node) for node in nodes),
             f"ECX online on {', '.join(nodes)}",
         )
 

@@ -20,10 +20,11 @@ from ecx_hyperv.check.outcome import Unavailable
 from ecx_hyperv.check.run import ask_peer
 from ecx_hyperv.config import ClusterSettings, Config, Node, ProtectedVm, Ssh
 from ecx_hyperv.deadline import Deadline
+from ecx_hyperv.decide.mirror import MirrorAnswer, MirrorHealth, combine
+from ecx_hyperv.decide.mirror_judgement import judge_mirror
 from ecx_hyperv.decide.peer import PeerEcx
 from ecx_hyperv.desired import clpconf
 from ecx_hyperv.ecx import clpmdstat, clpstat, ip_addresses
-from ecx_hyperv.ecx.clpmdstat import MirrorHealth
 from ecx_hyperv.ecx.commands import Completed
 from ecx_hyperv.ecx.environment import Pair, choose_vms, read_call
 from ecx_hyperv.ecx.kept_ids import FileKeptIds, KeptId
@@ -76,7 +77,10 @@ def _clpmdstat(content: bytes) -> object:
     is_well = read.health is MirrorHealth.GREEN
     assert not is_well or content.upper().count(b"GREEN") >= 2
     assert not is_well or b"RED" not in content.upper()
-    return read, clpmdstat.parse_names(_text(content))
+    judged = judge_mirror(combine("md1", "md1", MirrorAnswer("ec1", read)))
+    # A side is named for a forced recovery only by a header.
+    assert not judged.node or judged.node.encode() in content
+    return read, judged, clpmdstat.parse_names(_text(content))
 
 
 def _clp_conf(content: bytes) -> object:

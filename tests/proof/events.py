@@ -5,6 +5,7 @@ from functools import partial
 
 from ecx_hyperv.lab.model.things import EcVm, Guest, HostRefusal, Plane, ShutdownService, Sshd, Vm
 from ecx_hyperv.lab.model.world import World
+from tests.proof.mirror_events import MIRROR_EVENTS, recover_mirror
 from tests.proof.simulation import Simulation
 
 Event = Callable[[Simulation], object]
@@ -264,7 +265,7 @@ def _since_edition_2() -> dict[str, Event]:
 
 
 OF_EDITION_2 = _since_edition_2()
-EVENTS |= OF_EDITION_2
+EVENTS |= OF_EDITION_2 | MIRROR_EVENTS
 
 
 def recover(simulation: Simulation) -> None:
@@ -278,11 +279,12 @@ def recover(simulation: Simulation) -> None:
     _mend_nodes(simulation)
     simulation.passes(200)
     simulation.until(lambda: simulation.ecx.is_idle)
+    recover_mirror(simulation)
     if [server.group for server in simulation.ecx.servers.values() if server.is_active] != ["Online"]:
         simulation.touched()
         simulation.ecx.stop_group()
         simulation.until(lambda: simulation.ecx.is_idle)
-        simulation.ecx.start_group("ec1")
+        simulation.ecx.start_group("ec1" if simulation.ecx.mirror.is_whole("ec1") else "ec2")
     simulation.until(lambda: _is_well(simulation))
 
 

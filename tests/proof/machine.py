@@ -23,7 +23,7 @@ class Story:
 
     def __init__(self, vms: int, node: str) -> None:
         # As the solution has it. Without a witness ECX cannot tell a dead peer from a cut, and says so.
-        timings = replace(TIMINGS, witness=True)
+        timings = replace(TIMINGS, witness=True, both_red=True)
         self.simulation = Simulation(*(f"vm{number + 1}" for number in range(vms)), timings=timings)
         self.simulation.start_group(node)
         told["stories"] += 1

@@ -1,8 +1,13 @@
 """What else happens at night, among the stories."""
 
+from functools import partial
+
+from msgspec.structs import replace
+
 from ecx_hyperv.lab.model.servers import GROUP, ISCSI
 from ecx_hyperv.lab.model.things import Sshd
-from tests.proof.scenarios import ONE, act, move, scenario, stop
+from ecx_hyperv.lab.model.world import World
+from tests.proof.scenarios import ONE, TWO, act, move, scenario, stop
 from tests.proof.simulation import Simulation
 from tests.virtual.invariants import ProgramKind
 
@@ -19,6 +24,29 @@ def the_guest_goes_off(simulation: Simulation) -> None:
     )
     simulation.settled("ec2")
     simulation.passes(120)
+
+
+@scenario("Both hosts lose power at once, neither copy of the mirror is known to be good: a person follows the alert")
+def both_copies_are_red(simulation: Simulation) -> None:
+    """Lose both, see what genw-remote-node says, and do it."""
+    simulation.world.timings = replace(simulation.world.timings, both_red=True)
+    simulation.start_group("ec1")
+    simulation.passes(60)
+    for host in (TWO, ONE):
+        act(simulation, f"{host} loses power", partial(World.power_off_host, name=host))
+    simulation.passes(60)
+    for host in (TWO, ONE):
+        act(simulation, f"{host} has power again", partial(World.power_on_host, name=host))
+    simulation.until(lambda: any(one.group == "Online Failure" for one in simulation.ecx.servers.values()))
+    simulation.passes(60)
+    simulation.say("genw-remote-node, by hand on ec1: ECX runs it only where the mirror disk is active")
+    simulation.run("ec1", ProgramKind.PEER)
+    simulation.say("on ec1: clpgrp -t; clpmdctrl -f md1; clpgrp -s")
+    simulation.ecx.stop_group()
+    simulation.until(lambda: simulation.ecx.is_idle)
+    assert simulation.ecx.mirror.force("ec1")
+    simulation.start_group("ec1")
+    simulation.passes(300)
 
 
 @scenario("The guest dies soon after each boot: its monitor has ECX fail the group over, and over again")

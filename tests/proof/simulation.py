@@ -51,6 +51,8 @@ TIMINGS = Timings(
     script_timeout=1800,
     ecx_start=10,
     mirror_recovery=30,
+    # A person must end that: a golden story, the random stories and tests/e2e/test_mirror.py tell it.
+    both_red=False,
     monitor_interval=60,
     monitor_timeout=120,
     peer_interval=60,
@@ -224,7 +226,7 @@ class Simulation:
     def online(self, *nodes: str) -> None:
         """Wait until ECX is online on these nodes, their mirror disks whole."""
         servers = self.ecx.servers
-        self.until(lambda: all(servers[node].service == "Online" and servers[node].mirrored for node in nodes))
+        self.until(lambda: all(servers[node].service == "Online" and self.ecx.mirror.is_whole(node) for node in nodes))
 
     def passes(self, seconds: float) -> None:
         """Let time pass."""
@@ -327,6 +329,8 @@ class Simulation:
 
         def alert(level: Level, text: str) -> None:
             self.tell(f"{node} alert", f"{level.value}: {text}")
+            if "all is well again" in text and not all(map(self.ecx.mirror.is_whole, self.ecx.mirror.copies)):
+                self.world.violated(f"{node} says that all is well while the mirror disk is not GREEN on both sides")
 
         log = open_log(sim.clock, node, form=LogFormat.TEXT, verbose=False, stream=Tape(self, who))
         sim.context = dataclasses.replace(sim.context, log=log, alert=alert, locks=sim.locks, maintenance=sim.flags)

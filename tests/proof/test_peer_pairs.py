@@ -6,8 +6,10 @@ from itertools import combinations, product
 import pytest
 from msgspec.structs import replace
 
+from ecx_hyperv.decide.mirror import MirrorColor
 from ecx_hyperv.ecx.maintenance import Flag, Kind
 from ecx_hyperv.ecx.monitor_state import MonitorState
+from ecx_hyperv.lab.linux.clpmdstat import MirrorShape
 from ecx_hyperv.lab.model.things import Plane
 from ecx_hyperv.lab.model.world import World
 from tests.proof.counts import Record, Tally
@@ -53,6 +55,14 @@ def _maintained(case: Case) -> None:
     case.sim.flags.set(Flag(kind=Kind.PEER, name="ec2", since=case.sim.clock.wall()))
 
 
+def _mirror(*colors: MirrorColor) -> Setter:
+    return lambda case: case.ecx.mirror.spoil_or_show(*colors)
+
+
+def _shape(shape: MirrorShape) -> Setter:
+    return _world(lambda world: setattr(world.ec_vms["ec1"].linux, "mirror_shape", shape.value))
+
+
 def _usual(_case: Case) -> None:
     """Leave it as it is."""
 
@@ -83,6 +93,17 @@ PEER_FACTS: Mapping[str, Mapping[str, Setter]] = {
     "maintenance": {"no": _usual, "yes": _maintained},
     "past": {"quiet": _usual, "just acted": _acted(5), "acted three times": _acted(3000, 2000, 1000)},
     "language": {"en": _usual, "ja": _usual},
+    "mirror": {
+        "in sync": _usual,
+        "copied": _mirror(MirrorColor.YELLOW),
+        "one old": _mirror(MirrorColor.GREEN, MirrorColor.RED),
+        "both old": _mirror(MirrorColor.RED),
+        "one unseen": _mirror(MirrorColor.GREEN, MirrorColor.GRAY),
+        "both used": _mirror(MirrorColor.BLUE),
+        "senseless": _shape(MirrorShape.SENSELESS),
+        "clpmdstat fails": _shape(MirrorShape.FAILS),
+        "clpmdstat hangs": lambda case: setattr(case.sim, "clpmdstat_hangs", True),
+    },
 }
 # With one of these the peer cannot be brought up, or must not be; with all others it must be up in the end.
 _HOPELESS = {
@@ -137,3 +158,27 @@ def test_pair(first: str, second: str, record_property: Record) -> None:
         wrong += [f"{values}: {rule}" for rule in case.world.violations]
     assert [] == wrong
     Tally(record_property).add("pairs of the peer", runs=runs, actions=actions)
+
+
+_OTHERS = [(name, value) for name, fact in PEER_FACTS.items() if name != "mirror" for value in fact]
+
+
+@pytest.mark.parametrize(("name", "value"), _OTHERS, ids=[f"{name} {value}" for name, value in _OTHERS])
+def test_the_mirror_has_no_say(name: str, value: str, record_property: Record) -> None:
+    """Rule 9: however the mirror is, each run must end with the same code, and do the same to the peer."""
+    came: dict[str, list[object]] = {}
+    for mirror in PEER_FACTS["mirror"]:
+        case = make({name: value, "mirror": mirror})
+        came[mirror] = []
+        for _ in range(_LOOKS):
+            began = case.world.now
+            outcome = run_program(case.sim, ProgramKind.PEER)
+            # A clpmdstat that hangs may cost its bounded time, and nothing else: looks stay where they were.
+            case.world.advance(max(0.0, _GAP_S - (case.world.now - began)))
+            came[mirror].append((outcome.exit, outcome.changes))
+        came[mirror].append([command for command in case.sim.commands if command[0] == "clpcl"])
+        told = [text for _, text in case.sim.alerts if "well again" in text]
+        assert mirror == "in sync" or not told, (mirror, told)
+        assert len(told) <= 1
+    assert dict.fromkeys(came, came["in sync"]) == came
+    Tally(record_property).add("pairs of the peer", runs=_LOOKS * len(came))

@@ -7,17 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecx_hyperv.deadline import Deadline
-from ecx_hyperv.ecx.clpmdstat import (
-    Mirror,
-    MirrorColor,
-    MirrorHealth,
-    MirrorRow,
-    MirrorSide,
-    ask,
-    ask_names,
-    parse,
-    parse_names,
-)
+from ecx_hyperv.decide.mirror import Mirror, MirrorColor, MirrorHealth, MirrorRow, MirrorSide
+from ecx_hyperv.ecx.clpmdstat import ask, ask_names, parse, parse_names
 from ecx_hyperv.errors import LocalError
 from tests.unit.always import always
 from tests.unit.clock import FakeClock
@@ -25,8 +16,9 @@ from tests.unit.runner import FakeRunner, printed
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "clpmdstat"
 SERVERS = ("ec1", "ec2")
-GREEN, YELLOW, RED, GRAY = MirrorColor
+GREEN, YELLOW, RED, GRAY, BLUE = MirrorColor
 LATER, EARLIER = "2026/03/04 09:12:31", "2026/03/04 09:10:02"
+LATER_S = 1772615551
 
 
 def sample(name: str) -> Mirror:
@@ -57,7 +49,7 @@ def test_how_a_mirror_is(name: str, health: MirrorHealth) -> None:
 def test_a_header_names_the_sides(name: str) -> None:
     """With a header each server must have its own color and times, in whichever order the columns stand."""
     mirror = sample(name)
-    assert MirrorSide(GREEN, "ec1", LATER, EARLIER) == mirror.side("ec1")
+    assert MirrorSide(GREEN, "ec1", LATER, EARLIER, LATER_S, LATER_S - 149) == mirror.side("ec1")
     assert MirrorSide(RED, "ec2") == mirror.side("ec2")
 
 
@@ -65,7 +57,7 @@ def test_without_a_header_no_side_is_named() -> None:
     """Without a header no server may be told to have the good copy."""
     mirror = sample("broken-no-header.txt")
     assert (None, None) == (mirror.side("ec1"), mirror.side("ec2"))
-    assert (MirrorSide(GREEN, "", LATER, EARLIER), MirrorSide(RED)) == mirror.sides
+    assert (MirrorSide(GREEN, "", LATER, EARLIER, LATER_S, LATER_S - 149), MirrorSide(RED)) == mirror.sides
     assert mirror.side("") is None
 
 
@@ -96,7 +88,16 @@ def test_what_is_no_header_names_no_side(above: str) -> None:
 def test_times_are_read_with_any_blanks(blanks: str) -> None:
     """Times must be found by their label, as public scripts find them, whatever parts them."""
     text = f"Mirror Color GREEN RED\nLastupdate Time{blanks}{LATER}{blanks}--\nBreak Time{blanks}{EARLIER}\n"
-    assert (MirrorSide(GREEN, "", LATER, EARLIER), MirrorSide(RED)) == parse(text, "md1", SERVERS).sides
+    assert (MirrorSide(GREEN, "", LATER, EARLIER, LATER_S, LATER_S - 149), MirrorSide(RED)) == parse(
+        text, "md1", SERVERS
+    ).sides
+
+
+@pytest.mark.parametrize("time", ["2026/13/04 09:12:31", "2026/03/04 09:12", "26/03/04 09:12:31", "--"])
+def test_what_is_no_whole_time_is_not_compared(time: str) -> None:
+    """A time without seconds or a full date, or one that no calendar has, must not be taken for a moment."""
+    text = f"Mirror Color  RED  RED\nLastupdate Time  {time}  {LATER}\n"
+    assert (None, LATER_S) == tuple(one.updated_s for one in parse(text, "md1", SERVERS).sides)
 
 
 def test_a_copy_on_its_way() -> None:
@@ -139,6 +140,8 @@ def test_what_is_not_known_is_kept() -> None:
         "Mirror Colors  GREEN  GREEN\n",
         "Mirror Color  GRAY  GRAY\n",
         "Mirror Color  GREEN  GRAY\n",
+        "Mirror Color  BLUE  BLUE\n",
+        "Mirror Color  GREEN  BLUE\n",
         "Mirror Color  GREEN  YELLOW\n",
         "Mirror Color  GREEN  RED\n",
         "Mirror Color  緑  緑\n",

@@ -14,7 +14,7 @@ from ecx_hyperv.ecx.kept_ids import KeptId
 from ecx_hyperv.ecx.maintenance import Flag, Kind
 from ecx_hyperv.ecx.monitor_state import MonitorState
 from ecx_hyperv.errors import LocalError
-from ecx_hyperv.lab.linux import clpstat
+from ecx_hyperv.lab.linux import clpmdstat, clpstat
 from ecx_hyperv.lab.model.ecx import SimulatedEcx
 from ecx_hyperv.lab.model.world import World
 from ecx_hyperv.log import LogFormat, open_log
@@ -183,6 +183,7 @@ class SimulatedNode:
         self.alerts: list[tuple[Level, str]] = []
         self.commands: list[list[str]] = []
         self.log = io.StringIO()
+        self.clpmdstat_hangs = False
         local, peer = sorted(_NODES, key=lambda one: one.name != node)
         self.context = RunContext(
             config=config or make_config(world),
@@ -208,11 +209,16 @@ class SimulatedNode:
 
     def _run(self, command: Sequence[str], seconds: float) -> Completed:
         """Run what the lab has of ECX's commands."""
-        del seconds
         self.commands.append(list(command))
+        if command[0] == "clpmdstat" and self.clpmdstat_hangs:
+            self.clock.sleep(seconds)
+            return Completed(None, b"", b"")
         match command[0]:
             case "clpstat" if self._ecx is not None:
                 return Completed(0, clpstat.render(self._ecx, self.node, long=True).encode(), b"")
+            case "clpmdstat" if self._ecx is not None:
+                code, text = clpmdstat.clpmdstat(self._ecx, self.node, command[1:])
+                return Completed(code, text.encode(), b"")
             case "clpcl" if self._ecx is not None:
                 return Completed(self._ecx.start_service(command[-1]), b"", b"")
             case "ping":

@@ -170,6 +170,9 @@ class VirtualHosts:
             left = until.remaining()
             self._clock.sleep(left if due is None else min(left, max(0.0, due - self._world.now)))
             self.go_on()
+        if 0.0 < until.remaining() <= _SAME_S:
+            # Whoever waits until that very moment, and not a hair less, would ask again for ever: no time passes here.
+            self._clock.sleep(_SAME_S)
 
     def was_frozen(self, side: Side) -> bool:
         """Tell whether that host's time advanced by far more than this run's own can explain."""

@@ -27,7 +27,7 @@ TARGET = "127.77.0.201"
 USER = "Administrator@2016dom.local"
 CSV = "Cluster Disk 1"
 COMMANDS = (
-    *("clpstat", "clpcl", "clpgrp", "clplogcmd", "ping"),
+    *("clpstat", "clpcl", "clpgrp", "clplogcmd", "clpmdstat", "clpmdctrl", "ping"),
     *("systemctl", "firewall-cmd", "getenforce", "setenforce", "rpm", "ip", "clpfwctrl.sh"),
 )
 

@@ -1,4 +1,4 @@
-"""The lab's clpstat, clpcl, clpgrp, clplogcmd, ping and systemctl: each asks the lab, and ends as the real one would.
+"""ECX's commands, ping and systemctl, in the lab: each asks the lab, and ends as the real one would.
 
 Run by its path, without the package, so that it starts at once.
 """

@@ -8,7 +8,9 @@ a stop, or a script that takes too long, shuts the server's OS down.
 from collections.abc import Generator, Sequence
 from functools import partial
 
+from ecx_hyperv.decide.mirror import MirrorColor
 from ecx_hyperv.lab.model.jobs import ScriptRunner
+from ecx_hyperv.lab.model.mirror import MIRROR, SimulatedMirror
 from ecx_hyperv.lab.model.monitors import Monitors
 from ecx_hyperv.lab.model.servers import GROUP, ISCSI, SimulatedMonitor, SimulatedServer, Steps
 from ecx_hyperv.lab.model.things import EcVm, Plane
@@ -27,13 +29,18 @@ class SimulatedEcx:
         self.world = world
         self._runner = runner
         self._vms = list(vms)
-        self._names = ["fip1", "md1", ISCSI, *(f"exec-{vm}" for vm in vms)]
+        self._names = ["fip1", MIRROR, ISCSI, *(f"exec-{vm}" for vm in vms)]
         self._monitors = Monitors(world, runner, on_failure=self._fail_over)
         self.monitoring = True
         # Whether the group is to be active somewhere, and where it was last.
         self._wanted = False
         self._last_active = next(iter(world.ec_vms))
         self.servers = {name: self._fresh(name) for name in world.ec_vms}
+        self.mirror = SimulatedMirror(
+            world,
+            is_active=lambda name: self.servers[name].resources.get(MIRROR, "Offline") == "Online",
+            is_up=lambda name: self._is_up(world.ec_vms[name]),
+        )
         world.on_boot.append(self._booted)
         world.on_down.append(self._went_down)
         world.on_shutdown.append(self._shuts_down)
@@ -46,6 +53,8 @@ class SimulatedEcx:
         if server.service != "Online" or any(one.is_active or one.is_busy for one in self.servers.values()):
             return 1
         self._wanted = True
+        for one in self.servers.values():
+            one.failed_start = False
         server.operations.append(lambda: self._activate(server, "START"))
         return 0
 
@@ -62,6 +71,9 @@ class SimulatedEcx:
         target = self.servers[to]
         source = self.other(to)
         if not source.is_active or target.service != "Online" or not self._hears(source, target):
+            return 1
+        if not self._can_take(target):
+            self.world.record("move refused", to, state="its mirror disk is RED")
             return 1
         source.operations.append(lambda: self._leave(source, target, "GROUPMOVE", "START"))
         return 0
@@ -98,10 +110,17 @@ class SimulatedEcx:
             return there.service
         return "Offline"
 
+    def sees_mirror(self, node: str, other: str) -> MirrorColor:
+        """Return the color that clpmdstat on one server shows of the mirror disk's copy on another."""
+        is_linked = self.sees(node, self.other(node).name) == "Online"
+        return self.mirror.color(other, by=node, is_linked=is_linked)
+
     # Time.
 
     def tick(self) -> None:
         """Go on with what is under way, as far as it can now."""
+        self.mirror.write()
+        self.mirror.go_on()
         for name in list(self.servers):
             for go in (self._listen, self._go_on, self._watch):
                 # Each may take its own EC-VM down, and the server with it.
@@ -132,15 +151,12 @@ class SimulatedEcx:
                 self._alone(server)
             return
         server.heard = now
-        if not server.mirrored and server.mirrored_at is None:
-            server.mirrored_at = now + self.world.timings.mirror_recovery
-        if server.mirrored_at is not None and now >= server.mirrored_at:
-            server.mirrored, server.mirrored_at = True, None
-            self.world.record("mirrored", server.name)
+        if other.service == "Online":
+            self.mirror.copy(by_itself=True)
         if server.group == other.group == "Online":
             self._two_active(server, other)
         elif not other.is_active and not other.is_busy and other.service == "Online":
-            ours = self._last_active == server.name or not other.mirrored
+            ours = self._last_active == server.name or not self.mirror.is_whole(other.name)
             if ours:
                 self._take_over(server, "START")
 
@@ -151,7 +167,7 @@ class SimulatedEcx:
             self._take_over(server, "FAILOVER")
 
     def _take_over(self, server: SimulatedServer, event: str) -> None:
-        is_whole = server.mirrored or self._last_active == server.name
+        is_whole = self.mirror.is_whole(server.name) or self._last_active == server.name
         if self._wanted and is_whole and not server.is_active and not server.is_busy:
             self.world.record("takes over", server.name, state=event)
             server.operations.append(lambda: self._activate(server, event))
@@ -168,11 +184,17 @@ class SimulatedEcx:
         server.group, server.active_since = "Online Pending", self.world.now
         self._last_active = server.name
         other = self.other(server.name)
-        if not self._hears(server, other):
-            other.mirrored = False
         self.world.record("group starts", GROUP, server.name, event)
         for name in self._names:
             server.resources[name] = "Online Pending"
+            if name == MIRROR:
+                if not self.mirror.is_whole(server.name):
+                    server.resources[name] = "Online Failure"
+                    self.world.record("start failed", name, server.name, "this copy is not a good one")
+                    yield from self._after_failed_start(server)
+                    return
+                if not self._hears(server, other):
+                    self.mirror.part(server.name)
             if name.startswith("exec-"):
                 code = yield from self._script(server, name, "start.sh", {"CLP_EVENT": event})
                 if code == _TOO_LATE:
@@ -192,7 +214,8 @@ class SimulatedEcx:
     def _after_failed_start(self, server: SimulatedServer) -> Steps:
         other = self.other(server.name)
         server.group, server.failed_start = "Online Failure", True
-        if other.service == "Online" and not other.failed_start and self._hears(server, other):
+        can_take = other.service == "Online" and self._can_take(other)
+        if can_take and not other.failed_start and self._hears(server, other):
             yield from self._leave(server, other, "GROUPFAILOVER", "FAILOVER")
 
     def _deactivate(self, server: SimulatedServer, factor: str) -> Steps:
@@ -215,7 +238,7 @@ class SimulatedEcx:
     def _leave(self, server: SimulatedServer, to: SimulatedServer, factor: str, event: str) -> Steps:
         yield from self._deactivate(server, factor)
         if not server.is_active and to.service == "Online":
-            while not to.mirrored:
+            while self.mirror.target == to.name:
                 yield
             to.operations.append(lambda: self._activate(to, event))
 
@@ -259,8 +282,15 @@ class SimulatedEcx:
     def _fail_over(self, server: SimulatedServer, monitor: SimulatedMonitor) -> None:
         other = self.other(server.name)
         if other.service == "Online" and self._hears(server, other) and not server.is_busy:
+            if not self._can_take(other):
+                self.world.record("failover refused", monitor.name, server.name, "the other mirror disk is RED")
+                return
             self.world.record("monitor fails over", monitor.name, server.name)
             server.operations.append(lambda: self._leave(server, other, "GROUPFAILOVER", "FAILOVER"))
+
+    def _can_take(self, server: SimulatedServer) -> bool:
+        """Tell whether a server's copy of the mirror disk is good, or about to be: ECX makes no use of a RED one."""
+        return self.mirror.is_whole(server.name) or self.mirror.target == server.name
 
     # The servers.
 
@@ -297,8 +327,9 @@ class SimulatedEcx:
             old.job.kill()
         fresh = self.servers[ec_vm.name] = self._fresh(ec_vm.name)
         fresh.service = "Offline"
-        # What is written while it is away it misses; if the other one is away too, nothing is.
-        fresh.mirrored = old.mirrored and not self._is_up(self.world.ec_vms[self.other(ec_vm.name).name])
+        was_active = old.resources.get(MIRROR, "Offline") == "Online"
+        # The other one knows at once that a server has left in good order.
+        self.mirror.lost(ec_vm.name, was_active=was_active, is_told=old.service == "Offline")
 
     def _shuts_down(self, ec_vm: EcVm) -> None:
         server = self.servers[ec_vm.name]

@@ -106,6 +106,8 @@ class LinuxSetup:
     selinux: str = "Disabled"
     ecx_version: str = "4.3.0-1"
     addresses: str = ""
+    # In which of its shapes clpmdstat answers: lab/linux/clpmdstat.py.
+    mirror_shape: str = "header"
 
 
 def change(facts: Any, name: str, value: str) -> None:

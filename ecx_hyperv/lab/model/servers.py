@@ -40,9 +40,7 @@ class SimulatedServer:
     steps: Steps | None = None
     job: ScriptJob | None = None
     monitors: dict[str, SimulatedMonitor] = field(default_factory=dict)
-    # Whether its copy of the mirror disk is whole, or when it will be; when it last heard of the other server.
-    mirrored: bool = True
-    mirrored_at: float | None = None
+    # When it last heard of the other server.
     heard: float = 0.0
     failed_start: bool = False
 

@@ -49,7 +49,11 @@ class Timings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     heartbeat: float = 2
     script_timeout: float = 120
     ecx_start: float = 1
+    # The mirror disk: how long a copy takes, whether ECX begins one by itself; whether no copy is known to be good once
+    # both EC-VMs were lost at the same time while the disk was in use.
     mirror_recovery: float = 2
+    mirror_auto: bool = True
+    both_red: bool = True
     monitor_interval: float = 2
     monitor_timeout: float = 60
     monitor_retry: int = 1

@@ -7,11 +7,13 @@ from typing import Any
 
 import msgspec
 
+from ecx_hyperv.decide.mirror import MirrorColor
 from ecx_hyperv.host.wire import Request
-from ecx_hyperv.lab.linux import clpstat, files
+from ecx_hyperv.lab.linux import clpmdstat, clpstat, files
 from ecx_hyperv.lab.linux import commands as linux
 from ecx_hyperv.lab.model import facts
 from ecx_hyperv.lab.model.ecx import SimulatedEcx
+from ecx_hyperv.lab.model.mirror import MIRROR
 from ecx_hyperv.lab.model.things import Guest, Plane, Sshd
 from ecx_hyperv.lab.model.world import World
 from ecx_hyperv.lab.service.audit import Audit
@@ -83,6 +85,14 @@ class Commands:
             return ControlAnswer(code=1, text="clplogcmd: invalid option\n")
         world.record("alert", text, question.node, level)
         return ControlAnswer()
+
+    def _clpmdstat(self, _world: World, question: ControlQuestion) -> ControlAnswer:
+        code, text = clpmdstat.clpmdstat(self._ecx, question.node, question.arguments)
+        return ControlAnswer(code=code, text=text)
+
+    def _clpmdctrl(self, _world: World, question: ControlQuestion) -> ControlAnswer:
+        code, text = clpmdstat.clpmdctrl(self._ecx, question.node, question.arguments)
+        return ControlAnswer(code=code, text=text)
 
     def _ping(self, world: World, question: ControlQuestion) -> ControlAnswer:
         wanted = question.arguments[-1]
@@ -176,6 +186,20 @@ class Commands:
             return ControlAnswer(code=1, text=f"{error}\n")
         return ControlAnswer(text=f"{host}: done\n")
 
+    def _mirror(self, _world: World, question: ControlQuestion) -> ControlAnswer:
+        """Spoil the mirror disk, or show it: two colors, one for each EC-VM, or `copy`."""
+        mirror, words = self._ecx.mirror, question.arguments
+        colors = [MirrorColor(word.upper()) for word in words if word != "copy"]
+        if words == ["copy"]:
+            mirror.shown.clear()
+            mirror.spoil(MirrorColor.GREEN, MirrorColor.RED)
+            mirror.copy(by_itself=False)
+        elif colors:
+            mirror.spoil_or_show(*colors)
+        shown = [f"{name} {self._ecx.sees_mirror(name, name).value}" for name in self._ecx.servers]
+        copied = f", {mirror.percent} % copied from {mirror.source}" if mirror.source else ""
+        return ControlAnswer(text=f"{MIRROR}: {', '.join(shown)}{copied}\n")
+
     def _monitors(self, _world: World, question: ControlQuestion) -> ControlAnswer:
         self._ecx.monitoring = question.arguments[0] == "on"
         return ControlAnswer()
@@ -206,6 +230,7 @@ class Commands:
             "vms": vms,
             "volumes": volumes,
             "ecx": ecx,
+            "mirror": {name: self._ecx.sees_mirror(name, name).value for name in self._ecx.servers},
             "idle": self._ecx.is_idle,
             "violations": world.violations,
         }
@@ -254,6 +279,8 @@ class Commands:
         "clpcl": _clpcl,
         "clpgrp": _clpgrp,
         "clplogcmd": _clplogcmd,
+        "clpmdstat": _clpmdstat,
+        "clpmdctrl": _clpmdctrl,
         "ping": _ping,
         "systemctl": _systemctl,
         **dict.fromkeys(("firewall-cmd", "getenforce", "setenforce", "rpm", "ip", "clpfwctrl.sh"), _linux),
@@ -265,6 +292,7 @@ class Commands:
         "move-vm": _move_vm,
         "sshd": _sshd,
         "faults": _faults,
+        "mirror": _mirror,
         "monitors": _monitors,
         "show": _show,
         "history": _history,
