@@ -89,3 +89,13 @@ class Deadline:
     def sleep(self, seconds: float) -> None:
         """Sleep, but never past this deadline."""
         self.clock.sleep(min(seconds, self.remaining()))
+
+
+def in_time(seconds: float) -> str:
+    """Put a length of time as short as it can be read: 0:38, 2 h 05 min, 6 d 4 h."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes}:{rest:02}"

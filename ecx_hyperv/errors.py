@@ -124,11 +124,13 @@ class HostError(EcxHypervError):
 class Unreachable(HostError):
     """No connection to a host."""
 
-    in_short = "does not answer"
+    in_short = "cannot be connected to"
 
 
 class Silent(Unreachable):
     """Nothing at all came back from a host, not even a refusal."""
+
+    in_short = "does not answer"
 
 
 class LoginRefused(HostError):

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -76,7 +77,7 @@ class CheckRun:
 
     `scripts` is the folder of the program's scripts for ECX, where it is known; `kept_id` gives the id that a run has
     kept for a VM's name, and may raise LocalError. `mistakes` keep the configuration from being used as it is, `notes`
-    are what is probably not meant.
+    are what is probably not meant. `on_findings` is told findings as soon as they are certain, each once.
     """
 
     config: Config
@@ -91,6 +92,7 @@ class CheckRun:
     kept_id: Callable[[str], str] = lambda _name: ""
     mistakes: Sequence[str] = ()
     notes: Sequence[str] = ()
+    on_findings: Callable[[Sequence[Finding]], None] = lambda _findings: None
 
     def go(self, wanted: frozenset[str], linux: LinuxFacts) -> list[Finding]:
         """Make the checks that are wanted, in the order of the catalogue; `linux` is what this EC-VM says of itself.
@@ -107,16 +109,23 @@ class CheckRun:
             first = self._identify() if areas & _OF_HOSTS else None
             answered = {} if first is None else self._ask(first)
             asked = (before, self.wall())
+            context = self._context(answered, linux, {} if first is None else first.vms)
+            of_ec_vm = [*self._of_ec_vm(context, linux, scripts, mirrors)]
+            # The trials take longest, and nothing but their own findings rests on them.
+            sure = [*(self._of_hosts(context, asked, {}) if answered else ()), *of_ec_vm]
+            self._tell(one for one in sure if one.name in wanted and CATALOGUE[one.name].area is not Area.WIRE)
             tried = {side: probe.result() for side, probe in probes.items()}
-        context = self._context(answered, linux, {} if first is None else first.vms)
-        findings = [
-            *(self._of_hosts(context, asked, tried) if answered else ()),
-            *self._of_ec_vm(context, linux, scripts, mirrors),
-        ]
+        findings = [*(self._of_hosts(context, asked, tried) if answered else ()), *of_ec_vm]
         chosen = [finding for finding in findings if finding.name in wanted]
         if "group" in wanted:
             chosen.append(self._group(linux.servers, wanted - {one.name for one in chosen}, wanted))
+        self._tell(one for one in chosen if one.name == "group" or CATALOGUE[one.name].area is Area.WIRE)
         return ordered(chosen)
+
+    def _tell(self, findings: Iterable[Finding]) -> None:
+        # Who is told must not be able to end the check.
+        with suppress(Exception):
+            self.on_findings(ordered(findings))
 
     def _is_tried(self, wanted: frozenset[str]) -> bool:
         return any(CATALOGUE[name].area is Area.WIRE and name not in _NO_TRIAL for name in wanted)

@@ -1,6 +1,9 @@
 """ecx-hyperv check: whether everything is right."""
 
 import os
+import sys
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,10 +13,13 @@ from ecx_hyperv import __version__
 from ecx_hyperv.cli import common, configuration
 from ecx_hyperv.cli.command import Invocation, run_to_exit
 from ecx_hyperv.cli.configuration import ConfigInUse
+from ecx_hyperv.cli.progress import LineBar, any_terminal
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.plain import as_json, flat
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     from ecx_hyperv.check.linux_facts import LinuxFacts
     from ecx_hyperv.check.outcome import Finding
     from ecx_hyperv.check.run import CheckRun
@@ -28,6 +34,7 @@ _PEER_S = 200.0
 @click.argument("name", nargs=-1)
 @click.option("--list", "as_list", is_flag=True, help="Name every check, and what it means where it is not ok.")
 @click.option("--json", "as_json", is_flag=True, help="The same findings as JSON.")
+@click.option("--problems", is_flag=True, help="Show only what is not ok.")
 @click.option("--peer", is_flag=True, help="The other EC-VM too; this one must be able to log in there as root.")
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write a report for a support case.")
 @click.option(
@@ -44,6 +51,7 @@ def check(
     *,
     as_list: bool,
     as_json: bool,
+    problems: bool,
     peer: bool,
     report: Path | None,
     idle: float,
@@ -62,27 +70,50 @@ def check(
     from ecx_hyperv.check.report import library_versions
     from ecx_hyperv.check.run import ask_peer, ordered
 
-    if not as_json:
-        from ecx_hyperv.cli.findings import show_findings
+    show = _shower(is_json=as_json, problems=problems)
     libraries = library_versions() if report is not None else ()
     wanted = choose(name)
     in_use = configuration.load_in_use(invocation)
     seconds = _CHECK_S + idle + (_PEER_S if peer else 0)
     common.guard(invocation, seconds * 1.2, Exit.CANNOT_TELL, "the check is not complete")
     check_run = _check_run(invocation, in_use, common.deadline_of(invocation, seconds), idle)
-    facts = linux_facts.read(check_run.system, in_use.config, invocation.options.config)
-    findings = check_run.go(wanted, facts)
-    if peer:
-        findings = ordered([*findings, *ask_peer(check_run.system, check_run.pair, in_use.config, wanted)])
+    with _progress(invocation, check_run, len(wanted), is_json=as_json) as check_run:
+        facts = linux_facts.read(check_run.system, in_use.config, invocation.options.config)
+        findings = check_run.go(wanted, facts)
+        if peer:
+            findings = ordered([*findings, *ask_peer(check_run.system, check_run.pair, in_use.config, wanted)])
     code = exit_of(findings)
-    if as_json:
-        _print_json(findings, check_run, code)
-    else:
-        show_findings(findings)
+    show(findings, check_run, code)
     if report is not None:
         _report(invocation, check_run, facts, findings, libraries, report)
     _last_line(invocation, findings, code)
     return code
+
+
+@contextmanager
+def _progress(invocation: Invocation, check_run: "CheckRun", total: int, *, is_json: bool) -> "Iterator[CheckRun]":
+    """Return a check that shows how far it has come, and on a terminal each problem as soon as it is certain."""
+    has_terminal = any_terminal()
+    done: set[str] = set()
+    if has_terminal:
+        from ecx_hyperv.cli.findings import problems_in
+        from ecx_hyperv.cli.live import LiveBar
+
+        bar: LiveBar | LineBar = LiveBar("check", invocation.clock, check_run.deadline)
+    else:
+        bar = LineBar("check", invocation.clock, invocation.log)
+
+    def tell(findings: "Sequence[Finding]") -> None:
+        done.update(one.name for one in findings)
+        bar.reach(len(done), total)
+        if has_terminal and not is_json:
+            for line in problems_in(findings):
+                click.echo(flat(line), err=not sys.stdout.isatty())
+
+    bar.reach(0, total)
+    with bar:
+        yield replace(check_run, on_findings=tell)
+        bar.reach(total, total)
 
 
 def _list() -> Exit:
@@ -135,6 +166,15 @@ def _check_run(invocation: Invocation, in_use: ConfigInUse, deadline: "Deadline"
         mistakes=(in_use.last_good,) if in_use.last_good else tuple(map(str, configuration.mistakes_in(in_use.loaded))),
         notes=configuration.notes_on(in_use.loaded),
     )
+
+
+def _shower(*, is_json: bool, problems: bool) -> "Callable[[list[Finding], CheckRun, Exit], None]":
+    """Return what prints the findings; whatever it needs is imported now."""
+    if is_json:
+        return _print_json
+    from ecx_hyperv.cli.findings import show_findings
+
+    return lambda findings, _check_run, _code: show_findings(findings, problems=problems)
 
 
 def _print_json(findings: "list[Finding]", check_run: "CheckRun", code: Exit) -> None:

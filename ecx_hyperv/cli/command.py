@@ -2,8 +2,10 @@
 
 import os
 import secrets
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -35,7 +37,8 @@ class Options:
 
     config: Path
     node: str
-    form: LogFormat
+    # None where the caller did not say: as stderr is.
+    form: LogFormat | None
     verbose: bool
 
 
@@ -60,11 +63,18 @@ class EcxCommand(click.Command):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command, and end the process."""
-        output = Output.take_over(Delivery.BEST_EFFORT)
-        try:
+        with written_out(Delivery.BEST_EFFORT):
             return super().main(*args, **kwargs)
-        finally:
-            output.finish()
+
+
+@contextmanager
+def written_out(delivery: Delivery) -> Iterator[None]:
+    """Have what click says of a command line go through the queues too, and be written before the process ends."""
+    output = Output.take_over(delivery)
+    try:
+        yield
+    finally:
+        output.finish()
 
 
 def run_to_exit(
@@ -79,8 +89,11 @@ def run_to_exit(
 
     def decorate(body: Callable[Concatenate[Invocation, P], Exit]) -> Callable[..., NoReturn]:
         @wraps(body)
-        def command(*args: Any, config: str, node: str, log_format: str, verbose: bool, **kwargs: Any) -> NoReturn:
-            invocation = open_invocation(Options(Path(config), node, LogFormat(log_format), verbose), delivery)
+        def command(
+            *args: Any, config: str, node: str, log_format: str | None, verbose: bool, **kwargs: Any
+        ) -> NoReturn:
+            form = LogFormat(log_format) if log_format else None
+            invocation = open_invocation(Options(Path(config), node, form, verbose), delivery)
             invocation.ending.leave(_exit_code(invocation, lambda: body(invocation, *args, **kwargs), blind))
 
         return _with_options(command)
@@ -92,7 +105,8 @@ def open_invocation(options: Options, delivery: Delivery) -> Invocation:
     """Set up what a command needs before its configuration is read."""
     output = Output.take_over(delivery)
     clock = SystemClock()
-    log = open_log(clock, secrets.token_hex(2), form=options.form, verbose=options.verbose)
+    form = options.form or (LogFormat.PERSON if sys.stderr.isatty() else LogFormat.TEXT)
+    log = open_log(clock, secrets.token_hex(2), form=form, verbose=options.verbose)
     threading.excepthook = lambda failed: log.debug("a thread failed", error=repr(failed.exc_value))
     ending = Ending(delivery, output, clock, log, EcxAlerts(commands.run, log))
     return Invocation(options, clock, log, read_call(os.environ, _folder()), ending)
@@ -105,9 +119,8 @@ def _with_options(command: Callable[..., NoReturn]) -> Callable[..., NoReturn]:
         click.option(
             "--log-format",
             type=click.Choice([form.value for form in LogFormat]),
-            default=LogFormat.TEXT.value,
-            show_default=True,
-            help="How a line of the log, on stderr, looks.",
+            default=None,
+            help="How the log, on stderr, looks.  [default: person on a terminal, else text]",
         ),
         click.option("--node", envvar="ECX_HYPERV_NODE", default="", help="Which [[node]] this is, by name."),
         click.option(
@@ -160,7 +173,7 @@ def _of_system(error: OSError) -> str:
 
 def _how(error: OSError) -> str:
     if isinstance(error, PermissionError):
-        return "run it as root, or let this user have the file"
+        return "run this as root (sudo)"
     return "see that file, its folder and its disk; -v shows where it happened"
 
 

@@ -72,8 +72,8 @@ class Ending:
         os._exit(code)
 
     def _tell_late(self, seconds: float, code: int, what: str) -> None:
-        line = sentence(what, f"not over after {seconds:g} s", "run it again; see what hangs with -v")
+        seen, do = f"not over after {seconds:g} s", "run it again; see what hangs with -v"
         if self._delivery is Delivery.BEST_EFFORT:
-            self.alerts.send_and_leave(Level.ERR, line)
-        self._log.error(line, exit=code)
+            self.alerts.send_and_leave(Level.ERR, sentence(what, seen, do))
+        self._log.error(what, seen=seen, do=do, exit=code)
         self._output.finish()

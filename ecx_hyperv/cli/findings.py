@@ -14,8 +14,17 @@ _WIDE = 200
 _STYLES = {Outcome.OK: "green", Outcome.WARNING: "yellow", Outcome.WRONG: "bold red", Outcome.CANNOT_TELL: "magenta"}
 
 
-def show_findings(findings: Sequence[Finding]) -> None:
-    """Print findings on stdout: a line each, then what to do, then how many of each outcome."""
+def problems_in(findings: Sequence[Finding]) -> list[str]:
+    """Return a line for each finding that is not ok."""
+    bad = [one for one in findings if one.outcome is not Outcome.OK]
+    return [flat(f"{one.outcome.value}: {names} ({one.place}): {one.seen}") for names, one in _together(bad)]
+
+
+def show_findings(findings: Sequence[Finding], *, problems: bool = False) -> None:
+    """Print findings on stdout: a line each, then what to do, then how many of each outcome.
+
+    With `problems` what is ok is only counted.
+    """
     console = Console(highlight=False, emoji=False)
     if not console.is_terminal:
         # For a pager or a file nothing need be folded.
@@ -23,11 +32,13 @@ def show_findings(findings: Sequence[Finding]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("check", "where", "outcome", "seen"):
         table.add_column(column, overflow="fold", no_wrap=column == "check")
-    for names, one in _together(findings):
+    shown = [one for one in findings if one.outcome is not Outcome.OK] if problems else findings
+    for names, one in _together(shown):
         outcome = Text(one.outcome.value, style=_STYLES[one.outcome])
         table.add_row(_plain(names), _plain(one.place), outcome, _plain(one.seen))
-    _print_trimmed(console, table)
-    for one in findings:
+    if shown:
+        _print_trimmed(console, table)
+    for one in shown:
         if one.outcome is not Outcome.OK and one.remedy is not None:
             console.print()
             console.print(_plain(f"{one.name} ({one.place}): {one.means}"))
@@ -35,7 +46,8 @@ def show_findings(findings: Sequence[Finding]) -> None:
                 console.print(_plain(f"  wanted: {one.expected}"), soft_wrap=True)
             console.print(_plain(f"  do: {one.remedy}"), soft_wrap=True)
     counts = Counter(one.outcome for one in findings)
-    console.print()
+    if shown:
+        console.print()
     console.print(_plain(", ".join(f"{counts[one]} {one.value}" for one in Outcome if counts[one])))
 
 

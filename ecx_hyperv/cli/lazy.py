@@ -6,7 +6,9 @@ from typing import Any
 import click
 
 from ecx_hyperv import __version__
+from ecx_hyperv.cli.command import written_out
 from ecx_hyperv.exits import Exit
+from ecx_hyperv.output import Delivery
 
 
 class LazyGroup(click.Group):
@@ -21,6 +23,11 @@ class LazyGroup(click.Group):
         super().__init__(*args, **kwargs)
         self._lazy = lazy or {}
         self._packages = packages or {}
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command that is named, and end the process; a mistake at the prompt waits for its reader too."""
+        with written_out(Delivery.COMPLETE):
+            return super().main(*args, **kwargs)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""

@@ -1,11 +1,11 @@
-"""ecx-hyperv: status, maintenance, trust, config, lab."""
+"""ecx-hyperv: maintenance, trust, config; check, lab, setup and status have modules of their own."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
 
-from ecx_hyperv import __version__, plain
+from ecx_hyperv import __version__
 from ecx_hyperv.cli import common, configuration
 from ecx_hyperv.cli.command import Invocation, run_to_exit
 from ecx_hyperv.cli.lazy import LazyGroup
@@ -13,14 +13,9 @@ from ecx_hyperv.config import Config
 from ecx_hyperv.config_file import last_good, read
 from ecx_hyperv.ecx.file_access import other_writers
 from ecx_hyperv.ecx.maintenance import Flag, Kind, Maintenance
-from ecx_hyperv.errors import ConfigError, Unreachable, UsageError
+from ecx_hyperv.errors import ConfigError, UsageError
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.plain import flat
-
-# A status is looked at by a person, who waits for it.
-_STATUS_S = 60.0
-# How a host is that did not say a word.
-_SILENT = Unreachable.in_short
 
 
 @click.group(
@@ -30,6 +25,7 @@ _SILENT = Unreachable.in_short
         "check": "ecx_hyperv.cli.check:check",
         "lab": "ecx_hyperv.cli.lab:lab",
         "setup": "ecx_hyperv.cli.setup:setup",
+        "status": "ecx_hyperv.cli.status:status",
     },
     packages={"lab": "ecx-hyperv-lab"},
     epilog="Example: ecx-hyperv status Cent8.2-1",
@@ -40,42 +36,6 @@ def main() -> None:
 
     The work itself is done by vm-start, vm-unregister, genw-vm and genw-remote-node.
     """
-
-
-@main.command(epilog="Example: ecx-hyperv status Cent8.2-1 --json")
-@click.argument("vm", nargs=-1)
-@click.option("--json", "as_json", is_flag=True, help="The same facts as JSON.")
-@run_to_exit()
-def status(invocation: Invocation, vm: tuple[str, ...], as_json: bool) -> Exit:
-    """Show both hosts, the VMs, the Shared Volumes, iSCSI, ECX and maintenance."""
-    import msgspec
-
-    from ecx_hyperv.ecx.environment import choose_vms
-    from ecx_hyperv.run.status import look
-
-    loaded = configuration.load_in_use(invocation)
-    found = choose_vms(loaded.config, vm, invocation.call) if vm else [one.name for one in loaded.config.vm]
-    common.guard(invocation, _STATUS_S * 1.5, Exit.CANNOT_TELL, "the status is not complete")
-    deadline = common.deadline_of(invocation, _STATUS_S)
-    context = common.open_context(invocation, loaded.config, deadline)
-    if not as_json:
-        # Before a host is asked: an upgrade may replace the files meanwhile.
-        from ecx_hyperv.cli.show import show_status
-    shown = look(context, found, deadline)
-    if as_json:
-        click.echo(plain.as_json(msgspec.to_builtins(shown), indent=2))
-    else:
-        if loaded.last_good:
-            click.echo(flat(loaded.last_good))
-        show_status(shown)
-    if shown.exit is not Exit.DONE:
-        invocation.log.error(
-            "no host can be asked" if any(one.contact != _SILENT for one in shown.hosts) else "no host answers",
-            seen="; ".join(f"{one.address}: {one.trouble}" if one.trouble else one.address for one in shown.hosts),
-            do="see that the hosts are on, the network to them, and their sshd service",
-            exit=int(shown.exit),
-        )
-    return shown.exit
 
 
 @main.group(epilog="Example: ecx-hyperv maintenance on Cent8.2-1 --for 2h")
@@ -178,16 +138,24 @@ def config_check(invocation: Invocation) -> Exit:
             click.echo(flat(str(mistake)))
         if _is_there(last_good(path)):
             click.echo(flat(f"meanwhile the commands use {last_good(path)}, the last copy that was good"))
-        raise
+        return _not_good(invocation, error)
     for sentence in [*configuration.notes_on(loaded), *other_writers(path)]:
         click.echo(flat(f"{path}: note: {sentence}"))
     for mistake in mistakes:
         click.echo(flat(str(mistake)))
     if mistakes:
-        raise ConfigError(mistakes)
+        return _not_good(invocation, ConfigError(mistakes))
     config = loaded.config
     click.echo(flat(f"{path}: good: {len(config.vm)} VMs on {config.node[0].host} and {config.node[1].host}"))
     return Exit.DONE
+
+
+def _not_good(invocation: Invocation, error: ConfigError) -> Exit:
+    """Count the mistakes, which stand above, and say what to do."""
+    number = len(error.mistakes)
+    what = f"{invocation.options.config}: {number} mistake{'' if number == 1 else 's'}"
+    invocation.log.error(what, do=error.remedy, exit=int(error.exit))
+    return error.exit
 
 
 def _is_there(path: Path) -> bool:

@@ -9,6 +9,7 @@ import click
 from ecx_hyperv.cli import common, configuration
 from ecx_hyperv.cli.command import EcxCommand, Invocation, run_to_exit
 from ecx_hyperv.cli.news import working
+from ecx_hyperv.cli.progress import LineProgress, can_be_drawn_on
 from ecx_hyperv.desired.quoting import shell_line
 from ecx_hyperv.errors import LocalError, UsageError
 from ecx_hyperv.exits import Exit, worst
@@ -50,7 +51,7 @@ def _start(invocation: Invocation, vm: tuple[str, ...], *, yes: bool, dry: bool)
     deadline = common.deadline_of(invocation, limit)
     common.guard(invocation, limit, Exit.OUT_OF_TIME, "the start is not over")
     vms = choose_vms(loaded.config, vm, invocation.call)
-    with _progress() as progress:
+    with _progress(invocation, deadline) as progress:
         context = common.open_context(invocation, loaded.config, deadline, dry=dry, progress=progress)
         if is_by_hand(loaded.config, invocation.call) and not yes and not dry:
             _refuse_elsewhere(context, vms, deadline)
@@ -96,7 +97,7 @@ def _stop(invocation: Invocation, vm: tuple[str, ...], *, yes: bool, dry: bool) 
     vms = choose_vms(loaded.config, vm, invocation.call)
     if factor is Factor.NONE and not yes and not dry:
         raise _nobody_asked(vms)
-    with _progress() as progress:
+    with _progress(invocation, deadline) as progress:
         context = common.open_context(invocation, loaded.config, deadline, dry=dry, progress=progress)
         configuration.alert_trouble(loaded, context.alert)
         invocation.log.debug(
@@ -138,14 +139,12 @@ def _nobody_asked(vms: Sequence[str]) -> UsageError:
     )
 
 
-def _progress() -> "Progress":
-    if sys.stderr.isatty():
-        from ecx_hyperv.cli.show import LiveProgress
+def _progress(invocation: Invocation, deadline: "Deadline") -> "Progress":
+    if can_be_drawn_on(sys.stderr):
+        from ecx_hyperv.cli.live import LiveProgress
 
-        return LiveProgress()
-    from ecx_hyperv.run.context import NoProgress
-
-    return NoProgress()
+        return LiveProgress(invocation.clock, deadline)
+    return LineProgress(invocation.clock, deadline, invocation.log)
 
 
 def _answer(invocation: Invocation, context: "RunContext", tasks: "Sequence[Task]") -> Exit:
@@ -161,10 +160,8 @@ def _answer(invocation: Invocation, context: "RunContext", tasks: "Sequence[Task
     code = worst(end.exit for end in fails)
     if len(tasks) > 1 and fails:
         last = next(end for end in fails if end.exit is code)
-        invocation.log.error(
-            f"{len(fails)} of {len(tasks)} VMs failed; the worst: {last.what}",
-            seen=last.seen,
-            do=last.remedy,
-            exit=int(code),
-        )
+        # Somebody at a terminal has it before their eyes, a few lines above.
+        seen, do = ("", "") if sys.stderr.isatty() else (last.seen, last.remedy)
+        text = f"{len(fails)} of {len(tasks)} VMs failed; the worst: {last.what}"
+        invocation.log.error(text, seen=seen, do=do, exit=int(code))
     return code

@@ -112,8 +112,11 @@ def _in_time(path: Path, do: Callable[[], _R]) -> _R:
 
 
 def _broken(path: Path, error: OSError) -> LocalError:
+    is_denied = isinstance(error, PermissionError)
     return LocalError(
         f"{path} cannot be read or written",
         seen=error.strerror or str(error),
-        remedy="see the permissions of [paths] state and run, and the space left; run as root",
+        remedy="run this as root (sudo)"
+        if is_denied
+        else "see the permissions of [paths] state and run, and the space left on their disk",
     )

@@ -178,10 +178,10 @@ def _open_socket(target: SshTarget, deadline: Deadline) -> socket.socket:
     try:
         opened = socket.create_connection((target.address, target.port), timeout=max(0.1, limit.remaining()))
     except OSError as error:
-        kind = Silent if _is_silence(error) else Unreachable
-        raise kind(
+        is_silent = _is_silence(error)
+        raise (Silent if is_silent else Unreachable)(
             target.address,
-            f"port {target.port} does not answer",
+            f"port {target.port} {'does not answer' if is_silent else 'cannot be connected to'}",
             seen=f"nothing for {TCP_S:g} s" if isinstance(error, TimeoutError) else error.strerror or str(error),
             remedy="see that the host is on, the network to it, its firewall and its sshd service",
         ) from None

@@ -123,7 +123,7 @@ def test_a_host_that_is_away(lab: Scenario) -> None:
     lines = [line for line in done.stdout.splitlines() if "127.77.1.2" in line and "cannot tell" in line]
     assert 1 == done.returncode
     assert 1 == len(lines), done.stdout
-    assert "the host does not answer: see reachable" in done.stdout
+    assert "the host cannot be connected to: see reachable" in done.stdout
 
 
 def test_both_hosts_away(lab: Scenario) -> None:

@@ -23,7 +23,7 @@ from ecx_hyperv.check.hosts import judge_host
 from ecx_hyperv.check.linux_facts import System
 from ecx_hyperv.check.outcome import Finding, Outcome, Remedy, Where, here, on_host, words
 from ecx_hyperv.check.run import CheckReport, ask_peer, ordered
-from ecx_hyperv.cli.findings import show_findings
+from ecx_hyperv.cli.findings import problems_in, show_findings
 from ecx_hyperv.config import Config, Node, ProtectedVm
 from ecx_hyperv.deadline import Deadline, SystemClock
 from ecx_hyperv.decide.facts import Side
@@ -62,6 +62,19 @@ def test_u03_nothing_that_a_check_shows_controls_the_terminal(capsys: pytest.Cap
     assert [] == hidden(seen)
     assert [] == [line for line in seen.splitlines() if line.startswith("FAKE")]
     assert "[bold]" in seen
+
+
+def test_b2_problems_hides_what_is_ok(capsys: pytest.CaptureFixture[str]) -> None:
+    """With --problems only what is not ok must be listed, all must be counted, and what is told at once be one line."""
+    good = Finding(name="csv", place="cluster", outcome=Outcome.OK, seen="Online")
+    bad = Finding(name="memory", place="HOST-1", outcome=Outcome.WRONG, seen="too little", remedy=words("add some"))
+    show_findings([good, bad], problems=True)
+    shown = capsys.readouterr().out
+    assert ("memory" in shown, "csv" in shown, "1 ok, 1 wrong" in shown) == (True, False, True)
+    assert ["wrong: memory (HOST-1): too little"] == problems_in([good, bad])
+    show_findings([good], problems=True)
+    assert "1 ok\n" == capsys.readouterr().out
+    assert [] == hidden("".join(problems_in([evil()])))
 
 
 def test_u04_json_escapes_what_could_control_a_terminal() -> None:

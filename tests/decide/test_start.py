@@ -75,6 +75,31 @@ def test_running_at_home_is_put_in_order(changes: dict[str, Any], expected: Step
     assert expected == decide(seen, StartAttempts())
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"owner": Place.PEER, "on_peer": vm("Running", Doing.MIGRATING)},
+            "live migration of web1 from HOST-2 to HOST-1",
+        ),
+        (
+            {"owner": Place.LOCAL, "on_local": vm("Running", Doing.MIGRATING), "iscsi": False},
+            "live migration of web1 from HOST-1 to HOST-2",
+        ),
+        (
+            {"group": GroupKind.PENDING},
+            "the group of web1 is being moved or is changing state",
+        ),
+    ],
+)
+def test_b2_a_live_migration_names_where_from_and_where_to(changes: dict[str, Any], expected: str) -> None:
+    """A wait for a live migration must name the two hosts, where the owner tells which is which."""
+    seen = at_home(**{"peer": Contact.ANSWERS, "on_local": vm("Off"), **changes})
+    step = decide(seen, StartAttempts())
+    assert isinstance(step, Wait)
+    assert expected == step.why
+
+
 def test_running_at_home_never_fails() -> None:
     """After `settle` a start is done, at WARN, whatever is missing around a VM that runs at home."""
     seen = at_home(on_local=RUNNING, observer=None, iscsi=False, csv=ResourceKind.FAILED)

@@ -93,7 +93,7 @@ def test_u15_a_host_that_refuses_the_login_is_not_called_silent(lab: Scenario) -
         watched = lab.run("ec1", "genw-vm", "vm1")
     finally:
         silence(lab, Sshd.UP)
-    assert "does not let this EC-VM log in" in status.stdout
+    assert "refuses the login" in status.stdout
     assert "does not answer" not in status.stdout + watched.stdout
 
 

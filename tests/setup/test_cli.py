@@ -111,7 +111,7 @@ def test_ssh_before_the_hosts_listen(shell: Shell) -> None:
     """Before the scripts ran on the hosts, the key and scripts are made, and the exit code says who is silent."""
     done = shell.run("ssh", "--yes")
     assert 4 == done.returncode
-    assert "127.0.0.1 (host of ec1): port 9 does not answer" in done.stderr
+    assert "127.0.0.1 (host of ec1): port 9 cannot be connected to" in done.stderr
     assert {"key", "key.pub", "state/setup/setup-ssh-127.0.0.1.ps1"} <= set(shell.files())
 
 

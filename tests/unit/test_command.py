@@ -226,3 +226,27 @@ def test_u12_what_the_system_refuses_is_no_error_in_the_program(raised: str, sai
     assert remedy in done.stderr
     assert "error in the program" not in done.stderr
     assert 0 == run(f"raise {raised}", how="blind=Exit.DONE").returncode
+
+
+_MISTAKE = """
+import sys
+import click
+from ecx_hyperv.cli.main import main
+
+click.UsageError.show = lambda error: sys.stderr.write(f"{type(sys.stderr).__name__}: {error.message}\\n")
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("words", [["nosuch"], ["maintenance", "nosuch"], ["status", "--nosuch"]])
+def test_a_mistake_at_the_prompt_goes_through_the_writer(words: list[str]) -> None:
+    """What is wrong with a command line of the group must go through the queue, and end with 2."""
+    done = subprocess.run(
+        [sys.executable, "-c", _MISTAKE, *words], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert 2 == done.returncode
+    assert done.stderr.startswith("QueuedStream: No such ")
+    closed = subprocess.run(
+        ["sh", "-c", 'exec "$0" "$@" 2>&-', sys.executable, "-c", _MISTAKE, *words], timeout=30, check=False
+    )
+    assert 2 == closed.returncode

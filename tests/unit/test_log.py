@@ -141,6 +141,65 @@ def test_a_traceback_is_told(form: LogFormat) -> None:
     assert 1 == logged.text.count("\n")
 
 
+def test_b3_an_error_is_put_to_a_person_in_three_lines() -> None:
+    """For a person an error must be what is wrong, what was seen and what to do, without a stamp."""
+    logged = Logged(LogFormat.PERSON)
+    logged.log.error("vm1 was not started: the volume is Failed", vm="vm1", seen="Failed for 64 s", do="see it", exit=1)
+    expected = "Error: vm1 was not started: the volume is Failed\nSeen:  Failed for 64 s\nDo:    see it\n"
+    assert expected == logged.text
+
+
+def test_b3_what_is_no_error_is_put_to_a_person_with_the_time_of_day() -> None:
+    """For a person a warning must say that it is one, and a step must have the time of day and no more of a stamp."""
+    logged = Logged(LogFormat.PERSON)
+    logged.log.warning("flags cannot be read", because="it is denied", do="run this as root (sudo)")
+    logged.log.info("register: it is not registered", vm="web1")
+    expected = [
+        "Warning: flags cannot be read (because: it is denied)",
+        "Do:      run this as root (sudo)",
+        "00:16:40  web1: register: it is not registered",
+    ]
+    assert expected == logged.text.splitlines()
+
+
+@pytest.mark.parametrize("form", [LogFormat.TEXT, LogFormat.PERSON])
+@pytest.mark.parametrize(
+    ("event", "told", "expected"),
+    [
+        ("vm1 is running", {"vm": "vm1"}, "vm1 is running"),
+        ("VM1: waiting", {"vm": "vm1"}, "VM1: waiting"),
+        ("vm10 is in the way", {"vm": "vm1"}, "vm1: vm10 is in the way"),
+        ("it failed", {"because": "because: it was denied"}, "it failed (because: it was denied)"),
+    ],
+)
+def test_b3_nothing_is_said_twice(form: LogFormat, event: str, told: dict[str, str], expected: str) -> None:
+    """A name that the event begins with, and a label that a value brings itself, must not be put in front again."""
+    logged = Logged(form)
+    logged.log.info(event, **told)
+    assert logged.text.endswith(f" {expected}\n")
+
+
+@always
+@given(event=st.text(), vm=st.text(), seen=st.text(), do=st.text())
+def test_u04_what_is_put_to_a_person_controls_no_terminal(event: str, vm: str, seen: str, do: str) -> None:
+    """Whatever a host has said, an error must be three lines at most, and hold nothing that moves a terminal."""
+    logged = Logged(LogFormat.PERSON)
+    logged.log.error(event, vm=vm, seen=seen, do=do)
+    lines = logged.text.split("\n")
+    assert len(lines) <= 4
+    assert all(line.isprintable() for line in lines)
+
+
+def test_the_log_follows_stderr(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log without a stream of its own must be written to what stderr is at that moment."""
+    log = open_log(FakeClock(), "ab12", form=LogFormat.TEXT, verbose=False)
+    log.info("one")
+    above = io.StringIO()
+    monkeypatch.setattr("sys.stderr", above)
+    log.info("two")
+    assert (True, True) == ("] one" in capsys.readouterr().err, "] two" in above.getvalue())
+
+
 def test_two_runs_can_be_told_apart() -> None:
     """Logs that go to one stream must each keep their own run."""
     stream = io.StringIO()

@@ -75,7 +75,7 @@ def test_nobody_listens(no_host: Site) -> None:
         error = refusal(no_host, Unreachable)
     address, port = no_host.place
     assert address == error.host
-    assert f"{address}: port {port} does not answer" == error.summary
+    assert f"{address}: port {port} cannot be connected to" == error.summary
     assert "Connection refused" == error.seen
 
 
