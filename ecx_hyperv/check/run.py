@@ -35,6 +35,7 @@ from ecx_hyperv.decide.mirror import PairMirrors
 from ecx_hyperv.ecx import clpstat
 from ecx_hyperv.ecx.environment import Pair
 from ecx_hyperv.ecx.maintenance import Flag
+from ecx_hyperv.ecx.remote import on_peer
 from ecx_hyperv.errors import HostError, LocalError, Unreachable
 from ecx_hyperv.host.link import CONNECTING, Answered, Ask, Exchanged, Hosts
 from ecx_hyperv.host.wire import Request
@@ -255,13 +256,11 @@ def digest(config: Config) -> str:
 def ask_peer(system: System, pair: Pair, config: Config, wanted: frozenset[str]) -> list[Finding]:
     """Return what the other EC-VM finds of itself and of its way to the hosts; it is reached by ssh, as root."""
     names = [name for name in CATALOGUE if name in wanted and CATALOGUE[name].area in _PEER_AREAS and name != "peer"]
-    command = f"ecx-hyperv check --json {' '.join(names)}"
-    options = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=10")
     remedy = words(f"on {pair.peer.name}: ecx-hyperv check; or let root of this EC-VM log in there by its key")
     if not names:
         return []
     try:
-        done = system.run(["ssh", *options, f"root@{pair.peer.address}", command], _PEER_S)
+        done = on_peer(system.run, pair, ["ecx-hyperv", "check", "--json", *names], _PEER_S)
         said = msgspec.json.decode(done.stdout, type=CheckReport)
     except (LocalError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         why = (

@@ -144,8 +144,10 @@ def _exit_code(invocation: Invocation, body: Callable[[], Exit], blind: Exit | N
         code = error.exit if blind is None else blind
         invocation.ending.send_alerts()
         invocation.log.error(error.summary, seen=error.seen, do=error.remedy, exit=int(code))
-    except KeyboardInterrupt:
-        invocation.log.error("interrupted", do="run it again: it goes on from what it finds", exit=_INTERRUPTED)
+    except KeyboardInterrupt as stop:
+        # What goes on without the command, where somebody knows it.
+        do = str(stop) or "run it again: it goes on from what it finds"
+        invocation.log.error("interrupted", do=do, exit=_INTERRUPTED)
         return _INTERRUPTED
     except OSError as error:
         code = Exit.CANNOT_TELL if blind is None else blind

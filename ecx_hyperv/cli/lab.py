@@ -14,7 +14,7 @@ from ecx_hyperv.errors import LocalError, UsageError
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.lab.linux.files import NODES, Folder
 from ecx_hyperv.lab.model.timings import FAST, FAST_TIMING, Choices, Timings
-from ecx_hyperv.lab.service import control, place
+from ecx_hyperv.lab.service import control, place, waiting
 
 _STARTED_S = 30.0
 _folder = click.option(
@@ -114,11 +114,15 @@ def network(_invocation: Invocation, folder: str | None, how: str, machines: tup
 @_folder
 @click.argument("how", type=click.Choice(["start", "stop", "move"]))
 @click.argument("where", type=click.Choice(NODES), default=NODES[0])
+@click.option("--no-wait", is_flag=True, help="Do not wait until it is done.")
 @run_to_exit()
-def group(_invocation: Invocation, folder: str | None, how: str, where: str) -> Exit:
-    """Have ECX start its group on a node, stop it, or move it to a node."""
+def group(_invocation: Invocation, folder: str | None, how: str, where: str, *, no_wait: bool) -> Exit:
+    """Have ECX start its group on a node, stop it, or move it to a node; wait until that is done."""
     options = {"start": "-s", "stop": "-t", "move": "-m"}
-    return _ask(folder, "clpgrp", options[how], "-a", where)
+    code = _ask(folder, "clpgrp", options[how], "-a", where)
+    if code is Exit.DONE and not no_wait:
+        click.echo(waiting.for_group(Folder(_started(folder)).socket, how, where))
+    return code
 
 
 @lab.command(epilog="Example: ecx-hyperv lab mirror green red")
@@ -173,9 +177,10 @@ def move_vm(_invocation: Invocation, folder: str | None, vm: str) -> Exit:
 @click.argument("node", type=click.Choice(NODES))
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(folder: str | None, node: str, command: tuple[str, ...]) -> None:
-    """Run a command as on an EC-VM of the lab."""
+    """Run a command as on an EC-VM of the lab; one that is off, or hangs, runs nothing."""
     try:
         lab_folder = _started(folder)
+        _check_up(lab_folder, node)
     except LocalError as error:
         raise click.ClickException(str(error)) from None
     environment = {**Folder(lab_folder).environment(node), "TERM": os.environ.get("TERM", "dumb")}
@@ -222,6 +227,15 @@ def _started(folder: str | None) -> Path:
     path = place.started(os.environ) if folder is None else Path(folder)
     place.check_private(path)
     return path
+
+
+def _check_up(folder: Path, node: str) -> None:
+    """Raise LocalError where the lab, or that EC-VM of it, does not run."""
+    shown = control.ask(Folder(folder).socket, "show").data["ec_vms"][node]
+    if not shown["up"]:
+        raise LocalError(
+            f"{node} runs no commands", seen=shown["state"], remedy=f"wait for it, or: ecx-hyperv lab power {node} on"
+        )
 
 
 def _start(folder: Path, choices: Choices) -> Exit:

@@ -12,7 +12,7 @@ from ecx_hyperv.desired.windows import MIRROR_DEVICE, TARGET
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.plain import flat_lines
 
-dry_run = click.option("--dry-run", is_flag=True, help="Tell what would be done, change nothing.")
+dry_run = click.option("--dry-run", is_flag=True, help="Tell what will be done, change nothing.")
 output = click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
@@ -51,7 +51,7 @@ def setup_ssh(invocation: Invocation, /, **options: Any) -> Exit:
     given = ssh.SshOptions(**options)
     config = configuration.load_usable(invocation)
     are_written = ssh.write_scripts(config, given, _say, _note)
-    if not are_written or given.to_stdout or given.no_trust:
+    if given.to_stdout or given.no_trust or not (are_written or given.dry_run):
         return Exit.DONE
     click.echo("run each script on its host, with -Apply; what follows works once that is done")
     common.guard(invocation, 300, Exit.UNREACHABLE, "the hosts' keys were not pinned")

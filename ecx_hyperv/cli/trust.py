@@ -71,7 +71,10 @@ def pin(config: Config, deadline: Deadline, *, yes: bool, dry: bool, replace: Se
         if shown and len(exits) < len(config.node):
             which = "all" if not exits else "what the other host shows is"
             click.echo(flat(f"{which} pinned already in {known.path}"))
-    elif not dry:
+    elif dry:
+        asked = "" if yes else ", once a person agrees"
+        click.echo(flat(f"{', '.join(one.node.host for one in wanted)}: will be pinned in {known.path}{asked}"))
+    else:
         if not _agreed(yes, [one for one in wanted if one.own]):
             click.echo("nothing was pinned")
             return Exit.NOT_AS_ASKED

@@ -1,7 +1,7 @@
 """vm-start and vm-unregister."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -17,13 +17,14 @@ from ecx_hyperv.output import Delivery
 from ecx_hyperv.plain import flat
 
 if TYPE_CHECKING:
+    from ecx_hyperv.config import Config
     from ecx_hyperv.deadline import Deadline
     from ecx_hyperv.run.context import Progress, RunContext
     from ecx_hyperv.run.tasks import Task
 
 # What a start by hand waits for clpstat.
 _CLPSTAT_S = 20.0
-_DRY = click.option("--dry-run", is_flag=True, help="Look and decide, print the next step, change nothing.")
+_DRY = click.option("--dry-run", is_flag=True, help="Look and decide, print what will be done, change nothing.")
 
 
 @click.command("vm-start", cls=EcxCommand, epilog="Example: vm-start Cent8.2-1")
@@ -43,6 +44,7 @@ def vm_start(invocation: Invocation, vm: tuple[str, ...], yes: bool, dry_run: bo
 
 
 def _start(invocation: Invocation, vm: tuple[str, ...], *, yes: bool, dry: bool) -> Exit:
+    from ecx_hyperv.cli.plans import show_plan
     from ecx_hyperv.ecx.environment import choose_vms, is_by_hand
     from ecx_hyperv.run.start import start
 
@@ -51,16 +53,23 @@ def _start(invocation: Invocation, vm: tuple[str, ...], *, yes: bool, dry: bool)
     deadline = common.deadline_of(invocation, limit)
     common.guard(invocation, limit, Exit.OUT_OF_TIME, "the start is not over")
     vms = choose_vms(loaded.config, vm, invocation.call)
+    refusal = None
     with _progress(invocation, deadline) as progress:
         context = common.open_context(invocation, loaded.config, deadline, dry=dry, progress=progress)
-        if is_by_hand(loaded.config, invocation.call) and not yes and not dry:
-            _refuse_elsewhere(context, vms, deadline)
+        if is_by_hand(loaded.config, invocation.call) and not yes:
+            refusal = _refusal_elsewhere(context, vms, deadline)
+        if refusal is not None and not dry:
+            raise refusal
         configuration.alert_trouble(loaded, context.alert)
         invocation.log.debug("start", vms=", ".join(vms), clp_event=invocation.call.event, node=context.pair.local.name)
         tasks = start(context, vms, deadline)
     configuration.see_to_copy(loaded, context)
     configuration.alert_homes(context)
-    return _answer(invocation, context, tasks)
+    code = _answer(invocation, context, tasks, show_plan)
+    if refusal is not None:
+        # What the run would do with --yes is told; without it the run ends with this.
+        raise refusal
+    return code
 
 
 @click.command("vm-unregister", cls=EcxCommand, epilog="Example: vm-unregister --yes Cent8.2-1")
@@ -85,17 +94,19 @@ def vm_unregister(invocation: Invocation, vm: tuple[str, ...], yes: bool, dry_ru
 
 
 def _stop(invocation: Invocation, vm: tuple[str, ...], *, yes: bool, dry: bool) -> Exit:
+    from ecx_hyperv.cli.plans import show_plan
     from ecx_hyperv.decide.stops import Factor, StopRequest
-    from ecx_hyperv.ecx.environment import choose_vms
+    from ecx_hyperv.ecx.environment import choose_vms, factor_of
     from ecx_hyperv.run.stop import stop
 
-    factor = invocation.call.factor
     loaded = configuration.load_in_use(invocation)
+    factor = factor_of(loaded.config, invocation.call)
     limit = loaded.config.timing.unregister
     deadline = common.deadline_of(invocation, limit)
     common.guard(invocation, limit, Exit.CANNOT_TELL, "the stop is not over")
     vms = choose_vms(loaded.config, vm, invocation.call)
-    if factor is Factor.NONE and not yes and not dry:
+    is_asked = factor is not Factor.NONE or yes
+    if not is_asked and not dry:
         raise _nobody_asked(vms)
     with _progress(invocation, deadline) as progress:
         context = common.open_context(invocation, loaded.config, deadline, dry=dry, progress=progress)
@@ -107,11 +118,15 @@ def _stop(invocation: Invocation, vm: tuple[str, ...], *, yes: bool, dry: bool) 
         tasks = stop(context, vms, StopRequest(factor=factor, by_hand=by_hand), deadline)
     configuration.see_to_copy(loaded, context)
     configuration.alert_homes(context)
-    return _answer(invocation, context, tasks)
+    code = _answer(invocation, context, tasks, show_plan)
+    if not is_asked:
+        # What the run would do with --yes is told; without it the run ends with this.
+        raise _nobody_asked(vms)
+    return code
 
 
-def _refuse_elsewhere(context: "RunContext", vms: Sequence[str], deadline: "Deadline") -> None:
-    """Raise UsageError where a start by hand would part a VM from its storage; a clpstat that fails is no reason."""
+def _refusal_elsewhere(context: "RunContext", vms: Sequence[str], deadline: "Deadline") -> UsageError | None:
+    """Return why a start by hand would part a VM from its storage; a clpstat that fails is no reason."""
     from ecx_hyperv.ecx import clpstat
 
     configured = [context.config.find_vm(name) for name in vms]
@@ -121,14 +136,15 @@ def _refuse_elsewhere(context: "RunContext", vms: Sequence[str], deadline: "Dead
         said = clpstat.ask(context.run, deadline.within(_CLPSTAT_S))
     except LocalError as error:
         context.log.debug("clpstat does not say where the group is", because=str(error))
-        return
+        return None
     group = clpstat.active_elsewhere(said, resources, local, peer)
-    if group:
-        raise UsageError(
-            f"{', '.join(vms)}: not started here, since ECX has {group}, and so the storage, on {peer}",
-            seen="no CLP_* variable, so it is not ECX that calls, and no --yes",
-            remedy=f"to bring group and VMs here: {shell_line('clpgrp', '-m', group, '-a', local)}",
-        )
+    if not group:
+        return None
+    return UsageError(
+        f"{', '.join(vms)}: not started here, since ECX has {group}, and so the storage, on {peer}",
+        seen="no CLP_* variable, so it is not ECX that calls, and no --yes",
+        remedy=f"to bring group and VMs here: {shell_line('ecx-hyperv', 'move', local)}",
+    )
 
 
 def _nobody_asked(vms: Sequence[str]) -> UsageError:
@@ -147,16 +163,21 @@ def _progress(invocation: Invocation, deadline: "Deadline") -> "Progress":
     return LineProgress(invocation.clock, deadline, invocation.log)
 
 
-def _answer(invocation: Invocation, context: "RunContext", tasks: "Sequence[Task]") -> Exit:
-    """Print how each VM ended, and as the last line of the log the worst that there is to say."""
+def _answer(
+    invocation: Invocation,
+    context: "RunContext",
+    tasks: "Sequence[Task]",
+    show_plan: "Callable[[Task, Config], None]",
+) -> Exit:
+    """Print how each VM ended, or will end, and as the last line of the log the worst that there is to say."""
     from ecx_hyperv.decide.steps import Done, Fail
 
     fails = [task.end for task in tasks if isinstance(task.end, Fail)]
     for task in tasks:
+        if context.dry:
+            show_plan(task, context.config)
         if isinstance(task.end, Done):
-            click.echo(flat(task.end.how if not context.dry else f"{task.name}: {task.end.how}"))
-        elif isinstance(task.end, Fail) and context.dry:
-            click.echo(flat(f"{task.name}: next: fail: {task.end.what}"))
+            click.echo(flat(task.end.how))
     code = worst(end.exit for end in fails)
     if len(tasks) > 1 and fails:
         last = next(end for end in fails if end.exit is code)

@@ -51,14 +51,24 @@ class Runner(Protocol):
         """Run a command for at most that many seconds; raises LocalError if there is no such command."""
 
 
-def run(command: Sequence[str], seconds: float) -> Completed:
+def run_apart(command: Sequence[str], seconds: float) -> Completed:
+    """Run a command apart from the terminal: Ctrl-C does not reach it, and it goes on without this process."""
+    return run(command, seconds, apart=True)
+
+
+def run(command: Sequence[str], seconds: float, *, apart: bool = False) -> Completed:
     """Run a command for at most that many seconds; raises LocalError if there is no such command."""
     path = find(command[0])
     environment = {**os.environ, "LC_ALL": "C", "HOME": os.environ.get("HOME", "/root")}
     pipe = subprocess.PIPE
     try:
         process = subprocess.Popen(
-            [path, *command[1:]], stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, env=environment
+            [path, *command[1:]],
+            stdin=subprocess.DEVNULL,
+            stdout=pipe,
+            stderr=pipe,
+            env=environment,
+            start_new_session=apart,
         )
     except (OSError, ValueError) as error:
         # ValueError: an argument that holds a NUL, or what this locale cannot encode.

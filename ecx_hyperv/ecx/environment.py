@@ -80,6 +80,13 @@ def is_by_hand(config: Config, call: EcxCall) -> bool:
     return not call.has_variables and _of_resource(config, call.folder) is None
 
 
+def factor_of(config: Config, call: EcxCall) -> Factor:
+    """Return why a stop was called; ECX that does not say why stops the group, and a person has no reason of ECX's."""
+    if call.factor is Factor.NONE and not is_by_hand(config, call):
+        return Factor.GROUPSTOP
+    return call.factor
+
+
 def _of_resource(config: Config, given: str) -> str | None:
     bare = next((given.removeprefix(prefix) for prefix in _PREFIXES if given.startswith(prefix)), None)
     for vm in config.vm:

@@ -21,13 +21,14 @@ class Kind(Enum):
 
 
 class Flag(Struct, frozen=True):
-    """One flag; `until` is None for one that does not end by itself."""
+    """One flag; `until` is None for one that does not end by itself, `by` is who set it, and on which EC-VM."""
 
     kind: Kind
     name: str
     since: Moment
     until: Moment | None = None
     reason: str = ""
+    by: str = ""
 
     def holds(self, now: datetime) -> bool:
         """Tell whether the flag still holds."""
@@ -39,6 +40,9 @@ class Flags(Protocol):
 
     def find(self, kind: Kind, name: str, now: datetime) -> Flag | None:
         """Return the flag that holds for a VM or EC-VM; raises LocalError if it cannot be read."""
+
+    def kept(self, kind: Kind, name: str) -> Flag | None:
+        """Return the flag of a VM or EC-VM, also one that has ended; raises LocalError if it cannot be read."""
 
     def all(self, now: datetime) -> list[Flag]:
         """Return every flag that holds."""
@@ -52,8 +56,12 @@ class Maintenance:
 
     def find(self, kind: Kind, name: str, now: datetime) -> Flag | None:
         """Return the flag that holds for a VM or EC-VM; raises LocalError if it cannot be read."""
-        flag = files.read(self._path(kind, name), Flag)
+        flag = self.kept(kind, name)
         return flag if flag is not None and flag.holds(now) else None
+
+    def kept(self, kind: Kind, name: str) -> Flag | None:
+        """Return the flag of a VM or EC-VM, also one that has ended; raises LocalError if it cannot be read."""
+        return files.read(self._path(kind, name), Flag)
 
     def set(self, flag: Flag) -> None:
         """Set a flag; raises LocalError."""

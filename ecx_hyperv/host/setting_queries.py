@@ -1,4 +1,4 @@
-"""The questions that show how a host and its cluster are set up: `ecx-hyperv check` asks them, nothing else does.
+"""The questions that show how a host and its cluster are set up: `ecx-hyperv check` and `move` ask them.
 
 All of them only read. A stand-in that is older than they are refuses them, and the checks then cannot tell.
 """

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.decide.facts import Identity, Observation, Place, Side
-from ecx_hyperv.decide.steps import Act, Done, Fail, Look, Step, Wait
+from ecx_hyperv.decide.steps import Act, Do, Done, Fail, Look, Step, Wait
 from ecx_hyperv.ecx.maintenance import Kind
 from ecx_hyperv.errors import HostError, HostKeyRefused, NoCommonAlgorithm
 from ecx_hyperv.exits import Exit
@@ -42,6 +42,8 @@ class Loop:
         self._answered_at = context.clock.monotonic()
         self._has_answered = False
         self._looks = 0
+        # The VMs whose live migration was handed over, whether or not an answer came.
+        self._migrating: set[str] = set()
         # A start looks at the peer host only where that one matters; a stop must know where the guest is.
         self.sides = [Side.LOCAL] if self._starts else [Side.LOCAL, Side.PEER]
         iscsi = [Side.LOCAL] if self._starts else []
@@ -62,9 +64,23 @@ class Loop:
                     self._end_late()
                 elif not self._turn(plan) and self._open:
                     self.host_pair.rest(self._context.config.timing.interval, self._deadline)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(self._what_goes_on()) from None
         finally:
             self.host_pair.acts.abandon()
             self._vm_locks.release_all()
+
+    def _what_goes_on(self) -> str:
+        """Say what Ctrl-C does not end, where the VMs will be, and what ECX will make of it; empty if nothing."""
+        moving = [task.name for task in self._open if task.name in self._migrating]
+        if not moving:
+            return ""
+        host, peer = self.host_pair.names.local, self._context.pair.peer.name
+        return (
+            f"the live migration of {', '.join(moving)} goes on by itself, and ends on {host}. Where the group is on"
+            f" this EC-VM, ECX finds it well there; where the group is on {peer}, genw-vm calls it failed there, and"
+            " ECX moves the group here. ecx-hyperv status shows how far it is; run this again to watch it"
+        )
 
     def _end_late(self) -> None:
         trouble = self._no_contact()
@@ -110,7 +126,9 @@ class Loop:
         is_first = self._looks < _DRY_LOOKS
         if self._context.dry and isinstance(step, Wait) and is_first:
             return False
-        self._reporter.report(task.name, step)
+        if not self._context.dry or isinstance(step, Done | Fail):
+            # What a dry run finds is a plan, which is shown as one: nothing of it was done.
+            self._reporter.report(task.name, step)
         if seen.owner is Place.PEER and not isinstance(step, Done | Fail):
             self._ask_peer_too()
         if isinstance(step, Done | Fail):
@@ -119,11 +137,30 @@ class Loop:
             self._ask_peer_too()
             return self.snapshots.peer is None
         elif self._context.dry:
-            self._finish(task, Done(f"next: {_next(step)}"))
+            return self._foresee(task, seen, step)
         elif isinstance(step, Act) and not self._is_held_back(task, step):
             plan.add(task, step, seen, identity)
+            if step.do is Do.MIGRATE_LIVE:
+                self._migrating.add(task.name)
         # What was learnt only now, an id above all, is asked for at once.
         return self.host_pair.has_news and isinstance(step, Wait)
+
+    def _foresee(self, task: Task, seen: Observation, step: Step) -> bool:
+        """End a task of a dry run with what the run would come to; as done where that cannot be told.
+
+        Tell whether to look again at once: a run that would look at the peer host on its way has that looked at now.
+        """
+        foreseen = task.foresee(seen, step)
+        asks_peer = seen.owner is Place.PEER or isinstance(foreseen.steps[-1], Look)
+        if asks_peer and self.snapshots.peer is None:
+            self._ask_peer_too()
+            return True
+        task.foreseen, end = foreseen, foreseen.end
+        if isinstance(end, Fail):
+            # Told as the run itself will tell it; what would be done is no news yet.
+            self._reporter.report(task.name, end)
+        self._finish(task, end or Done(f"what follows for {task.name} depends on what is seen then"))
+        return False
 
     def _observe(self, task: Task) -> Observation:
         identities = self.host_pair.identities
@@ -208,12 +245,3 @@ _FROZEN = Fail(
 
 def _failed_by(trouble: HostError) -> Fail:
     return Fail(trouble.exit, trouble.summary, trouble.seen, trouble.remedy)
-
-
-def _next(step: Step) -> str:
-    match step:
-        case Act():
-            return f"{step.words}: {step.why}"
-        case Wait(why=why):
-            return f"wait: {why}"
-    return str(step)

@@ -123,7 +123,7 @@ class PeerWatcher:
                 state, PeerEnd(Exit.NOT_AS_ASKED, f"two looks differ: {second.step.why}", "wait", pending=True)
             )
         if self._context.dry:
-            return PeerEnd(Exit.DONE, f"next: {second.step.remedy.value} {self._peer.name}: {second.step.why}")
+            return PeerEnd(Exit.DONE, f"the run will {second.step.remedy.value} {self._peer.name}: {second.step.why}")
         # Remembered before it is done, so that a run that is killed in between does not do it twice.
         now = self._context.clock.boottime()
         self._save(state.acted(now).tell(_in_words(second.step, self._peer.name), now))

@@ -1,9 +1,10 @@
 """A start of one VM, as a run carries it along: what it has tried, what was refused, and what that lets it decide."""
 
 from ecx_hyperv.config import Timing
-from ecx_hyperv.decide import start
+from ecx_hyperv.decide import foresee, start
 from ecx_hyperv.decide.attempts import StartAttempts
 from ecx_hyperv.decide.facts import Observation, Refusal, Side
+from ecx_hyperv.decide.foresee import Foreseen
 from ecx_hyperv.decide.hopeless import reached
 from ecx_hyperv.decide.off import clear_proves_nothing
 from ecx_hyperv.decide.states import ResourceKind
@@ -91,6 +92,10 @@ class StartTask(Task):
         )
         self._was_home = self._was_home or start.is_home(seen, moved=self._counters[Counted.MIGRATIONS].count > 0)
         return start.decide(seen, tried)
+
+    def foresee(self, seen: Observation, step: Step) -> Foreseen:
+        """Return what follows from the next step, if each step succeeds."""
+        return foresee.of_start(seen, step)
 
     def note(self, do: Do, _now: float, error: RemoteError | None, /) -> None:
         """Take note of what a step that was sent means beyond its being counted."""

@@ -22,7 +22,8 @@ def stop(context: RunContext, vms: Sequence[str], asked: StopRequest, deadline: 
     timing = context.config.timing
     for vm in vms:
         if context.in_maintenance(Kind.VM, vm):
-            text = f"{vm} is in maintenance, but stopped all the same: its storage is going"
+            stopped = "will be stopped" if context.dry else "stopped"
+            text = f"{vm} is in maintenance, but {stopped} all the same: its storage is going"
             context.log.warning(text)
             context.alert(Level.WARN, text)
     if asked.factor is Factor.GROUPFAILOVER and not asked.by_hand:

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from ecx_hyperv.config import Timing
-from ecx_hyperv.decide import unregister, volume
+from ecx_hyperv.decide import foresee, unregister, volume
 from ecx_hyperv.decide.facts import Observation
+from ecx_hyperv.decide.foresee import Foreseen
 from ecx_hyperv.decide.off import clear_proves_nothing
 from ecx_hyperv.decide.shutdown import ShutdownAnswer
 from ecx_hyperv.decide.states import ResourceKind
@@ -114,6 +115,10 @@ class StopTask(Task):
         if seen.observer is not None or seen.is_live:
             self._told = seen, self._tried
         return unregister.decide(seen, self._asked, self._tried)
+
+    def foresee(self, seen: Observation, step: Step) -> Foreseen:
+        """Return what follows from the next step, if each step succeeds."""
+        return foresee.of_stop(seen, step, self._asked)
 
     def note(self, do: Do, _now: float, _error: RemoteError | None, /) -> None:
         """Take note of what a step that was sent means beyond its being counted."""

@@ -21,6 +21,7 @@ from typing import ClassVar
 
 from ecx_hyperv.config import Timing
 from ecx_hyperv.decide.facts import Observation, Side
+from ecx_hyperv.decide.foresee import Foreseen
 from ecx_hyperv.decide.states import VmKind
 from ecx_hyperv.decide.steps import Act, Counted, Do, Done, Fail, Step, Wait
 from ecx_hyperv.host.actions import ActOutcome
@@ -63,6 +64,8 @@ class Task(ABC):
         self.name = vm
         self.timing = timing
         self.end: Done | Fail | None = None
+        # What a dry run has foreseen.
+        self.foreseen: Foreseen | None = None
         self.why = "nothing was seen yet"
         self._last: dict[Do, float] = {}
         self._counters: dict[Counted, Counter] = {}
@@ -143,6 +146,10 @@ class Task(ABC):
     @abstractmethod
     def decide(self, seen: Observation, snapshots: Snapshots, identity: VmIdentity, moment: Moment, /) -> Step:
         """Return the next step."""
+
+    @abstractmethod
+    def foresee(self, seen: Observation, step: Step) -> Foreseen:
+        """Return what follows from the next step, if each step succeeds."""
 
     @abstractmethod
     def note(self, do: Do, now: float, error: RemoteError | None, /) -> None:

@@ -35,6 +35,7 @@ from ecx_hyperv.host.snapshots import Snapshots
 from ecx_hyperv.run.acts import Plan
 from ecx_hyperv.run.context import RunContext
 from ecx_hyperv.run.look import HostPair
+from ecx_hyperv.run.maintenance_end import MaintenanceEnd
 from ecx_hyperv.run.memory import MonitorMemory
 from ecx_hyperv.run.stop_task import GET_VM_AGE_S
 
@@ -66,6 +67,7 @@ class Watcher:
         self._left = {vm: node for vm in vms if (node := context.config.find_ec_vm(vm)) is not None}
         self._vms = vms = [vm for vm in vms if vm not in self._left]
         self._memory = MonitorMemory(context, states, _KIND)
+        self._maintenance_end = MaintenanceEnd(context, states)
         self._deadline = deadline
         self._host_pair = HostPair(context, vms)
 
@@ -86,6 +88,7 @@ class Watcher:
             verdicts = {vm: _confirmed(verdicts[vm], again[vm]) for vm in self._vms}
         for vm, verdict in verdicts.items():
             self._memory.save(vm, self._tell(vm, verdict, states[vm]))
+            self._maintenance_end.tell(vm, verdict)
         self._memory.tell()
         return Watch(left | verdicts, self._exit(verdicts.values()))
 

@@ -58,11 +58,16 @@ class Edit:
     value: str = ""
     depends: tuple[str, ...] = ()
 
-    def __str__(self) -> str:
-        rest = {Verb.SET: f" {self.path} = {self.value}", Verb.DEPEND: f" depends on {self.value}"}.get(self.verb, "")
+    def in_words(self, *, done: bool) -> str:
+        """Say what was done, or what will be."""
         if self.verb is Verb.ADD_GROUP:
-            return f"group {self.group}: added"
-        return f"{self.section.value} {self.name}:{rest or f' added, of type {self.type}'}"
+            return f"group {self.group}: {'added' if done else 'will be added'}"
+        will = "" if done else "will be "
+        rest = {
+            Verb.SET: f"{self.path} = {self.value}" if done else f"{self.path} will be {self.value}",
+            Verb.DEPEND: f"{'depends' if done else 'will depend'} on {self.value}",
+        }.get(self.verb, f"{will}added, of type {self.type}")
+        return f"{self.section.value} {self.name}: {rest}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,13 +104,20 @@ def set_up(config: Config, options: EcxOptions, run: Runner, say: Say, note: Say
     found = edits(known, config, names, disk)
     for sentence in doubts(config):
         note(f"note: {sentence}")
-    for edit in found:
-        say(str(edit))
     writer = Writer(say, options.dry_run)
     folder = _folder_of(config, options)
-    if options.do_apply and known and options.conf:
-        apply(known, found)
-        writer.write(options.conf, known.to_bytes(), options.conf.stat().st_mode & 0o777)
+    applies = options.do_apply and known is not None
+    # What is only tried is tried on a copy that is read anew: the scripts' places depend on the file as it is.
+    trial = known if applies or options.conf is None else read(options.conf)
+    content = _applied(trial, found, note, applies=applies)
+    # What is not done yet is told as that: by a dry run, and of a script that a person is to run.
+    done = applies and not options.dry_run
+    if not done:
+        _tell(found, say, done=False)
+    if applies and options.conf:
+        writer.write(options.conf, content, options.conf.stat().st_mode & 0o777)
+        if done:
+            _tell(found, say, done=True)
     elif found:
         writer.write(folder / "setup-ecx.sh", script(found, options.tool).encode(), 0o755)
     else:
@@ -113,6 +125,25 @@ def set_up(config: Config, options: EcxOptions, run: Runner, say: Say, note: Say
     place_scripts(known, expected(config, names, disk), names.group, find_scripts(), folder, writer)
     if options.push:
         push(folder, run, say, dry=options.dry_run)
+
+
+def _applied(known: ClpConf | None, found: tuple[Edit, ...], note: Say, *, applies: bool) -> bytes:
+    """Return the changed copy; where it is not to be changed, only note what --apply would fail of (A9)."""
+    if known is None:
+        return b""
+    try:
+        apply(known, found)
+        return known.to_bytes()
+    except LocalError as error:
+        if applies:
+            raise
+        note(f"note: with --apply this will fail: {error}")
+        return b""
+
+
+def _tell(found: tuple[Edit, ...], say: Say, *, done: bool) -> None:
+    for edit in found:
+        say(edit.in_words(done=done))
 
 
 def _folder_of(config: Config, options: EcxOptions) -> Path:
@@ -154,7 +185,7 @@ def push(folder: Path, run: Runner, say: Say, *, dry: bool) -> None:
     """Hand a folder with clp.conf and scripts to the cluster; raises LocalError with what clpcfctrl says."""
     command = ("clpcfctrl", "--push", "-l", "-x", str(folder))
     if dry:
-        say(f"would run: {shell_line(*command)}")
+        say(f"will run: {shell_line(*command)}")
         return
     done = run(command, _PUSH_S)
     said = (done.stdout + done.stderr).decode("utf-8", "replace").strip()

@@ -14,7 +14,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Writes files, or in a dry run says what it would write; `changed` are those that were not as they should be."""
+    """Writes files, or in a dry run says what it will write; `changed` are those that were not as they should be."""
 
     say: Say
     dry: bool = False
@@ -28,7 +28,7 @@ class Writer:
                 return
             self.changed.append(path)
             if self.dry:
-                self.say(f"would write: {path}")
+                self.say(f"will write: {path}")
                 return
             # sshd and ssh refuse a key in a folder that others may write.
             atomic.make_folder(path.parent, 0o755 if mode & 0o077 else 0o700)

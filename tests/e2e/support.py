@@ -1,5 +1,7 @@
 """A lab that runs, and what a scenario asks of it; everything is the real commands, as processes, over real SSH."""
 
+import os
+import pty
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -33,6 +35,30 @@ def running_lab(
         yield Scenario(lab)
     finally:
         lab.stop()
+
+
+def run_at_terminal(environment: Mapping[str, str], *command: str, answer: str = "") -> tuple[int, str]:
+    """Run a command with a terminal that controls it, and return how it ended and what the terminal showed.
+
+    `answer` is typed at once, for a command that asks.
+    """
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execvpe(command[0], list(command), dict(environment))  # noqa: S606
+    if answer:
+        os.write(terminal, f"{answer}\n".encode())
+    shown = b""
+    while True:
+        try:
+            part = os.read(terminal, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        shown += part
+    os.close(terminal)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status), shown.decode("utf-8", "replace")
 
 
 class Scenario:
@@ -73,6 +99,11 @@ class Scenario:
             # As under ECX: without a terminal, at which a monitor would only look.
             start_new_session=True,
         )
+
+    def at_terminal(self, node: str, *command: str, answer: str = "") -> tuple[int, str]:
+        """Run a command on an EC-VM as a person at a terminal does; return its exit code and what was shown."""
+        environment = {**self.lab.folder.environment(node), "TERM": "dumb", "COLUMNS": "200"}
+        return run_at_terminal(environment, *command, answer=answer)
 
     def run_all(self, node: str, *commands: tuple[str, ...]) -> dict[tuple[str, ...], subprocess.CompletedProcess[str]]:
         """Run several commands at the same time."""

@@ -57,7 +57,8 @@ def test_a_state_with_control_characters_stays_one_line_of_plain_text(ready: Sce
     shown = ready.run("ec1", "ecx-hyperv", "status")
 
     assert [0, 0, 0] == [done.returncode for done in (watched, planned, shown)]
-    assert [1, 1] == [len(done.stdout.splitlines()) for done in (watched, planned)]
+    # A heading, the wait, and how it ends.
+    assert [1, 3] == [len(done.stdout.splitlines()) for done in (watched, planned)]
     for done in (watched, planned, shown):
         assert not {"\x1b", "\x07"} & {*done.stdout, *done.stderr}
         assert [] == [line for line in done.stdout.splitlines() if line.startswith("vm1 is running")]
@@ -202,17 +203,28 @@ def test_trust_wants_an_answer(ready: Scenario) -> None:
 
 
 def test_a_dry_run_changes_nothing(ready: Scenario) -> None:
-    """A dry run looks, prints the next step, changes nothing and ends with 0."""
+    """A dry run looks, prints what the run will do and how it will end, and changes nothing."""
     start = ready.run("ec1", "vm-start", "--dry-run", "vm1")
-    assert (0, "vm1: next: register: the configuration resource of vm1 is offline\n") == (
-        start.returncode,
-        start.stdout,
-    )
+    assert 0 == start.returncode
+    assert [
+        "vm1: the run will, as far as what is seen now allows:",
+        "  1. register: the configuration resource of vm1 is offline",
+        "  2. power on: it is Off on ws2019-host-1",
+        "vm1 is running on ws2019-host-1",
+    ] == start.stdout.splitlines()
     ready.run("ec1", "vm-start", "vm1")
     ready.lab.audits.clear()
 
-    stop = ready.run("ec1", "vm-unregister", "--dry-run", "vm1")
-    assert (0, "vm1: next: shut down: it is Running on ws2019-host-1\n") == (stop.returncode, stop.stdout)
+    stop = ready.run("ec1", "vm-unregister", "--dry-run", "--yes", "vm1")
+    assert 0 == stop.returncode
+    assert [
+        "vm1: the run will, as far as what is seen now allows:",
+        "  1. shut down: it is Running on ws2019-host-1",
+        "  2. unregister: vm1 is off",
+        "  3. take the Shared Volume Cluster Disk 1 offline, if no other VM is on it",
+        "vm1 is off and unregistered",
+    ] == stop.stdout.splitlines()
+    assert 2 == ready.run("ec1", "vm-unregister", "--dry-run", "vm1").returncode
     move = ready.run("ec2", "vm-start", "--dry-run", "vm1")
     assert 0 == move.returncode
     peer = ready.run("ec1", "genw-remote-node", "--dry-run")

@@ -92,6 +92,70 @@ def test_cutting_and_mending(shell: Shell) -> None:
     assert 0 == shell.lab("group", "stop").returncode
 
 
+def test_b7_the_lab_waits_until_the_group_is_where_it_was_asked_to_be(shell: Shell) -> None:
+    """What a person asks of the group must be done when the command ends, and told with its seconds."""
+    started = shell.lab("group", "start", "ec1")
+    assert 0 == started.returncode
+    assert "failover1 is Online on ec1 (" in started.stdout
+    assert "Running" == shell.world()["vms"]["web 1"]["guests"]["ws2019-host-1"]["state"]
+
+    assert 0 == shell.lab("group", "move", "ec2").returncode
+    assert "Online" == shell.world()["ecx"]["ec2"]["group"]
+    assert 0 == shell.lab("group", "move", "ec1", "--no-wait").returncode
+    assert not shell.world()["idle"]
+    shell.until("ws2019-host-1", "ec1")
+    assert "failover1 is Offline (" in shell.lab("group", "stop").stdout
+
+
+def test_b7_a_group_that_does_not_come_up_is_told(shell: Shell) -> None:
+    """A group that ends otherwise than asked must end the command with an error that says how the servers are."""
+    for node in ("ec1", "ec2"):
+        path = shell.folder / node / "scripts" / "failover1" / "exec-web 1" / "start.sh"
+        path.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    done = shell.lab("group", "start", "ec1")
+    assert 7 == done.returncode
+    assert "failover1 was not brought Online on ec1" in done.stderr
+    assert "failover1 Online Failure" in done.stderr
+
+
+def test_b7_an_ec_vm_that_is_off_runs_nothing(shell: Shell) -> None:
+    """A command on an EC-VM that is off, and ssh to it, must fail and say so."""
+    assert 0 == shell.lab("power", "ec2", "off").returncode
+    done = shell.lab("run", "ec2", "ecx-hyperv", "--version")
+    assert 0 != done.returncode
+    assert "ec2 runs no commands; seen: Off; do: wait for it, or: ecx-hyperv lab power ec2 on" in done.stderr
+    there = shell.lab("run", "ec1", "ssh", "-o", "BatchMode=yes", "root@127.77.0.2", "echo here")
+    assert 255 == there.returncode
+    assert "timed out" in there.stderr
+    assert (
+        "here" == shell.lab("run", "ec1", "ssh", "-o", "BatchMode=yes", "root@127.77.0.1", "echo here").stdout.strip()
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("power", "host1", "hang"), "the lab has no way to power host1 'hang'; do: name one of: off, on, shutdown"),
+        (("network", "cut", "host1"), "too many or too few words; seen: ws2019-host-1; do: write it like:"),
+        (("network", "isolate", "host9"), "the lab has no machine 'host9'; do: name one of: ws2019-host-1,"),
+        (("set", "nosuch", "stop_action", "Save"), "the lab has no thing that is set up, 'nosuch'; do: name one of:"),
+        (("set", "vm1", "stop_action", "Save"), "name one of: cluster, host1, host2, web 1, EC-VM1, EC-VM2, ec1, ec2"),
+        (("set", "web 1", "nosuch", "1"), "the lab has no such setting there: 'nosuch'; do: name one of: threshold,"),
+        (("set", "web 1", "stop_action", "Sav"), "cannot be 'Sav'; do: give one of: TurnOff, Save, ShutDown"),
+        (("set", "web 1", "threshold", "many"), "threshold cannot be 'many'; seen: Expected `int`"),
+        (("move-vm", "nobody"), "the lab has no VM 'nobody'; do: name one of: web 1"),
+        (("group", "stop"), "Command failed. failover1 is not active on any server."),
+        (("group", "move", "ec2"), "failover1 is not active on any server: there is nothing to move."),
+    ],
+)
+def test_b7_what_the_lab_refuses_it_says_in_a_sentence(shell: Shell, words: tuple[str, ...], said: str) -> None:
+    """What a person asks of the lab that it cannot do must be answered with a reason, and with no name of an error."""
+    done = shell.lab(*words)
+    assert 0 != done.returncode
+    assert said in done.stdout
+    assert "Error" not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
     "words",
     [

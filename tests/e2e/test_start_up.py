@@ -62,7 +62,7 @@ def test_what_stays_on_this_machine_needs_no_ssh(scenario: Scenario, command: tu
 
 @pytest.mark.parametrize(
     "command",
-    [("vm-start", "vm1"), ("genw-vm", "vm1"), ("genw-remote-node",), ("vm-unregister", "--dry-run", "vm1")],
+    [("vm-start", "vm1"), ("genw-vm", "vm1"), ("genw-remote-node",), ("vm-unregister", "--dry-run", "--yes", "vm1")],
     ids=" ".join,
 )
 def test_what_ecx_calls_needs_no_tables(scenario: Scenario, command: tuple[str, ...]) -> None:

@@ -60,7 +60,7 @@ def test_the_main_job(witness: Witness, form: str) -> None:
     log = ("-v", "--log-format", form)
     assert 0 == witness.run("ec1", "vm-start", *log, "vm1")
     assert 0 == witness.run("ec1", "genw-vm", *log, "vm1")
-    assert 0 == witness.run("ec1", "vm-unregister", *log, "--dry-run", "vm1")
+    assert 0 == witness.run("ec1", "vm-unregister", *log, "--dry-run", "--yes", "vm1")
     assert 0 == witness.run("ec2", "vm-start", *log, "vm1")
     assert TWO == witness.scenario.running_on("vm1")
     assert 1 == witness.run("ec1", "genw-vm", *log, "vm1")
@@ -77,6 +77,16 @@ def test_a_start_by_hand(witness: Witness) -> None:
     os.close(end)
     assert "vm1" in os.read(terminal, 1 << 16).decode()
     os.close(terminal)
+
+
+def test_a_planned_move(witness: Witness) -> None:
+    """A move, and the table that a person is shown of genw-vm, load nothing once they have reached for a host."""
+    witness.scenario.start_group()
+    witness.scenario.online("ec1", "ec2")
+
+    assert 0 == witness.run("ec1", "ecx-hyperv", "move", "ec2", "--dry-run")
+    assert 0 == witness.run("ec1", "ecx-hyperv", "move", "ec2", "--yes")
+    assert 0 == witness.run("ec2", "genw-vm", "--look", "vm1")
 
 
 def test_the_other_ec_vm(witness: Witness) -> None:

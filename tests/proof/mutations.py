@@ -273,6 +273,17 @@ MUTATIONS = (
         "        return unregister.without_contact(seen, replace(tried, unregistering=unregistering), trouble)",
         "        return trouble",
     ),
+    # Each check of a move, taken out.
+    *(
+        Mutation(f"a move is ordered without a look at: {check}", "decide/move.py", f"    _{check},\n", "")
+        for check in ("group", "ecx", "mirrors", "hosts", "nodes", "maintenance", "vms", "memory", "migration")
+    ),
+    Mutation(
+        "a dry run takes a wait for its end",
+        "decide/foresee.py",
+        "            case Wait(why=why) if not _is_on_its_way(seen):",
+        "            case Wait(why=why) if False:",
+    ),
     Mutation(
         "a VM resource that does not answer is in no role",
         "run/identities.py",

@@ -328,7 +328,7 @@ def test_a_dry_run_does_nothing_for_the_peer() -> None:
     sim = SimulatedNode(world, "ec1", ecx, dry=True)
     end = watch_peer(sim)
 
-    assert (Exit.DONE, True) == (end.exit, end.why.startswith("next: power on ec2"))
+    assert (Exit.DONE, True) == (end.exit, end.why.startswith("the run will power on ec2"))
     assert "Off" == world.ec_vms["ec2"].guest.state
 
 

@@ -4,13 +4,14 @@ import pytest
 
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.decide.facts import Side
-from ecx_hyperv.decide.steps import Done, Fail
+from ecx_hyperv.decide.steps import Act, Do, Done, Fail
 from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.ecx.maintenance import Flag, Kind
 from ecx_hyperv.errors import HostError, HostKeyRefused, NoCommonAlgorithm
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.lab.model.things import Sshd, Vm
 from ecx_hyperv.run.loop import Loop
+from ecx_hyperv.run.start import start as start_vms
 from ecx_hyperv.run.start_task import StartTask
 from tests.run.support import ONE, TWO, isolated_but_alive, make_world, only, start, with_running
 from tests.virtual.contexts import SimulatedNode
@@ -204,14 +205,30 @@ def test_maintenance_holds_a_start_back() -> None:
 
 
 def test_a_dry_run_takes_no_step() -> None:
-    """A dry run says the next step and takes none."""
+    """A dry run says what will be done and how that ends, and takes no step."""
     world = make_world()
+    sim = SimulatedNode(world, "ec1", dry=True)
+    deadline = Deadline.of_command(sim.clock, sim.context.config.timing.start)
+    [task] = start_vms(sim.context, ["vm1"], deadline)
+
+    assert isinstance(task.end, Done)
+    assert task.foreseen is not None
+    steps = [step.do for step in task.foreseen.steps if isinstance(step, Act)]
+    assert [Do.START_CONFIGURATION, Do.START_VM] == steps
+    assert task.end.how == "vm1 is running on ws2019-host-1"
+    assert "Offline" == world.vms["vm1"].configuration
+
+
+def test_a_dry_run_that_foresees_a_failure_says_so() -> None:
+    """A dry run that foresees a failure must end as the run would, and tell it in the same words."""
+    world = make_world()
+    world.hosts[ONE].paused = True
     sim = SimulatedNode(world, "ec1", dry=True)
     end = only(start(sim, "vm1"))
 
-    assert isinstance(end, Done)
-    assert end.how.startswith("next: register")
-    assert "Offline" == world.vms["vm1"].configuration
+    assert isinstance(end, Fail)
+    assert end.exit is Exit.OUT_OF_TIME
+    assert end.what in sim.log.getvalue()
 
 
 @pytest.mark.parametrize(("sshd", "exit_code"), [(Sshd.STOPPED, Exit.UNREACHABLE), (Sshd.REFUSING, Exit.LOGIN)])

@@ -72,7 +72,7 @@ def test_dry_then_once_then_twice(shell: Shell, words: tuple[str, ...]) -> None:
     before = shell.files()
     dry = shell.run(*given, "--dry-run", PATH=path)
     assert (0, before) == (dry.returncode, shell.files()), dry.stderr
-    assert "would write: " in dry.stdout
+    assert "will write: " in dry.stdout
     first = shell.run(*given, PATH=path)
     after = shell.files()
     assert 0 == first.returncode, first.stderr

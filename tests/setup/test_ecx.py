@@ -78,7 +78,7 @@ def test_only_what_is_wrong_is_mended() -> None:
         "resource exec-iscsi: depends on md-iscsi",
         "resource exec-Cent8.2-1: parameters/timeout/stop = 1800",
         "monitor genw-Cent8.2-1: polling/reconfirmation = 1",
-    ] == [str(one) for one in set_up(conf, CONFIG)]
+    ] == [one.in_words(done=True) for one in set_up(conf, CONFIG)]
     found = conf.find_resource("exec-iscsi")
     assert found is not None
     assert ("fip-iscsi", "md-iscsi") == found.depends
@@ -91,7 +91,9 @@ def test_a_setting_for_one_server_is_seen_and_mended() -> None:
     conf.set_monitor("genw-remote-node", "server@ec1/polling/timeout", "300")
     assert [("exec-Cent8.2-1", "parameters/timeout/start")] == wrong(conf, CONFIG)
     made = set_up(conf, CONFIG)
-    assert ["resource exec-Cent8.2-1: server@ec2/parameters/timeout/start = 1800"] == [str(one) for one in made]
+    assert ["resource exec-Cent8.2-1: server@ec2/parameters/timeout/start = 1800"] == [
+        one.in_words(done=True) for one in made
+    ]
     assert ([], ()) == (wrong(conf, CONFIG), set_up(conf, CONFIG))
 
 
@@ -248,3 +250,35 @@ def test_sample_configuration_is_read_again(tmp_path: Path) -> None:
         again.encoding,
         [one.name for one in again.resources if one.type == "exec"],
     )
+
+
+@pytest.mark.parametrize("do_apply", [False, True])
+def test_a9_a_dry_run_tells_what_the_run_will_fail_of(tmp_path: Path, *, do_apply: bool) -> None:
+    """A VM's name that the file's encoding lacks must be told by a dry run, in the future tense, and not be written."""
+    conf = tmp_path / "clp.conf"
+    was = (SAMPLES / "complete-ascii.conf").read_bytes()
+    conf.write_bytes(was)
+    config = msgspec.structs.replace(CONFIG, vm=(*CONFIG.vm, ProtectedVm(name="業務サーバ")))
+    said: list[str] = []
+    noted: list[str] = []
+    options = ecx.EcxOptions(conf=conf, do_apply=do_apply, dry_run=True, output=None if do_apply else tmp_path / "out")
+    if do_apply:
+        with pytest.raises(LocalError, match="業"):
+            ecx.set_up(config, options, FakeRunner(), said.append, noted.append)
+    else:
+        ecx.set_up(config, options, FakeRunner(), said.append, noted.append)
+        assert any("with --apply this will fail" in one for one in noted)
+        assert any("will be added" in one for one in said)
+    assert not [one for one in said if ": added" in one]
+    assert was == conf.read_bytes()
+
+
+def test_a9_what_was_done_is_told_once_it_is_done(tmp_path: Path) -> None:
+    """A real run must say in the past tense what the copy holds now, and only once it is written."""
+    conf = tmp_path / "clp.conf"
+    conf.write_bytes((SAMPLES / "fresh-utf8.conf").read_bytes())
+    said: list[str] = []
+    ecx.set_up(CONFIG, ecx.EcxOptions(conf=conf, do_apply=True), FakeRunner(), said.append, said.append)
+    written = said.index(f"written: {conf}")
+    assert any(": added" in one for one in said[written:])
+    assert not [one for one in said[:written] if ": added" in one or "will be" in one]

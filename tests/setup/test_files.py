@@ -31,7 +31,7 @@ def test_content_and_mode_are_made_right(tmp_path: Path) -> None:
 def test_dry_run_writes_nothing(tmp_path: Path) -> None:
     """A dry run says what it would write, and makes no folder either."""
     path = tmp_path / "a" / "b"
-    assert ([f"would write: {path}"], [path]) == write(path, dry=True)
+    assert ([f"will write: {path}"], [path]) == write(path, dry=True)
     assert [] == list(tmp_path.iterdir())
 
 

@@ -61,7 +61,7 @@ def test_key_of_ssh_keygen_is_kept(tmp_path: Path) -> None:
 def test_dry_run_makes_nothing(tmp_path: Path) -> None:
     """A dry run tells what it would make, and makes nothing."""
     line, said = make(tmp_path, dry=True)
-    assert (None, [f"would write: {tmp_path / 'key'}"], []) == (line, said, list(tmp_path.iterdir()))
+    assert (None, [f"will write: {tmp_path / 'key'}"], []) == (line, said, list(tmp_path.iterdir()))
 
 
 @pytest.mark.parametrize("content", [b"", b"no key", b"\xff\xfe"])

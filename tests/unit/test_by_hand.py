@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from ecx_hyperv.config import Config, ProtectedVm
+from ecx_hyperv.decide.stops import Factor
 from ecx_hyperv.ecx.clpstat import Clpstat, ClpstatGroup, ClpstatRow, active_elsewhere
-from ecx_hyperv.ecx.environment import is_by_hand, read_call
+from ecx_hyperv.ecx.environment import factor_of, is_by_hand, read_call
 from ecx_hyperv.lab.model.timings import Timings
 from ecx_hyperv.lab.model.world import World
 from tests.virtual.contexts import make_config
@@ -33,6 +34,21 @@ def config_of(*vms: ProtectedVm) -> Config:
 def test_u14_who_calls(environ: dict[str, str], folder: str, *, by_hand: bool) -> None:
     """A CLP_* variable, or the folder of one of the VMs' resources, must count as ECX."""
     assert by_hand is is_by_hand(config_of(ProtectedVm(name="vm1")), read_call(environ, Path(folder)))
+
+
+@pytest.mark.parametrize(
+    ("environ", "folder", "factor"),
+    [
+        ({}, "/root", Factor.NONE),
+        ({"CLP_EVENT": "START"}, "/root", Factor.GROUPSTOP),
+        ({}, "/opt/nec/clusterpro/scripts/failover1/exec-vm1", Factor.GROUPSTOP),
+        ({"CLP_FACTOR": "GROUPMOVE"}, "/root", Factor.GROUPMOVE),
+        ({"CLP_FACTOR": "NEW"}, "/root", Factor.OTHER),
+    ],
+)
+def test_why_a_stop_is_called(environ: dict[str, str], folder: str, factor: Factor) -> None:
+    """ECX that shows itself and gives no factor must count as GROUPSTOP; a person has no factor."""
+    assert factor is factor_of(config_of(ProtectedVm(name="vm1")), read_call(environ, Path(folder)))
 
 
 def group(name: str, current: str, *resources: str, status: str = "Online") -> ClpstatGroup:

@@ -169,9 +169,11 @@ def test_a_person_is_told_what_is_replaced(hosts: Trust, mocker: MockerFixture) 
     assert f"Those of {FIRST} are to replace the pinned ones." in asked.call_args.args[0]
 
 
-def test_a_dry_run_writes_nothing(hosts: Trust) -> None:
-    """A dry run must show, and write nothing."""
-    assert Exit.DONE is hosts.pin(dry=True)
+def test_a_dry_run_writes_nothing(hosts: Trust, capsys: pytest.CaptureFixture[str]) -> None:
+    """A dry run must show, say in the future tense what will be pinned, and write nothing."""
+    assert Exit.DONE is hosts.pin(dry=True, yes=False)
+    said = capsys.readouterr().out
+    assert f"will be pinned in {hosts.path}, once a person agrees" in said
     assert not hosts.path.exists()
 
 

@@ -106,8 +106,12 @@ class MemoryFlags:
 
     def find(self, kind: Kind, name: str, now: datetime) -> Flag | None:
         """Return the flag that holds for a VM or EC-VM."""
-        flag = self.flags.get((kind, name))
+        flag = self.kept(kind, name)
         return flag if flag is not None and flag.holds(now) else None
+
+    def kept(self, kind: Kind, name: str) -> Flag | None:
+        """Return the flag of a VM or EC-VM, also one that has ended."""
+        return self.flags.get((kind, name))
 
     def set(self, flag: Flag) -> None:
         """Set a flag."""

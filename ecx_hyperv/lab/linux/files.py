@@ -243,7 +243,20 @@ def _make_ssh(folder: Folder) -> None:
     ]
     path = folder.bin / "ssh"
     text = "\n".join(
-        ["#!/bin/sh", 'while [ "${1#-}" != "$1" ]; do shift 2; done', 'case "$1" in', *cases, "esac", "exit 255", ""]
+        [
+            "#!/bin/sh",
+            'while [ "${1#-}" != "$1" ]; do shift 2; done',
+            # One that is off, or cannot be reached, lets nobody in.
+            f'{shlex.quote(str(folder.bin / "ping"))} "${{1#*@}}" >/dev/null || {{',
+            '    echo "ssh: connect to host ${1#*@} port 22: Connection timed out" >&2',
+            "    exit 255",
+            "}",
+            'case "$1" in',
+            *cases,
+            "esac",
+            "exit 255",
+            "",
+        ]
     )
     path.write_text(text, encoding="utf-8")
     path.chmod(0o755)

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from ecx_hyperv.decide.states import OfflineAction
+from ecx_hyperv.errors import UsageError
 
 _SSHD_CONFIG = """\
 # As on a host that is set up.
@@ -19,6 +20,16 @@ Subsystem sftp sftp-server.exe
 Match Group administrators
        AuthorizedKeysFile __PROGRAMDATA__/ssh/administrators_authorized_keys
 """
+# What Hyper-V and Linux take for settings that are words.
+_CHOICES = {
+    "start_action": ("Nothing", "StartIfRunning", "Start"),
+    "stop_action": ("TurnOff", "Save", "ShutDown"),
+    "critical_action": ("None", "Pause"),
+    "firewalld": ("enabled", "disabled"),
+    "dnf_makecache": ("enabled", "disabled"),
+    "target": ("enabled", "disabled"),
+    "selinux": ("Disabled", "Permissive", "Enforcing"),
+}
 # Owned by Administrators; full control for SYSTEM and Administrators, nothing inherited.
 _KEYS_SDDL = "O:BAG:SYD:PAI(A;;FA;;;SY)(A;;FA;;;BA)"
 
@@ -111,14 +122,21 @@ class LinuxSetup:
 
 
 def change(facts: Any, name: str, value: str) -> None:
-    """Set one of the facts by its name, from text; raises KeyError, ValueError for what makes no sense."""
+    """Set one of the facts by its name, from text; raises UsageError for what makes no sense."""
     known = {one.name: one.type for one in fields(facts)}
     if name not in known:
-        raise KeyError(f"{name}: one of {', '.join(known)}")
+        raise UsageError(f"the lab has no such setting there: {name!r}", remedy=f"name one of: {', '.join(known)}")
+    choices = _CHOICES.get(name, (value,))
+    if value not in choices:
+        raise UsageError(f"{name} cannot be {value!r}", remedy=f"give one of: {', '.join(choices)}")
     was = getattr(facts, name)
-    setattr(
-        facts, name, msgspec.convert(value, type(was), strict=False) if not isinstance(was, dict) else _pair(was, value)
-    )
+    try:
+        new = msgspec.convert(value, type(was), strict=False) if not isinstance(was, dict) else _pair(was, value)
+    except msgspec.ValidationError as error:
+        raise UsageError(
+            f"{name} cannot be {value!r}", seen=str(error), remedy=f"give a value like the one it has: {was!r}"
+        ) from None
+    setattr(facts, name, new)
 
 
 def _pair(was: Mapping[str, str], value: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from ecx_hyperv.decide.mirror import MirrorColor
+from ecx_hyperv.errors import UsageError
 from ecx_hyperv.host.wire import Request
 from ecx_hyperv.lab.linux import clpmdstat, clpstat, files
 from ecx_hyperv.lab.linux import commands as linux
@@ -16,6 +17,7 @@ from ecx_hyperv.lab.model.ecx import SimulatedEcx
 from ecx_hyperv.lab.model.mirror import MIRROR
 from ecx_hyperv.lab.model.things import Guest, Plane, Sshd
 from ecx_hyperv.lab.model.world import World
+from ecx_hyperv.lab.service import refusals
 from ecx_hyperv.lab.service.audit import Audit
 from ecx_hyperv.lab.service.control import ControlAnswer, ControlQuestion
 from ecx_hyperv.lab.windows import remedies
@@ -51,8 +53,11 @@ class Commands:
         with self._world_now() as world:
             try:
                 return command(self, world, question)
+            except UsageError as error:
+                return ControlAnswer(code=2, text=f"{error}\n")
             except (KeyError, IndexError, ValueError, StopIteration) as error:
-                return ControlAnswer(code=2, text=f"{question.do} {' '.join(question.arguments)}: {error!r}\n")
+                words = " ".join([question.do, *question.arguments])
+                return ControlAnswer(code=2, text=f"the lab cannot do this: {words} ({error})\n")
 
     # ECX's commands, and the system's.
 
@@ -73,11 +78,15 @@ class Commands:
             active = [one.name for one in ecx.servers.values() if one.is_active]
             return ControlAnswer(code=0 if active else 1, text="".join(f"{name}\n" for name in active[:1]))
         target = _after(arguments, "-a") or _after(arguments, "-h") or question.node or "ec1"
-        if "-s" in arguments:
+        refusals.named(ecx.servers, target, "server")
+        verb = "start" if "-s" in arguments else "stop" if "-t" in arguments else "move"
+        # Asked beforehand: what was begun is no reason any more.
+        why_not = refusals.of_group(ecx, verb, target)
+        if verb == "start":
             code = ecx.start_group(target)
         else:
-            code = ecx.stop_group() if "-t" in arguments else ecx.move_group(target)
-        return ControlAnswer(code=code, text=_SUCCEEDED if code == 0 else "Command failed.\n")
+            code = ecx.stop_group() if verb == "stop" else ecx.move_group(target)
+        return ControlAnswer(code=code, text=_SUCCEEDED if code == 0 else f"Command failed. {why_not}\n")
 
     def _clplogcmd(self, world: World, question: ControlQuestion) -> ControlAnswer:
         level, text = _after(question.arguments, "-l"), _after(question.arguments, "-m")
@@ -116,7 +125,7 @@ class Commands:
     # What befalls the lab.
 
     def _power(self, world: World, question: ControlQuestion) -> ControlAnswer:
-        what, how = question.arguments
+        what, how = refusals.words(question.arguments, 2, "power host2 off")
         acts: Mapping[str, Callable[[], None]]
         if what in world.ec_vms:
             ec_vm = world.ec_vms[what]
@@ -133,7 +142,7 @@ class Commands:
                 "on": lambda: world.power_on_host(host),
                 "shutdown": lambda: world.shut_down_host(host),
             }
-        acts[how]()
+        refusals.named(acts, how, f"way to power {what}")()
         return ControlAnswer(text=f"{what}: {how}\n")
 
     def _iscsi(self, world: World, question: ControlQuestion) -> ControlAnswer:
@@ -149,15 +158,16 @@ class Commands:
         verb, *machines = question.arguments
         names = [one if one in world.ec_vms or one == "witness" else self._host(world, one) for one in machines]
         if verb == "isolate":
-            world.isolate(names[0])
+            world.isolate(*refusals.words(names, 1, "network isolate host1"))
         elif verb == "cut":
-            world.cut(names[0], names[1])
+            one, other = refusals.words(names, 2, "network cut host1 host2")
+            world.cut(one, other)
         else:
             world.restore_all()
         return ControlAnswer(text=f"network: {' '.join(question.arguments)}\n")
 
     def _move_vm(self, world: World, question: ControlQuestion) -> ControlAnswer:
-        vm = world.vms[question.arguments[0]]
+        vm = refusals.named(world.vms, question.arguments[0], "VM")
         code = world.cluster.move(vm, world.other(vm.owner).name, live=True)
         return ControlAnswer(
             code=1 if code else 0, text=f"{vm.name}: {f'refused, error {code}' if code else 'on its way'}\n"
@@ -174,7 +184,13 @@ class Commands:
 
     def _set(self, world: World, question: ControlQuestion) -> ControlAnswer:
         where, name, value = question.arguments
-        facts.change(world.facts_of(where), name, value)
+        try:
+            found = world.facts_of(where)
+        except KeyError:
+            places = dict.fromkeys(("cluster", "host1", "host2", *world.vms, "EC-VM1", "EC-VM2", *world.ec_vms))
+            refusals.named(places, where, "thing that is set up,")
+            raise
+        facts.change(found, name, value)
         return ControlAnswer(text=f"{where}: {name} is {value!r} now\n")
 
     def _powershell(self, world: World, question: ControlQuestion) -> ControlAnswer:
@@ -223,6 +239,7 @@ class Commands:
             name: {"service": one.service, "group": one.group, "resources": one.resources}
             for name, one in self._ecx.servers.items()
         }
+        ec_vms = {name: {"state": one.guest.state, "up": one.is_alive} for name, one in world.ec_vms.items()}
         volumes = {name: {"owner": one.owner, "state": one.state} for name, one in world.volumes.items()}
         data: dict[str, Any] = {
             "now": world.now,
@@ -230,6 +247,7 @@ class Commands:
             "vms": vms,
             "volumes": volumes,
             "ecx": ecx,
+            "ec_vms": ec_vms,
             "mirror": {name: self._ecx.sees_mirror(name, name).value for name in self._ecx.servers},
             "idle": self._ecx.is_idle,
             "violations": world.violations,
@@ -272,7 +290,8 @@ class Commands:
         return ControlAnswer(text="the lab is stopping\n")
 
     def _host(self, world: World, name: str) -> str:
-        return {"host1": "ws2019-host-1", "host2": "ws2019-host-2"}.get(name) or world.hosts[name].name
+        known = {f"host{number}": host for number, host in enumerate(world.hosts, 1)}
+        return known.get(name) or refusals.named(world.hosts, name, "machine").name
 
     _COMMANDS: Mapping[str, Callable[["Commands", World, ControlQuestion], ControlAnswer]] = {
         "clpstat": _clpstat,
