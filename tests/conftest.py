@@ -4,7 +4,27 @@ import os
 
 import pytest
 
+from ecx_hyperv.lab.engine.modules import Engine, build
+from tests.powershell import engine
 from tests.proof.counts import gather, in_lines
+from tests.skips import NO_ENGINE, last_line
+
+
+@pytest.fixture(scope="session")
+def pwsh() -> str:
+    """Find a PowerShell, or skip what needs it."""
+    found = engine.find()
+    if found is None:
+        pytest.skip(NO_ENGINE)
+    return found
+
+
+@pytest.fixture(scope="session")
+def standins(pwsh: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    """Build the modules of the stand-ins, and make a home folder for the PowerShells."""
+    cache = request.config.cache
+    assert cache is not None
+    return Engine(pwsh, build(pwsh, cache.mkdir("standins")), tmp_path_factory.mktemp("home"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -26,3 +46,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None and os.environ.get("ECX_HYPERV_NO_SKIPS") and reporter.stats.get("skipped"):
         session.exitstatus = 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Say last of all, below the counts, that the PowerShell was not run."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or hasattr(config, "workerinput"):
+        return
+    line = last_line(str(one.longrepr) for one in reporter.stats.get("skipped", []))
+    if line:
+        config.get_terminal_writer().line(line, red=True)

@@ -1,6 +1,7 @@
 """ecx-hyperv lab: the simulated pair, from the shell."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -13,10 +14,12 @@ from ecx_hyperv.cli.command import Invocation, run_to_exit
 from ecx_hyperv.errors import LocalError, UsageError
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.lab.linux.files import NODES, Folder
-from ecx_hyperv.lab.model.timings import FAST, FAST_TIMING, Choices, Timings
+from ecx_hyperv.lab.model.timings import ENGINE, ENGINE_TIMING, FAST, FAST_TIMING, TIMING, Choices, Timings
 from ecx_hyperv.lab.service import control, place, waiting
 
 _STARTED_S = 30.0
+# The stand-ins for a real PowerShell are compiled first.
+_COMPILED_S = 150.0
 _folder = click.option(
     "--folder",
     envvar="ECX_HYPERV_LAB_FOLDER",
@@ -37,6 +40,11 @@ def lab() -> None:
 @click.option("--fast", is_flag=True, help="Everything takes a tenth of the time.")
 @click.option("--language", type=click.Choice(["en", "ja"]), default="en", help="What the hosts speak.")
 @click.option("--stdin", type=click.Choice(["handle", "input"]), default="handle", help="As [ssh] stdin.")
+@click.option(
+    "--powershell",
+    metavar="PATH",
+    help="A pwsh, 7.4 or later: the hosts' side runs in it, with stand-ins for Windows' cmdlets. It takes seconds.",
+)
 @click.option("--set", "sets", multiple=True, metavar="NAME=VALUE", help="Another setting, powershell=0.3 say.")
 @run_to_exit()
 def start(
@@ -47,13 +55,16 @@ def start(
     fast: bool,
     language: str,
     stdin: str,
+    powershell: str | None,
     sets: tuple[str, ...],
 ) -> Exit:
     """Start a lab in the background."""
-    timings = _with_sets(msgspec.structs.replace(FAST if fast else Timings(), language=language), sets)
-    choices = Choices(vms=vms, timings=timings, stdin=stdin)
-    if fast:
-        choices = msgspec.structs.replace(choices, timing=FAST_TIMING)
+    pwsh = _find_powershell(powershell)
+    if pwsh and fast:
+        raise UsageError("--fast leaves no time for a real PowerShell", remedy="leave --fast or --powershell out")
+    pace, timing = (FAST, FAST_TIMING) if fast else (ENGINE, ENGINE_TIMING) if pwsh else (Timings(), TIMING)
+    timings = _with_sets(msgspec.structs.replace(pace, language=language), sets)
+    choices = Choices(vms=vms, timings=timings, timing=timing, stdin=stdin, powershell=pwsh)
     return _start(place.to_start(os.environ) if folder is None else Path(folder), choices)
 
 
@@ -205,6 +216,17 @@ def bench(_invocation: Invocation) -> Exit:
     return _bench()
 
 
+def _find_powershell(given: str | None) -> str:
+    """Return the program that a path or a name leads to; empty where none was named."""
+    if given is None:
+        return ""
+    found = shutil.which(given)
+    if found is None:
+        remedy = "name a pwsh, 7.4 or later, or leave --powershell out"
+        raise UsageError("--powershell names no program that can be run", seen=given, remedy=remedy)
+    return str(Path(found).absolute())
+
+
 def _with_sets(timings: Timings, sets: tuple[str, ...]) -> Timings:
     """Return settings with those changed that --set names."""
     names = {name: value for name, _, value in (one.partition("=") for one in sets)}
@@ -258,7 +280,7 @@ def _start(folder: Path, choices: Choices) -> Exit:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    limit = time.monotonic() + _STARTED_S
+    limit = time.monotonic() + (_COMPILED_S if choices.powershell else _STARTED_S)
     while not socket_path.exists():
         if process.poll() is not None or time.monotonic() > limit:
             raise LocalError("the lab does not start", seen=log.read_text(errors="replace")[-400:], remedy=f"see {log}")

@@ -37,8 +37,6 @@ def main() -> None:
     """
 
 
-
-
 @main.command(epilog="Example: ecx-hyperv trust")
 @click.option("--yes", is_flag=True, help="Pin new keys without asking; never in place of others.")
 @click.option(

@@ -11,8 +11,6 @@ from ecx_hyperv.log import Log
 
 # How often a wait that lasts is told again.
 _AGAIN_S = 30.0
-
-
 # At so many parts of the whole a line is logged.
 _STEPS = 10
 

@@ -7,16 +7,23 @@ from pathlib import Path
 
 import msgspec
 
+from ecx_hyperv.errors import LocalError
 from ecx_hyperv.lab.model.timings import Choices
+from ecx_hyperv.lab.service.engine_hosts import make_engine
 from ecx_hyperv.lab.service.place import check_private
 from ecx_hyperv.lab.service.server import Lab
 
 
 def main() -> None:
     """Run a lab until it is stopped."""
-    check_private(Path(sys.argv[1]))
+    folder = Path(sys.argv[1])
+    check_private(folder)
     choices = msgspec.json.decode(sys.argv[2], type=Choices)
-    lab = Lab(Path(sys.argv[1]), choices.vms, choices.timings, choices.timing, stdin=choices.stdin)
+    try:
+        engine = make_engine(choices.powershell, folder / "engine") if choices.powershell else None
+    except LocalError as error:
+        sys.exit(str(error))
+    lab = Lab(folder, choices.vms, choices.timings, choices.timing, stdin=choices.stdin, engine=engine)
     lab.start()
     signal.signal(signal.SIGTERM, lambda *_: lab.stop())
     lab.wait_for_stop()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ecx_hyperv.host.ssh import SshTarget
 from ecx_hyperv.lab.linux import files
-from tests.e2e.support import Scenario
+from tests.e2e.support import ONE, TWO, Scenario
 
 SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
 
@@ -29,7 +29,7 @@ PermitRootLogin yes
 UsePAM no
 StrictModes no
 PidFile {folder}/{host}.pid
-ForceCommand {python} -P {forced} {socket} {host}
+ForceCommand {forced} {host}
 """
 
 
@@ -59,9 +59,7 @@ def start_sshd(scenario: Scenario, number: int, host: str) -> subprocess.Popen[b
         host_key=folder.host_key(host),
         authorized=authorized,
         folder=folder.path,
-        python=sys.executable,
-        forced=Path(__file__).parents[1] / "wire" / "forced.py",
-        socket=folder.socket,
+        forced=_forced(scenario),
         host=host,
     )
     path.write_text(text + f"ListenAddress {address_of('ec2', number)}\n", encoding="utf-8")
@@ -75,6 +73,16 @@ def start_sshd(scenario: Scenario, number: int, host: str) -> subprocess.Popen[b
         assert daemon.poll() is None, log.read_text(encoding="utf-8")
         time.sleep(0.02)
     return daemon
+
+
+def _forced(scenario: Scenario) -> str:
+    """Return what an exec request runs there: the lab's agent, or the real PowerShell of a lab with an engine."""
+    folder, hosts = scenario.lab.folder, scenario.lab.engine_hosts
+    if hosts is None:
+        return f"{sys.executable} -P {Path(__file__).parents[1] / 'wire' / 'forced.py'} {folder.socket}"
+    for host in (ONE, TWO):
+        hosts.write(host)
+    return f"{sys.executable} -P -m ecx_hyperv.lab.engine {hosts.folder}"
 
 
 def address_of(node: str, number: int) -> str:
@@ -126,7 +134,7 @@ class PlainSshd:
         """Run it with these lines of sshd_config, until the end of the block."""
         address, port = self.place
         pid, log, config = (self.folder / name for name in ("pid", "log", "sshd_config"))
-        common = _CONFIG.replace("ForceCommand {python} -P {forced} {socket} {host}\n", "").replace(
+        common = _CONFIG.replace("ForceCommand {forced} {host}\n", "").replace(
             "HostKey {host_key}\n", "".join(f"HostKey {self.folder}/host_{kind}\n" for kind in self.host_keys)
         )
         text = common.format(

@@ -32,9 +32,14 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "lab/model": ("deadline", "decide", "errors", "exits"),
     "lab/windows": (*_BASE, "config", "decide", "desired", "host", "lab/model"),
     "lab/linux": (*_BASE, "config", "config_file", "decide", "desired", "lab/model", "lab/windows"),
-    "lab/service": (*_BASE, "config", "decide", "desired", "host", "lab/linux", "lab/model", "lab/windows"),
+    # The hosts' side in a real PowerShell: stand-ins that ask the world, and what launches it.
+    "lab/engine": ("errors", "lab/model", "lab/windows"),
+    "lab/service": (
+        *(*_BASE, "config", "decide", "desired", "host"),
+        *("lab/engine", "lab/linux", "lab/model", "lab/windows"),
+    ),
     # python -m ecx_hyperv.lab
-    "lab": ("lab/linux", "lab/model", "lab/service", "lab/windows"),
+    "lab": ("errors", "lab/linux", "lab/model", "lab/service", "lab/windows"),
     "cli": (
         *_BASE,
         *("check", "config", "config_file", "decide", "desired", "ecx", "host"),

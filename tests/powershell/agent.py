@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from importlib.resources import files
 from typing import Any
 
-_PATIENCE_S = 30.0
+# A PowerShell starts in a second; on a machine that is busy with much else it may take a minute.
+_PATIENCE_S = 120.0
 
 
 def script(name: str) -> str:
@@ -19,7 +20,7 @@ def script(name: str) -> str:
     return files("ecx_hyperv.host").joinpath(name).read_text(encoding="ascii")
 
 
-def line(number: int, request: Mapping[str, Any], deadline_ms: int = 20000) -> bytes:
+def line(number: int, request: Mapping[str, Any], deadline_ms: int = 120000) -> bytes:
     """Build the line of a request."""
     return f"{number} {deadline_ms} ".encode() + base64.b64encode(json.dumps(request).encode()) + b"\n"
 
@@ -99,7 +100,7 @@ class Agent:
             raise Ended(f"the agent has ended: {self.process.wait()}, {self.stderr()}")
         return data
 
-    def ask(self, *calls: Mapping[str, Any], deadline_ms: int = 20000, **more: Any) -> dict[str, Any]:
+    def ask(self, *calls: Mapping[str, Any], deadline_ms: int = 120000, **more: Any) -> dict[str, Any]:
         """Send a request and return its reply."""
         self._number += 1
         self.send(line(self._number, {"calls": list(calls), **more}, deadline_ms))

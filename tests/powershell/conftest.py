@@ -9,29 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.powershell import engine
+from ecx_hyperv.lab.engine.modules import Engine, environment
 from tests.powershell.agent import Agent
 from tests.powershell.server import serve
 from tests.powershell.world import HOSTS, World, two_hosts
 
 Launch = Callable[..., Agent]
-
-
-@pytest.fixture(scope="session")
-def pwsh() -> str:
-    """Find a PowerShell, or skip what needs it."""
-    found = engine.find()
-    if found is None:
-        pytest.skip(engine.NOT_FOUND)
-    return found
-
-
-@pytest.fixture(scope="session")
-def standins(pwsh: str, request: pytest.FixtureRequest) -> Path:
-    """Build the modules of the stand-ins."""
-    cache = request.config.cache
-    assert cache is not None
-    return engine.build(pwsh, cache.mkdir("standins"))
 
 
 @pytest.fixture(scope="session")
@@ -53,22 +36,16 @@ def world(whole_world: tuple[World, Path]) -> World:
     return whole_world[0]
 
 
-@pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a home folder for the PowerShells."""
-    return tmp_path_factory.mktemp("home")
-
-
 @pytest.fixture(scope="module")
-def launch(pwsh: str, standins: Path, whole_world: tuple[World, Path], home: Path) -> Iterator[Launch]:
+def launch(standins: Engine, whole_world: tuple[World, Path]) -> Iterator[Launch]:
     """Start agents; those that are left end with the module."""
     with ExitStack() as stack:
 
         def start(host: str = HOSTS[0], modules: Path | None = None, **more: Any) -> Agent:
-            environment = engine.environment(standins, whole_world[1], host, home)
+            told = environment(standins, whole_world[1], host)
             if modules is not None:
-                environment["PSModulePath"] = str(modules)
-            agent = Agent(pwsh, environment, **more)
+                told["PSModulePath"] = str(modules)
+            agent = Agent(standins.pwsh, told, **more)
             stack.callback(agent.kill)
             return agent
 

@@ -119,6 +119,17 @@ def test_reading_by_name_asks_for_no_fresh_state(agent: Agent, world: World) -> 
     assert [] == world.made("Get-CimInstance")
 
 
+@pytest.mark.proven("P14")
+@pytest.mark.parametrize(
+    ("state", "number"), [("Running", 32774), ("Running", 9), ("Running", 3)], ids=["stopping", "paused", "off"]
+)
+def test_p14_restart_of_what_no_longer_runs_is_left_undone(agent: Agent, world: World, state: str, number: int) -> None:
+    """Restart-VM takes a running VM only, and blocks for minutes: it must not be tried on what Get-VM has old."""
+    world.vm(VM_A).state, world.vm(VM_A).enabled = state, number
+    assert "NotAsAsked" == refusal_of(agent.act(act_on("Restart-VM")))[0]
+    assert [] == world.made("Restart-VM")
+
+
 def test_only_drops_what_does_not_fit_and_leaves_the_rest(agent: Agent) -> None:
     """Objects that do not fit must be dropped; it is an error only if none is left."""
     chosen = call("Get-ClusterGroup", ("Name",), only={"Name": ["b", "nothing"]})

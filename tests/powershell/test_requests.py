@@ -125,6 +125,22 @@ def test_values_become_plain(agent: Agent, world: World) -> None:
     assert {**plain, **nothing, "CreationTime": "2023-11-14T22:13:20.123Z"} == row
 
 
+@pytest.mark.proven("P15")
+@pytest.mark.parametrize(
+    ("disks", "paths"),
+    [([], None), (["C:\\a.vhdx"], "C:\\a.vhdx"), (["C:\\a.vhdx", "D:\\b.vhdx"], ["C:\\a.vhdx", "D:\\b.vhdx"])],
+    ids=["none", "one", "two"],
+)
+def test_p15_disks_of_a_vm_are_counted_beside_their_paths(
+    agent: Agent, world: World, disks: list[str], paths: object
+) -> None:
+    """No disk must be told from disks that are not shown: the paths of none are null, but their number is 0."""
+    kind = "Microsoft.HyperV.PowerShell.HardDiskDrive"
+    world.vm(VM_A).more = {"HardDrives": [{"$type": kind, "Path": disk} for disk in disks]}
+    (row,) = agent.rows(call("Get-VM", ("HardDrives.Path", "HardDrives.Count"), args={"Id": VM_A}))
+    assert {"HardDrives.Path": paths, "HardDrives.Count": len(disks)} == row
+
+
 def test_call_without_select_has_no_rows(agent: Agent) -> None:
     """A call that selects nothing must succeed with no rows."""
     assert [] == agent.rows(call("Get-VM", args={"Id": VM_A}))

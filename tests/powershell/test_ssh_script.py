@@ -6,11 +6,11 @@ import msgspec
 import pytest
 
 from ecx_hyperv.config import Config
+from ecx_hyperv.lab.engine.modules import Engine, environment
 from ecx_hyperv.setup import ssh
-from tests.powershell import engine
 from tests.powershell.scripts import CONFIG, NODE, Host
 from tests.powershell.setup_world import before_setup, state
-from tests.powershell.world import HOSTS, World
+from tests.powershell.world import HOSTS, Fails, World
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA ec1"
 OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB \u5c71\u7530"
@@ -60,13 +60,13 @@ def world(whole_world: tuple[World, Path], tmp_path: Path) -> World:
 
 
 @pytest.fixture
-def host(pwsh: str, standins: Path, whole_world: tuple[World, Path], home: Path, tmp_path: Path, world: World) -> Host:
+def host(standins: Engine, whole_world: tuple[World, Path], tmp_path: Path, world: World) -> Host:
     """Return the first host, with the files that sshd's first start has made."""
     folder = tmp_path / "ssh"
     folder.mkdir()
     (folder / "sshd_config").write_text(CONFIGURATION, encoding="utf-8")
     (folder / "ssh_host_ed25519_key.pub").write_text("x", encoding="ascii")
-    return Host(pwsh, engine.environment(standins, whole_world[1], HOSTS[0], home), tmp_path)
+    return Host(standins.pwsh, environment(standins, whole_world[1], HOSTS[0]), tmp_path)
 
 
 def keys_of(host: Host) -> Path:
@@ -113,6 +113,18 @@ def test_host_lets_the_ec_vms_in_once(host: Host, world: World) -> None:
     again = host.run(script(), "-Apply")
     there = {"OpenSSH server installed"}
     assert (0, STEPS | there, after) == (again.code, set(again.of("ok")), (state(world), files_of(host)))
+
+
+@pytest.mark.parametrize("cmdlet", ["Set-Service", "Set-Acl", "New-NetFirewallRule", "Restart-Service"])
+def test_host_that_was_left_half_done_lets_the_ec_vms_in(host: Host, world: World, cmdlet: str) -> None:
+    """A cmdlet that is refused in the middle must be told, and a second run must leave nothing to do."""
+    world.faults[cmdlet] = Fails("Access is denied.", "X", "PermissionDenied", code=5)
+    first = host.run(script(), "-Apply")
+    assert (1, True) == (first.code, any("Access is denied." in one for one in first.of("FAILED"))), first.lines
+    world.faults.clear()
+    second = host.run(script(), "-Apply")
+    assert (0, []) == (second.code, second.of("FAILED") + second.of("NOT YET"))
+    assert [] == host.run(script()).of("to do")
 
 
 @pytest.mark.proven("P11")

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.powershell import engine, generate
+from ecx_hyperv.lab.engine import generate
+from ecx_hyperv.lab.engine.modules import Engine, environment
 from tests.powershell.agent import Agent, call
 from tests.powershell.test_requests import error_of
 from tests.powershell.world import HOSTS, VM_A, World
@@ -33,12 +34,12 @@ ConvertTo-Json -InputObject @($all) -Depth 6 -Compress
 
 
 @pytest.fixture(scope="module")
-def dumped(pwsh: str, standins: Path, whole_world: tuple[World, Path], home: Path) -> dict[str, Any]:
+def dumped(standins: Engine, whole_world: tuple[World, Path]) -> dict[str, Any]:
     """Return what PowerShell says of every stand-in, by its name."""
-    environment = engine.environment(standins, whole_world[1], HOSTS[0], home)
-    environment["ECX_DUMPED"] = ",".join(sorted({one.module for one in generate.cmdlets()}))
-    command = [pwsh, "-NoLogo", "-NonInteractive", "-Command", _DUMP]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    told = environment(standins, whole_world[1], HOSTS[0])
+    told["ECX_DUMPED"] = ",".join(sorted({one.module for one in generate.cmdlets()}))
+    command = [standins.pwsh, "-NoLogo", "-NonInteractive", "-Command", _DUMP]
+    done = subprocess.run(command, env=told, capture_output=True, text=True, check=True)
     return {one["name"]: one for one in json.loads(done.stdout)}
 
 
@@ -63,7 +64,7 @@ def test_stand_ins_bind_as_the_real_ones_do(dumped: dict[str, Any]) -> None:
     assert [] == wrong
 
 
-def _binds(seen: dict[str, Any], parameter: generate.Parameter, binds: tuple[str, ...]) -> bool:
+def _binds(seen: dict[str, Any], parameter: generate.StandInParameter, binds: tuple[str, ...]) -> bool:
     return (
         set(parameter.aliases) == set(seen["aliases"])
         and seen["must"] == ("Mandatory = true" in binds)

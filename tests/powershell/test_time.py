@@ -139,22 +139,44 @@ def test_guest_that_cannot_be_asked_keeps_its_power(agent: Agent, world: World, 
 
 
 @pytest.mark.proven("P2")
-def test_act_is_over_before_the_powershell_is(launch: Launch, agent: Agent, world: World) -> None:
+@pytest.mark.parametrize(
+    ("cmdlet", "before", "after"),
+    [("Stop-VM", "Running", "Off"), ("Start-VM", "Off", "Running"), ("Resume-VM", "Paused", "Running")],
+)
+def test_act_is_over_before_the_powershell_is(
+    launch: Launch, agent: Agent, world: World, cmdlet: str, before: str, after: str
+) -> None:
     """Where stdin is gathered first and closed at once, a slow act must be done and answered before the end."""
-    world.before["Stop-VM"] = lambda: time.sleep(1)
+    world.vm(VM_A).state = before
+    world.before[cmdlet] = lambda: time.sleep(1)
     one = launch(way="input")
-    one.send(line(1, {"calls": [act_on("Stop-VM")], "not_after": up_ms(agent) + 60000}))
+    one.send(line(1, {"calls": [act_on(cmdlet)], "not_after": up_ms(agent) + 60000}))
     one.end_input()
     frames = dict(one.frame() for _ in range(2))
     assert frames["1"]["results"][0]["ok"]
-    assert "Off" == world.vm(VM_A).state
+    assert after == world.vm(VM_A).state
 
 
 @pytest.mark.proven("P3")
-def test_refused_power_cut_is_told_in_hyper_vs_words(agent: Agent, world: World) -> None:
-    """A TurnOff that Hyper-V refuses must be an error with its words, not a guest that is slow."""
-    world.vm(VM_A).state, world.vm(VM_A).enabled = "Stopping", 2
-    world.before["Stop-VM"] = lambda: setattr(world.vm(VM_A), "enabled", 32774)
-    result = agent.act(act_on("Stop-VM"))
-    assert "InvalidState,Microsoft.HyperV.PowerShell.Commands.StopVM" == result["error"]["id"]
-    assert "failed to turn off: not in its current state (Stopping)" in result["error"]["message"]
+@pytest.mark.parametrize(
+    ("cmdlet", "before", "meanwhile", "number", "words"),
+    [
+        ("Stop-VM", "Running", "Stopping", 32774, "StopVM: failed to turn off"),
+        ("Start-VM", "Off", "Running", 2, "StartVM: failed to start"),
+        ("Resume-VM", "Paused", "Saving", 32773, "ResumeVM: failed to resume"),
+    ],
+)
+def test_refused_act_is_told_in_hyper_vs_words(
+    agent: Agent, world: World, cmdlet: str, before: str, meanwhile: str, number: int, words: str
+) -> None:
+    """An act that Hyper-V refuses must be an error with its words, not a guest that is slow."""
+    world.vm(VM_A).state = before
+
+    def change() -> None:
+        world.vm(VM_A).state, world.vm(VM_A).enabled = meanwhile, number
+
+    world.before[cmdlet] = change
+    error = agent.act(act_on(cmdlet))["error"]
+    name, _, said = words.partition(": ")
+    assert f"InvalidState,Microsoft.HyperV.PowerShell.Commands.{name}" == error["id"]
+    assert f"{said}: not in its current state ({meanwhile})" in error["message"]

@@ -9,7 +9,7 @@ from ecx_hyperv.lab.model.guests import ASKED, IN_PROGRESS, LOCKED, NOT_READY
 from ecx_hyperv.lab.model.things import HostRefusal, ShutdownService
 from ecx_hyperv.lab.windows import acts
 from ecx_hyperv.lab.windows.messages import Failure, render
-from ecx_hyperv.lab.windows.rows import Rows
+from ecx_hyperv.lab.windows.rows import NoClusterDatabase, Rows
 from tests.proof.found import ONE, TWO, Found, find, second_volume
 
 
@@ -89,7 +89,8 @@ def test_a_host_that_was_away_has_an_old_database_until_it_has_joined() -> None:
     host = found.world.hosts[TWO]
     host.service = False
     found.world.cluster.lost(host, cleanly=False)
-    assert "NoClusterDatabase" == failure(rows(found, TWO).vm_ids).identifier
+    with pytest.raises(NoClusterDatabase):
+        rows(found, TWO).vm_ids()
 
     found.world.roles.rename(found.vm(), "Production")
     found.world.cluster.returned(host)
@@ -331,7 +332,9 @@ def test_a_vm_on_two_volumes_needs_both() -> None:
     second = second_volume(found.world)
     found.vm().more_volumes = (second.name,)
     shown = rows(found).get_vm({"Name": "web"})[0]
-    assert [True, True] == [f"Volume{n}" in path for n, path in enumerate(shown["HardDrives"]["Path"], 1)]
+    assert [True, True] == [
+        f"Volume{n}" in path for n, path in enumerate((one["Path"] for one in shown["HardDrives"]), 1)
+    ]
 
     second.state = "Failed"
     found.world.storage.changed()

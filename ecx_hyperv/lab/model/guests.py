@@ -144,7 +144,7 @@ class Guests:
         if guest is None or not guest.is_live:
             return None
         guest.asked = self._state.now if guest.asked is None else guest.asked
-        if vm.service is ShutdownService.MISSING:
+        if not self.has_shutdown_service(vm, host):
             return None
         if guest.state != "Running":
             return INVALID_STATE
@@ -160,6 +160,11 @@ class Guests:
         if vm.service is not ShutdownService.STUCK:
             self._later(vm, host, self._state.timings.guest_shutdown, lambda: self.become(vm, host, "Off"))
         return ASKED
+
+    def has_shutdown_service(self, vm: Vm, host: str) -> bool:
+        """Tell whether a guest has the service at all: it runs or may go on, with an operating system that has it."""
+        guest = vm.guests.get(host)
+        return guest is not None and guest.is_live and vm.service is not ShutdownService.MISSING
 
     def can_be_asked(self, vm: Vm, host: str) -> bool:
         """Tell whether Stop-VM would ask the guest; it cuts the power of one that it cannot ask, at once."""

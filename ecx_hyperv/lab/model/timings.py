@@ -149,6 +149,22 @@ FAST_TIMING = {
     "hung_after": 1.5,
     "cool_down": 4,
 }
+# With a real PowerShell for a host, each launch takes a second or more of a processor; ECX looks less often then.
+ENGINE = Timings(script_timeout=660, monitor_interval=20, monitor_timeout=120, peer_interval=30)
+ENGINE_TIMING = {
+    **TIMING,
+    "interval": 1,
+    "connect": 30,
+    "start": 600,
+    "unregister": 600,
+    "monitor": 90,
+    "settle": 30,
+    "critical": 45,
+    "unknown_limit": 60,
+    "hung_after": 60,
+    "stale": 90,
+    "cool_down": 60,
+}
 
 
 class Choices(Struct, frozen=True, kw_only=True):
@@ -158,3 +174,5 @@ class Choices(Struct, frozen=True, kw_only=True):
     timings: Timings = Timings()
     timing: dict[str, float] = field(default_factory=TIMING.copy)
     stdin: str = "handle"
+    # The PowerShell that the hosts' side runs in; empty: the lab's own agent.
+    powershell: str = ""

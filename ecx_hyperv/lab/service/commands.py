@@ -289,6 +289,11 @@ class Commands:
         threading.Timer(0.05, self._stop_lab).start()
         return ControlAnswer(text="the lab is stopping\n")
 
+    def host(self, name: str) -> str:
+        """Return the node that a host's name means; raises KeyError."""
+        with self._world_now() as world:
+            return self._host(world, name)
+
     def _host(self, world: World, name: str) -> str:
         known = {f"host{number}": host for number, host in enumerate(world.hosts, 1)}
         return known.get(name) or refusals.named(world.hosts, name, "machine").name

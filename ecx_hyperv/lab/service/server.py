@@ -3,11 +3,14 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ecx_hyperv.host.wire import Hello, Reply, Request, changes
+from ecx_hyperv.lab.engine.modules import Engine
 from ecx_hyperv.lab.linux import files
 from ecx_hyperv.lab.linux.files import Folder
 from ecx_hyperv.lab.model.ecx import SimulatedEcx
@@ -17,10 +20,15 @@ from ecx_hyperv.lab.model.world import World
 from ecx_hyperv.lab.service import control
 from ecx_hyperv.lab.service.audit import Audit, AuditedRequest
 from ecx_hyperv.lab.service.commands import Commands
+from ecx_hyperv.lab.service.control import ControlAnswer, ControlQuestion
+from ecx_hyperv.lab.service.engine_hosts import EngineHosts
 from ecx_hyperv.lab.service.scripts import ScriptProcess
 from ecx_hyperv.lab.service.sshd import Account, SshEndpoint
 from ecx_hyperv.lab.windows.agent import InjectedFaults
 from ecx_hyperv.lab.windows.powershell import PowerShell
+
+if TYPE_CHECKING:
+    import paramiko
 
 _TICK_S = 0.02
 
@@ -36,6 +44,7 @@ class Lab:
         timing: Mapping[str, float],
         *,
         stdin: str = "handle",
+        engine: Engine | None = None,
     ) -> None:
         self.folder = Folder(path)
         self.timings = timings
@@ -51,6 +60,9 @@ class Lab:
         self.ecx = SimulatedEcx(self._world, self._run_script, vms)
         self.audits: dict[tuple[str, str], Audit] = {}
         self.faults: dict[str, InjectedFaults] = {}
+        # What each host's simulated PowerShell is asked, for whoever wants to see it.
+        self.on_request: Callable[[str, Request], None] = lambda _host, _request: None
+        self.engine_hosts = None if engine is None else EngineHosts(path / "engine", engine, self.world_now)
         self.endpoints = {
             (node, host): self._endpoint(node, number, host)
             for node in files.NODES
@@ -84,6 +96,8 @@ class Lab:
         with suppress(OSError):
             self._control.shutdown(socket.SHUT_RDWR)
         self._control.close()
+        if self.engine_hosts is not None:
+            self.engine_hosts.close()
         self.folder.socket.unlink(missing_ok=True)
 
     @contextmanager
@@ -130,7 +144,19 @@ class Lab:
             logged_in,
             self.timings.deadman,
             asked,
+            None if self.engine_hosts is None else partial(self._run_real, self.engine_hosts, node, host),
         )
+
+    def _run_real(self, hosts: EngineHosts, node: str, host: str, channel: "paramiko.Channel", command: str) -> int:
+        self.audit(node, host).powershells += 1
+        return hosts.run(host, channel, command)
+
+    def _answer(self, question: ControlQuestion) -> ControlAnswer:
+        if question.do == "powershell" and self.engine_hosts is not None:
+            # The stand-ins ask the world meanwhile, so nobody may hold it.
+            host, line = question.arguments
+            return self.engine_hosts.run_line(self._commands.host(host), line)
+        return self._commands.answer(question)
 
     def _listen(self, listener: socket.socket) -> None:
         while True:
@@ -143,7 +169,7 @@ class Lab:
 
     def _serve(self, connection: socket.socket) -> None:
         with suppress(OSError):
-            control.serve(connection, self._commands.answer)
+            control.serve(connection, self._answer)
 
     def _run_script(self, node: str, folder: str, script: str, variables: Mapping[str, str]) -> ScriptJob:
         mine = self.folder.node(node)
@@ -159,6 +185,7 @@ class _LabHost:
         self._audit = lab.audit(node, host)
         self._audit.powershells += 1
         self._start = lab.timings.powershell
+        self._on_request = partial(lab.on_request, host)
         with lab.world_now() as world:
             self._shell = PowerShell(world, host, files.TARGET, sleep=time.sleep, enter=lab.world_now)
 
@@ -170,6 +197,7 @@ class _LabHost:
         after = time.monotonic() - self._audit.answered_at
         changed = tuple(call.cmdlet for call in request.calls if changes(call))
         self._audit.asked.append(AuditedRequest(after, changed))
+        self._on_request(request)
         reply = self._shell.perform(request)
         self._audit.answered_at = time.monotonic()
         return reply

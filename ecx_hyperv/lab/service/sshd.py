@@ -36,7 +36,10 @@ class SshEndpoint:
         on_login: Callable[[], None],
         grace: float = 5.0,
         on_round_trip: Callable[[], None] = lambda: None,
+        run: Callable[[paramiko.Channel, str], int] | None = None,
     ) -> None:
+        # What runs an exec request in place of the simulated agent: a real PowerShell.
+        self._run_real = run
         self._grace = grace
         self._on_round_trip = on_round_trip
         self._address = address
@@ -134,30 +137,37 @@ class SshEndpoint:
         status = 1
         with suppress(OSError, EOFError, paramiko.SSHException):
             try:
-                nonce, gathers = read_command(command)
-                stdin = _Lines(channel, self._on_round_trip)
-
-                def kill() -> None:
-                    with suppress(OSError, EOFError, paramiko.SSHException):
-                        channel.send_exit_status(1)
-                        channel.close()
-
-                agent = SimulatedAgent(
-                    nonce,
-                    self._open_host(),
-                    stdin.readline,
-                    channel.sendall,
-                    self._faults,
-                    way="input" if gathers else "handle",
-                    kill=kill,
-                    grace=self._grace,
-                )
-                status = agent.run()
+                if self._run_real is not None:
+                    status = self._run_real(channel, command)
+                else:
+                    status = self._simulate(channel, command)
             except LaunchRefused as refused:
                 channel.sendall_stderr(f"{refused}\r\n".encode())
                 status = refused.status
             channel.send_exit_status(status)
             channel.close()
+
+    def _simulate(self, channel: paramiko.Channel, command: str) -> int:
+        """Be the agent that an exec request asks for; raises LaunchRefused."""
+        nonce, gathers = read_command(command)
+        stdin = _Lines(channel, self._on_round_trip)
+
+        def kill() -> None:
+            with suppress(OSError, EOFError, paramiko.SSHException):
+                channel.send_exit_status(1)
+                channel.close()
+
+        agent = SimulatedAgent(
+            nonce,
+            self._open_host(),
+            stdin.readline,
+            channel.sendall,
+            self._faults,
+            way="input" if gathers else "handle",
+            kill=kill,
+            grace=self._grace,
+        )
+        return agent.run()
 
 
 class _Lines:

@@ -85,6 +85,14 @@ def ask(world: World, host: str, identifier: str, *, force: bool) -> list[dict[s
     return []
 
 
+def has_shutdown_service(world: World, host: str, identifier: str) -> bool:
+    """Tell whether Hyper-V shows the shutdown service of a VM; that asks the guest nothing."""
+    if world.ec_on(host).id == identifier:
+        return True
+    vm = next((one for one in world.all_vms if one.id == identifier), None)
+    return vm is not None and world.guests.has_shutdown_service(vm, host)
+
+
 def restart(world: World, vm: Vm | EcVm) -> None:
     """Restart-VM, as the peer's monitor resets a hung EC-VM."""
     if isinstance(vm, Vm):

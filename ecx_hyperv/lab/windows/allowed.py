@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
+from uuid import UUID
 
 from ecx_hyperv.host.wire import Call
 
@@ -33,7 +34,14 @@ BUILT_IN: Mapping[str, frozenset[str]] = {
     "Agent-VmIds": frozenset(),
     "Agent-ShutdownGuest": frozenset({"Id", "Force"}),
 }
-_REFUSED = frozenset({"ComputerName", "CimSession", "Credential", "Cluster", "Confirm", "WhatIf", "AsJob"})
+# What every cmdlet takes, and the agent sets by itself.
+_COMMON = frozenset(
+    {
+        *("verbose", "debug", "erroraction", "warningaction", "informationaction", "errorvariable", "warningvariable"),
+        *("informationvariable", "outvariable", "outbuffer", "pipelinevariable"),
+    }
+)
+_REFUSED = _COMMON | {"computername", "cimsession", "credential", "cluster", "confirm", "whatif", "asjob"}
 
 
 class BadRequest(Exception):
@@ -46,21 +54,38 @@ def check(call: Call) -> None:
         unknown = sorted(set(call.args) - BUILT_IN[call.cmdlet])
         if unknown:
             raise BadRequest(f"{call.cmdlet}: no parameter {unknown[0]}")
+        if call.cmdlet == "Agent-ShutdownGuest":
+            _check_shutdown(call.args)
         return
     if call.cmdlet not in ALLOWED:
         raise BadRequest(f"{call.cmdlet} is not allowed")
-    parameters = documented()[call.cmdlet]["params"]
-    names = {name.casefold() for name in parameters}
-    aliases = {alias.casefold() for one in parameters.values() for alias in one.get("al", ())}
     for name, value in call.args.items():
-        if name.casefold() not in names | aliases:
-            raise BadRequest(f"{call.cmdlet}: no parameter {name}")
-        if name in _REFUSED:
-            raise BadRequest(f"{call.cmdlet}: the parameter {name} is refused")
-        if isinstance(value, list) and not all(isinstance(one, str) for one in value):
-            raise BadRequest(f"{call.cmdlet}: the value of {name} is no list of texts")
-    if call.cmdlet == "Stop-VM" and (call.args.get("TurnOff") is not True or {"Force", "Save"} & set(call.args)):
-        raise BadRequest("Stop-VM: only with TurnOff, and neither Force nor Save")
+        _check_argument(call.cmdlet, name, value)
+    if call.cmdlet == "Stop-VM" and call.args.get("TurnOff") is not True:
+        raise BadRequest("Stop-VM: only with TurnOff")
+    if call.cmdlet == "Stop-VM" and {"Force", "Save"} & set(call.args):
+        raise BadRequest("Stop-VM: neither Force nor Save")
+
+
+def _check_argument(cmdlet: str, name: str, value: object) -> None:
+    parameters = documented()[cmdlet]["params"]
+    aliases = {alias.casefold() for one in parameters.values() for alias in one.get("al", ())}
+    names = {one.casefold() for one in parameters}
+    if name.casefold() not in names | aliases | _COMMON:
+        raise BadRequest(f"{cmdlet}: no parameter {name}")
+    if name.casefold() in _REFUSED:
+        raise BadRequest(f"{cmdlet}: the parameter {name} is refused")
+    if isinstance(value, list) and not all(isinstance(one, str) for one in value):
+        raise BadRequest(f"{cmdlet}: the value of {name} is neither text, number, boolean nor a list of texts")
+
+
+def _check_shutdown(args: Mapping[str, object]) -> None:
+    try:
+        UUID(str(args.get("Id")))
+    except ValueError:
+        raise BadRequest("Agent-ShutdownGuest: Id is no GUID") from None
+    if not isinstance(args.get("Force", False), bool):
+        raise BadRequest("Agent-ShutdownGuest: Force is no boolean")
 
 
 @cache

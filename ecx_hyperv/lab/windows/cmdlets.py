@@ -68,6 +68,9 @@ class Cmdlets:
     def _on_resource(self, args: Mapping[str, Any], *, start: bool) -> list[dict[str, Any]]:
         name = str(args["Name"])
         world, cluster = self._world, self._world.cluster
+        if world.facts.witness and name.casefold() == world.facts.witness.casefold():
+            world.facts.witness_state = "Online" if start else "Offline"
+            return []
         volume = next((one for one in world.volumes.values() if one.name.casefold() == name.casefold()), None)
         if volume is not None:
             _raise(world.storage.start(volume) if start else world.storage.stop(volume), name)

@@ -15,9 +15,10 @@ from ecx_hyperv.host.wire import Call, Hello, RemoteError, Reply, Request, Resul
 from ecx_hyperv.lab.model.world import World
 from ecx_hyperv.lab.windows import messages
 from ecx_hyperv.lab.windows.allowed import ALLOWED, BUILT_IN, BadRequest, check
-from ecx_hyperv.lab.windows.cmdlets import Cmdlets
+from ecx_hyperv.lab.windows.carry_out import HostCmdlets
+from ecx_hyperv.lab.windows.enabled import as_agent_reads
 from ecx_hyperv.lab.windows.messages import Failure
-from ecx_hyperv.lab.windows.setting_rows import SHOWN, SettingRows
+from ecx_hyperv.lab.windows.rows import NoClusterDatabase
 
 # The hosts were booted a day before the world began.
 _UP_MS = 86_400_000
@@ -46,8 +47,7 @@ class PowerShell:
         self._target = target
         self._sleep = sleep
         self._enter = enter
-        self._cmdlets = Cmdlets(world, host, target)
-        self._setting_rows = SettingRows(world, host, target)
+        self._cmdlets = HostCmdlets(world, host, target)
         self._loaded: dict[str, float] = {}
         # Seconds: when this request began, what its calls have taken, and what the one under way has.
         self._began = world.now
@@ -105,9 +105,15 @@ class PowerShell:
             return _refused("NotAsAsked", str(found))
         except TooLate as late:
             return _refused("TooLate", str(late))
+        except NoClusterDatabase:
+            return _refused("NoClusterDatabase", messages.no_database(self._world.timings.language))
         except Failure as failure:
-            return Result(ok=False, error=messages.render(failure, call.cmdlet, self._world.timings.language))
+            return Result(ok=False, error=self._told(failure, call.cmdlet))
         return Result(ok=True, value=tuple(_select(one, call.select) for one in objects) if call.select else ())
+
+    def _told(self, failure: Failure, cmdlet: str) -> RemoteError:
+        """Return an error as the cmdlet reports it that failed, which may be one that feeds the call."""
+        return messages.render(failure, failure.cmdlet or cmdlet, self._world.timings.language)
 
     def _asked(self, call: Call, not_after: int | None) -> list[dict[str, Any]]:
         self._top = call
@@ -132,7 +138,8 @@ class PowerShell:
             try:
                 self._read(call.guard)
             except Failure as failure:
-                raise NotAsAsked(f"{call.guard.cmdlet} failed: {failure}") from None
+                told = self._told(failure, call.guard.cmdlet)
+                raise NotAsAsked(f"{call.guard.cmdlet} failed: {told.message} [{told.id}]") from None
         piped = None
         if call.from_ is not None:
             piped = self._read(call.from_)
@@ -144,22 +151,11 @@ class PowerShell:
         self._load(ALLOWED[call.cmdlet])
         self._blocked += self._world.timings.call
         self.calls.append(call)
-        refusal = self._world.refused(self._host, call.cmdlet)
-        if refusal is not None:
-            about = refusal.about or self._host
-            raise Failure(refusal.code, about, identifier=refusal.identifier, category=refusal.category)
-        if ALLOWED[call.cmdlet] == "FailoverClusters" and not self._world.cluster.is_member(self._host):
-            raise Failure(1753, self._host)
-        if ALLOWED[call.cmdlet] == "Hyper-V" and not self._world.hosts[self._host].vmms:
-            raise Failure(0, self._host, identifier="ServiceAway", category="ObjectNotFound")
-        if call.cmdlet in SHOWN:
-            try:
-                # What is piped in binds to -VM, as that of Get-VMIntegrationService does.
-                bound = call.args if piped is None else {**call.args, "VM": piped}
-                return SHOWN[call.cmdlet](self._setting_rows, bound)
-            except LookupError as missing:
-                raise Failure(2, str(missing.args[0]), identifier="PathNotFound", category="ObjectNotFound") from None
-        objects = self._cmdlets.call(call.cmdlet, call.args, piped)
+        try:
+            objects = self._cmdlets.call(call.cmdlet, call.args, piped)
+        except Failure as failure:
+            failure.cmdlet = call.cmdlet
+            raise
         self._blocked += self._cmdlets.blocked
         return objects
 
@@ -169,11 +165,11 @@ class PowerShell:
             self._watch(self._host, call)
 
     def _may_run(self, call: Call) -> None:
-        facts = self._world.hosts[self._host].facts
-        if ALLOWED[call.cmdlet] == facts.missing:
-            raise Failure(0, facts.missing, identifier="Modules_ModuleNotFound", category="ResourceUnavailable")
-        if call.cmdlet in facts.denied.split(","):
-            raise Failure(5, call.cmdlet, identifier="AccessDenied", category="PermissionDenied")
+        try:
+            self._cmdlets.may_run(call.cmdlet)
+        except Failure as failure:
+            failure.cmdlet = call.cmdlet
+            raise
 
     def _in_time(self, not_after: int | None) -> None:
         if not_after is not None and self._up_ms() > not_after:
@@ -189,7 +185,7 @@ class PowerShell:
                 return [{"Text": str(call.args["Text"]) * int(call.args.get("Repeat", 1))}]  # type: ignore[arg-type]
         self._watch_asked(call)
         self._blocked += self._world.timings.call
-        return self._cmdlets.call(call.cmdlet, call.args, None)
+        return self._cmdlets.built_in(call.cmdlet, call.args)
 
     def _load(self, module: str) -> None:
         if module in self._loaded:
@@ -217,7 +213,9 @@ class TooLate(Exception):
 
 
 def _refused(identifier: str, message: str) -> Result:
-    return Result(ok=False, error=RemoteError(message=message, id=identifier, category="InvalidOperation"))
+    # As the agent writes what it says no to by itself: the id stands for the kind of exception too.
+    error = RemoteError(message=message, id=identifier, category="InvalidOperation", exception=identifier)
+    return Result(ok=False, error=error)
 
 
 def _only(call: Call, objects: list[dict[str, Any]], fresh: Callable[[str], str | None]) -> list[dict[str, Any]]:
@@ -242,12 +240,18 @@ def _only(call: Call, objects: list[dict[str, Any]], fresh: Callable[[str], str 
 
 def _now(call: Call, path: str, one: Mapping[str, Any], fresh: Callable[[str], str | None]) -> object:
     shown = _walk(one, path)
-    return fresh(str(one["Id"])) or shown if call.cmdlet == "Get-VM" and path == "State" else shown
+    if not _is_fresh(call, path):
+        return shown
+    state = fresh(str(one["Id"]))
+    return shown if state is None else as_agent_reads(state, str(shown))
 
 
 def _state(call: Call, path: str, value: object) -> str:
-    is_fresh = call.cmdlet == "Get-VM" and "Id" in call.args and path == "State"
-    return str(value).removesuffix("Critical") if is_fresh else str(value)
+    return str(value).removesuffix("Critical") if _is_fresh(call, path) else str(value)
+
+
+def _is_fresh(call: Call, path: str) -> bool:
+    return call.cmdlet == "Get-VM" and "Id" in call.args and path == "State"
 
 
 def _select(row: Mapping[str, Any], paths: tuple[str, ...]) -> dict[str, Any]:
@@ -256,8 +260,20 @@ def _select(row: Mapping[str, Any], paths: tuple[str, ...]) -> dict[str, Any]:
 
 def _walk(value: Any, path: str) -> Any:
     for part in path.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
+        value = _enumerated(value, part) if isinstance(value, list) else _member(value, part)
     return value
+
+
+def _enumerated(objects: list[Any], part: str) -> Any:
+    """Return the members of a list's objects as PowerShell does: none as null, one as itself."""
+    if part in ("Count", "Length"):
+        return len(objects)
+    values = [_member(one, part) for one in objects]
+    return values if len(values) > 1 else next(iter(values), None)
+
+
+def _member(value: Any, part: str) -> Any:
+    return value.get(part) if isinstance(value, Mapping) else None
 
 
 def _plain(value: Any) -> Any:

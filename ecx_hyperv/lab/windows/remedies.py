@@ -34,6 +34,15 @@ _ACL = re.compile(
     r"\$acl = Get-Acl -LiteralPath '[^']+'; \$acl\.SetSecurityDescriptorSddlForm\('(?P<sddl>[^']+)'\);"
     r" Set-Acl -LiteralPath '[^']+' -AclObject \$acl"
 )
+_ATTRIBUTES = {
+    "ResiliencyDefaultPeriod": "resiliency",
+    "QuarantineThreshold": "quarantine",
+    "MaximumParallelMigrations": "parallel",
+    "FailoverThreshold": "threshold",
+    "FailoverPeriod": "period",
+    "AutoFailbackType": "failback",
+    "RestartAction": "restart_action",
+}
 _ROLES = {"0": "None", "1": "Cluster", "3": "ClusterAndClient"}
 
 Arguments = Mapping[str, str]
@@ -58,15 +67,15 @@ def _run_one(world: World, host: str, line: str) -> None:
         name = {"Set-VM": "Name", "Get-VMIntegrationService": "VMName"}[found["cmdlet"]]
         _run_one(world, host, f"{found['cmdlet']} -{name} '{found['id']}'{found['rest']}")
     elif found := _PROPERTY.fullmatch(line):
-        _set_property(world, found)
+        set_property(world, found["cmdlet"], _plain(found["name"] or ""), found["property"], found["value"])
     elif found := _PARAMETER.fullmatch(line):
-        _set_parameter(world, found)
+        of = {"Name": _plain(found["name"])}
+        _set_parameter(world, of, {"Name": found["property"], "Value": found["value"]})
     elif found := _SERVICE.fullmatch(line):
         name = "heartbeat" if HEARTBEAT_SERVICE.startswith(found["id"][:8]) else "shutdown"
         setattr(_vm(world, _plain(found["vm"])), name, True)
     elif found := _NETWORKS.fullmatch(line):
-        names = [name for name in world.facts.roles if network_id(name) in found["value"].split(";")]
-        world.facts.no_migration = ";".join(names)
+        _set_parameter(world, {}, {"Name": "MigrationExcludeNetworks", "Value": found["value"]})
     elif line == "Get-IscsiSession | Where-Object IsPersistent -eq $false | Register-IscsiSession":
         world.hosts[host].facts.persistent = True
     elif found := _COMMAND.fullmatch(line):
@@ -75,38 +84,60 @@ def _run_one(world: World, host: str, line: str) -> None:
         raise NotUnderstood(f"the lab cannot run: {line}")
 
 
-def _set_property(world: World, found: re.Match[str]) -> None:
-    name, value = _plain(found["name"] or ""), int(found["value"])
-    match found["cmdlet"], found["property"]:
-        case "Get-Cluster", "ResiliencyDefaultPeriod":
-            world.facts.resiliency = value
-        case "Get-Cluster", "QuarantineThreshold":
-            world.facts.quarantine = value
-        case "Get-Cluster", "MaximumParallelMigrations":
-            world.facts.parallel = value
+def run_cmdlet(world: World, host: str, cmdlet: str, given: Arguments, piped: list[dict[str, Any]] | None) -> None:
+    """Carry out one cmdlet of a remedy, as its parameters were bound; raises NotUnderstood."""
+    match cmdlet, piped:
+        case "Set-ClusterParameter", [of]:
+            _set_parameter(world, of, given)
+        case "Enable-VMIntegrationService", [*services]:
+            for one in services:
+                _enable_service(world, str(one["Id"]))
+        case "Register-IscsiSession", _:
+            world.hosts[host].facts.persistent = True
+        case "Set-VM", [*vms]:
+            for vm in vms:
+                _set_vm(world, host, {**given, "Name": str(vm["Id"])})
+        case _:
+            _run_command(world, host, cmdlet, given)
+
+
+def set_property(world: World, cmdlet: str, name: str, of: str, value: object) -> None:
+    """Set a property of what a cmdlet returns, as WSFC takes it at once; raises NotUnderstood."""
+    match cmdlet, of:
         case "Get-ClusterNetwork", "Role":
-            world.facts.roles[name] = _ROLES[found["value"]]
-        case "Get-ClusterGroup", "FailoverThreshold":
-            _of_role(world, name).threshold = value
-        case "Get-ClusterGroup", "FailoverPeriod":
-            _of_role(world, name).period = value
-        case "Get-ClusterGroup", "AutoFailbackType":
-            _of_role(world, name).failback = value
+            world.facts.roles[name] = _ROLES.get(str(value), str(value))
+            return
+        case "Get-Cluster", "ResiliencyDefaultPeriod" | "QuarantineThreshold" | "MaximumParallelMigrations":
+            settings: Any = world.facts
+        case "Get-ClusterGroup", "FailoverThreshold" | "FailoverPeriod" | "AutoFailbackType":
+            settings = _of_role(world, name)
         case "Get-ClusterResource", "RestartAction":
-            _of_resource(world, name).restart_action = value
+            settings = _of_resource(world, name)
         case _:
-            raise NotUnderstood(f"the lab cannot set {found['property']}")
+            raise NotUnderstood(f"the lab cannot set {of}")
+    setattr(settings, _ATTRIBUTES[of], int(str(value)))
 
 
-def _set_parameter(world: World, found: re.Match[str]) -> None:
-    facts, value = _of_resource(world, _plain(found["name"])), int(found["value"])
-    match found["property"]:
+def _set_parameter(world: World, of: Mapping[str, Any], given: Arguments) -> None:
+    """Set a private property of a resource, or of the resource type of VMs."""
+    value = given["Value"]
+    match given["Name"]:
+        case "MigrationExcludeNetworks":
+            names = [name for name in world.facts.roles if network_id(name) in value.split(";")]
+            world.facts.no_migration = ";".join(names)
         case "CheckHeartbeat":
-            facts.check_heartbeat = value
+            _of_resource(world, str(of["Name"])).check_heartbeat = int(value)
         case "OfflineAction":
-            facts.offline_action = OfflineAction(value)
-        case _:
-            raise NotUnderstood(f"the lab cannot set {found['property']}")
+            _of_resource(world, str(of["Name"])).offline_action = OfflineAction(int(value))
+        case other:
+            raise NotUnderstood(f"the lab cannot set {other}")
+
+
+def _enable_service(world: World, identifier: str) -> None:
+    """Enable an integration service by its Id, which names the VM and the service."""
+    vm, _, service = identifier.removeprefix("Microsoft:").casefold().partition("\\")
+    name = "heartbeat" if HEARTBEAT_SERVICE.casefold().startswith(service[:8]) else "shutdown"
+    setattr(_vm(world, vm), name, True)
 
 
 def _of_role(world: World, role: str) -> VmSetup:
@@ -210,7 +241,7 @@ def _nothing(_world: World, _host: str, _given: Arguments) -> None:
 
 
 def _vm(world: World, name: str) -> VmSetup:
-    guests = {ec_vm.vm: ec_vm.facts for ec_vm in world.ec_vms.values()}
+    guests = {key: ec_vm.facts for ec_vm in world.ec_vms.values() for key in (ec_vm.vm, ec_vm.id)}
     guests |= {vm.id: vm.facts for vm in world.all_vms}
     found: Any = world.vms[name].facts if name in world.vms else guests.get(name)
     if found is None:

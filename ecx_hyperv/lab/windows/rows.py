@@ -18,6 +18,10 @@ _GROUP_STATES = ("Pending", "Failed", "Online", "Offline")
 _LOCAL_FOLDER = r"D:\Restored"
 
 
+class NoClusterDatabase(Exception):
+    """A host without the cluster's database; the agent itself says so."""
+
+
 class Rows:
     """What one host shows of the world to one PowerShell, which may repeat what it read of a VM before."""
 
@@ -103,7 +107,7 @@ class Rows:
                 "Id": one.id,
                 "State": one.state,
                 "OwnerNode": _node(one.owner),
-                "SharedVolumeInfo": {"FriendlyVolumeName": [self._folder_of(one.name)]},
+                "SharedVolumeInfo": [{"FriendlyVolumeName": self._folder_of(one.name)}],
             }
             for one in self._world.volumes.values()
         ]
@@ -135,10 +139,10 @@ class Rows:
             raise Failure(1722, vm.owner)
 
     def vm_ids(self) -> list[dict[str, Any]]:
-        """What the cluster database on this host says of the VMs' resources; raises Failure where it has none."""
+        """What the cluster database on this host says of the VMs' resources; raises NoClusterDatabase."""
         entries = self._world.roles.database(self._host)
         if entries is None:
-            raise Failure(0, self._host, identifier="NoClusterDatabase", category="ObjectNotFound")
+            raise NoClusterDatabase
         return [
             {
                 "Resource": one.resource,
@@ -172,10 +176,11 @@ class Rows:
             if key not in args:
                 continue
             wanted = args[key] if isinstance(args[key], list) else [args[key]]
-            values = {str(one).casefold().strip("{}") for one in wanted}
+            values = {canonical(one) if key == "Id" else str(one).casefold() for one in wanted}
             found = [row for row in rows if str(row[key]).casefold() in values]
             if not found:
-                raise Failure(0, str(args[key]), identifier=identifier, category=category)
+                about = canonical(args[key]) if key == "Id" else str(args[key])
+                raise Failure(0, about, identifier=identifier, category=category)
             return found
         return rows
 
@@ -290,8 +295,13 @@ def _files(gigabytes: int, disks: list[str]) -> dict[str, Any]:
         "MemoryStartup": gigabytes * 2**30,
         "Path": folder,
         "ConfigurationLocation": folder,
-        "HardDrives": {"Path": disks or None, "Count": len(disks)},
+        "HardDrives": [{"Path": disk} for disk in disks],
     }
+
+
+def canonical(identifier: object) -> str:
+    """Return a VM's id as .NET writes a GUID, which is what a cmdlet makes of it."""
+    return str(identifier).casefold().strip("{}")
 
 
 def network_id(name: str) -> str:

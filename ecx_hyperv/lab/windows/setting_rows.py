@@ -65,6 +65,8 @@ class SettingRows:
                 "InitiatorNodeAddress": host.facts.initiator or initiator(self._host),
                 "IsConnected": True,
                 "IsPersistent": host.facts.persistent,
+                # By which other cmdlets take a session from the pipeline.
+                "SessionIdentifier": f"ffffe00{1 + [*self._world.hosts].index(self._host)}c0a8b010-4000013700000002",
             }
         ]
 
@@ -79,7 +81,7 @@ class SettingRows:
         disk = {"Name": facts.witness, "State": facts.witness_state, "ResourceType": {"Name": "Physical Disk"}}
         return [{"QuorumType": "Majority", "QuorumResource": disk if facts.witness else None}]
 
-    def networks(self, _args: Mapping[str, Any]) -> Rows:
+    def networks(self, args: Mapping[str, Any]) -> Rows:
         """The cluster's networks; the iSCSI one is the target's."""
         facts = self._world.facts
         network = self._target.rsplit(".", 1)[0]
@@ -94,6 +96,7 @@ class SettingRows:
                 "AddressMask": "255.255.255.0",
             }
             for number, (name, role) in enumerate(facts.roles.items(), 137)
+            if "Name" not in args or name.casefold() == str(args["Name"]).casefold()
         ]
 
     def resource_type(self, args: Mapping[str, Any]) -> Rows:

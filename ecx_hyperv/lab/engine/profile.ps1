@@ -3,12 +3,15 @@
 foreach ($name in 'Microsoft.PowerShell.Management', 'Microsoft.PowerShell.Security') {
     Import-Module -Name (Join-Path $env:ECX_STANDINS "$name/$name.psd1")
 }
+# Windows' own paths lead to a folder that holds the host's files.
+if ($env:ECX_DRIVE_C) { $null = New-PSDrive -Name C -PSProvider FileSystem -Root $env:ECX_DRIVE_C -Scope Global }
 function global:Read-StandInKey($Cmdlet, [string]$Path) {
     $ask = New-Object 'Collections.Generic.Dictionary[string,object]'
     $ask['registry'] = $Path
     $key = [EcxStandIn.World]::Exchange($ask).ToString() | ConvertFrom-Json
     if ($key.exists) { return $key }
-    $gone = New-Object Management.Automation.ItemNotFoundException "Cannot find path '$Path' because it does not exist."
+    $words = if ($key.words) { $key.words } else { "Cannot find path '$Path' because it does not exist." }
+    $gone = New-Object Management.Automation.ItemNotFoundException $words
     $Cmdlet.WriteError((New-Object Management.Automation.ErrorRecord $gone, 'PathNotFound', 'ObjectNotFound', $Path))
 }
 function global:Get-ChildItem {

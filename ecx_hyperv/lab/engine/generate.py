@@ -28,6 +28,8 @@ _USING = "using System; using System.Collections; using System.Management.Automa
 _COMMON = frozenset({"WhatIf", "Confirm"})
 # Asks by default, which the data does not say.
 _HIGH_IMPACT = frozenset({"Format-Volume"})
+# Types without known properties: as an object each would bind whatever is piped in, and leave no set to choose.
+_BARE = ("Microsoft.HyperV.PowerShell.VMSnapshot", "Microsoft.HyperV.PowerShell.VMDriveController")
 _TYPES = {
     **{name: name for name in ("string", "bool", "int", "long", "char", "byte")},
     "uint16": "ushort",
@@ -54,7 +56,7 @@ _TYPES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class StandInParameter:
     """One parameter: its type, its names, and how it binds in each of its sets (None: in every set)."""
 
     name: str
@@ -65,7 +67,7 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class Cmdlet:
+class StandInCmdlet:
     """One cmdlet, and how it binds."""
 
     name: str
@@ -73,10 +75,10 @@ class Cmdlet:
     default: str | None
     asks: bool
     impact: str
-    parameters: tuple[Parameter, ...]
+    parameters: tuple[StandInParameter, ...]
 
 
-def cmdlets() -> Iterator[Cmdlet]:
+def cmdlets() -> Iterator[StandInCmdlet]:
     """Return every cmdlet that a stand-in is generated for."""
     documented: dict[str, Any] = {**_data("cmdlets.json")["cmdlets"], **_data("more_cmdlets.json")["cmdlets"]}
     for name, known in documented.items():
@@ -87,7 +89,7 @@ def cmdlets() -> Iterator[Cmdlet]:
 
 def write(folder: Path) -> None:
     """Write the modules to a folder, and the sources of their assemblies: what all share, and one for each module."""
-    modules: dict[str, list[Cmdlet]] = {}
+    modules: dict[str, list[StandInCmdlet]] = {}
     for one in cmdlets():
         modules.setdefault(one.module, []).append(one)
     shared = [
@@ -129,7 +131,7 @@ def _enum_types() -> Mapping[str, Mapping[str, int]]:
     return {name: values for name, values in known.items() if name.startswith("Microsoft.") and "Generated" not in name}
 
 
-def _cmdlet(name: str, known: Mapping[str, Any]) -> Cmdlet:
+def _cmdlet(name: str, known: Mapping[str, Any]) -> StandInCmdlet:
     dumped = _data("bindings.json")["dumped"].get(name)
     piped = _data("bindings.json")["documented"].get(name, {"params": {}})["params"]
     parameters = []
@@ -142,12 +144,12 @@ def _cmdlet(name: str, known: Mapping[str, Any]) -> Cmdlet:
         if seen:
             parameters.append(_as_dumped(parameter, seen))
         elif dumped:
-            parameters.append(Parameter(parameter, _type(one["t"]), tuple(one.get("al", ())), (), ((None, ()),)))
+            parameters.append(StandInParameter(parameter, _type(one["t"]), tuple(one.get("al", ())), (), ((None, ()),)))
         else:
             pipe = one.get("pipe") or piped.get(parameter, {}).get("pipe", ())
             parameters.append(_as_documented(parameter, one, known["sets"], pipe))
     defaults = [one.rstrip("*") for one in known["sets"] if one.endswith("*") and one != "(single)*"]
-    return Cmdlet(
+    return StandInCmdlet(
         name=name,
         module=known["module"],
         default=dumped["default"] if dumped else (defaults[0] if defaults else None),
@@ -157,7 +159,7 @@ def _cmdlet(name: str, known: Mapping[str, Any]) -> Cmdlet:
     )
 
 
-def _as_dumped(name: str, seen: Mapping[str, Any]) -> Parameter:
+def _as_dumped(name: str, seen: Mapping[str, Any]) -> StandInParameter:
     sets = []
     known: list[dict[str, Any]] = seen["sets"] or [{}]
     for one in known:
@@ -167,10 +169,12 @@ def _as_dumped(name: str, seen: Mapping[str, Any]) -> Parameter:
             binds.append(f"Position = {one['Position']}")
         sets.append((one.get("ParameterSetName"), tuple(binds)))
     validate = [f"{seen['validate']}()"] if seen.get("validate") else []
-    return Parameter(name, _type(seen["type"]), tuple(seen.get("alias", ())), tuple(validate), tuple(sets))
+    return StandInParameter(name, _type(seen["type"]), tuple(seen.get("alias", ())), tuple(validate), tuple(sets))
 
 
-def _as_documented(name: str, one: Mapping[str, Any], sets: Mapping[str, Any], pipe: tuple[str, ...]) -> Parameter:
+def _as_documented(
+    name: str, one: Mapping[str, Any], sets: Mapping[str, Any], pipe: tuple[str, ...]
+) -> StandInParameter:
     common = [f"Position = {one['pos']}"] if "pos" in one else []
     common += ["ValueFromPipeline = true"] if "value" in pipe else []
     common += ["ValueFromPipelineByPropertyName = true"] if "property" in pipe else []
@@ -183,7 +187,7 @@ def _as_documented(name: str, one: Mapping[str, Any], sets: Mapping[str, Any], p
     kind = _type(one["t"])
     validate = (f"ValidateSet({values})",) if values and kind == "object" else ()
     kind = "string" if validate else kind
-    return Parameter(name, kind, tuple(one.get("al", ())), validate, tuple(binds) or ((None, ()),))
+    return StandInParameter(name, kind, tuple(one.get("al", ())), validate, tuple(binds) or ((None, ()),))
 
 
 def _type(name: str | None) -> str:
@@ -204,7 +208,7 @@ def _type(name: str | None) -> str:
 
 def _own_type(name: str) -> str:
     classes: Mapping[str, Any] = _data("cmdlets.json")["object_properties"]
-    for full in (*_enum_types(), *classes):
+    for full in (*_enum_types(), *classes, *_BARE):
         if full == name or ("." not in name and full.rpartition(".")[2] == name):
             return full
     return "object"
@@ -224,6 +228,9 @@ def _enums(*, nested: bool) -> Iterator[str]:
 
 
 def _classes() -> Iterator[str]:
+    for full in _BARE:
+        space, _, name = full.rpartition(".")
+        yield f"namespace {space} {{ public class {name} : EcxStandIn.Thing {{ }} }}"
     for full, properties in _data("cmdlets.json")["object_properties"].items():
         space, _, name = full.rpartition(".")
         members = [
@@ -241,7 +248,7 @@ def _enum_property(name: str, kind: str) -> str:
     return f'public {inner}? {name} {{ get {{ return ({inner}?)Get("{name}"); }} set {{ Set("{name}", value); }} }}'
 
 
-def _class(one: Cmdlet) -> str:
+def _class(one: StandInCmdlet) -> str:
     verb, _, noun = one.name.partition("-")
     space, suffix = _NAMESPACES.get(one.module, ("Microsoft.PowerShell.Commands", "Command"))
     title = [f'"{verb}", "{noun}"']
@@ -271,12 +278,12 @@ def _attribute(name: str | None, binds: tuple[str, ...], quote: str) -> str:
     return f"[Parameter({', '.join((*named, *binds))})]"
 
 
-def _alias(parameter: Parameter, quote: str) -> tuple[str, ...]:
+def _alias(parameter: StandInParameter, quote: str) -> tuple[str, ...]:
     names = ", ".join(f"{quote}{alias}{quote}" for alias in parameter.aliases)
     return (f"[Alias({names})]",) if names else ()
 
 
-def _function(one: Cmdlet) -> str:
+def _function(one: StandInCmdlet) -> str:
     title = [f"DefaultParameterSetName = '{one.default}'"] if one.default else []
     title += [f"SupportsShouldProcess = $true, ConfirmImpact = '{one.impact}'"] if one.asks else []
     members = ",\n".join(
@@ -298,7 +305,7 @@ def _function(one: Cmdlet) -> str:
     )
 
 
-def _class_of(one: Cmdlet, parameter: Parameter) -> tuple[str, ...]:
+def _class_of(one: StandInCmdlet, parameter: StandInParameter) -> tuple[str, ...]:
     """Return what tells apart the objects that a CDXML cmdlet takes from the pipeline: their class."""
     takes = any("ValueFromPipeline = true" in binds for _, binds in parameter.sets)
     if not takes or parameter.type not in {"object", "object[]"}:

@@ -23,6 +23,16 @@ namespace EcxStandIn
         public ClusterCmdletException(string message, Exception inner) : base(message, inner) { }
     }
 
+    public class CimException : Exception
+    {
+        public CimException(string message, Exception inner) : base(message, inner) { }
+    }
+
+    public class ServiceCommandException : Exception
+    {
+        public ServiceCommandException(string message, Exception inner) : base(message, inner) { }
+    }
+
     // An object of a Windows type: its properties are what the world said of it, and what is set goes to the world.
     public class Thing
     {
@@ -35,6 +45,13 @@ namespace EcxStandIn
             Values.TryGetValue(name, out value);
             if (value is Exception) { throw (Exception)value; }
             return value;
+        }
+
+        // As the cluster's own objects, which show as what they are called.
+        public override string ToString()
+        {
+            object name;
+            return Values.TryGetValue("Name", out name) && name is string ? (string)name : base.ToString();
         }
 
         public void Set(string name, object value)
@@ -132,8 +149,7 @@ namespace EcxStandIn
             var words = error.GetProperty("message").GetString();
             var code = error.GetProperty("code");
             Exception inner = code.ValueKind == JsonValueKind.Number ? new Win32Exception(code.GetInt32()) : null;
-            Exception exception = type.StartsWith("Microsoft.FailoverClusters")
-                ? (Exception)new ClusterCmdletException(words, inner) : new VirtualizationException(words, inner);
+            Exception exception = ToException(type, words, inner);
             var category = (ErrorCategory)Enum.Parse(typeof(ErrorCategory), error.GetProperty("category").GetString());
             var id = error.GetProperty("id").GetString();
             var record = new ErrorRecord(exception, id, category, null);
@@ -141,6 +157,15 @@ namespace EcxStandIn
             typeof(ErrorRecord).GetField("_serializedFullyQualifiedErrorId", BindingFlags.Instance | BindingFlags.NonPublic)
                 .SetValue(record, id + "," + type);
             return record;
+        }
+
+        // A module's own kind of error; a function of a CDXML module has a type without a namespace.
+        static Exception ToException(string type, string words, Exception inner)
+        {
+            if (type.StartsWith("Microsoft.FailoverClusters")) { return new ClusterCmdletException(words, inner); }
+            if (type.StartsWith("Microsoft.HyperV")) { return new VirtualizationException(words, inner); }
+            if (type.StartsWith("Microsoft.PowerShell")) { return new ServiceCommandException(words, inner); }
+            return new CimException(words, inner);
         }
 
         // What a property or an argument is for the world.
@@ -201,7 +226,10 @@ namespace EcxStandIn
             {
                 return DateTimeOffset.FromUnixTimeMilliseconds(special.GetInt64()).LocalDateTime;
             }
-            if (value.TryGetProperty("$span", out special)) { return TimeSpan.FromSeconds(special.GetDouble()); }
+            if (value.TryGetProperty("$span", out special)) 
+            {
+                return TimeSpan.FromTicks((long)Math.Round(special.GetDouble() * TimeSpan.TicksPerSecond));
+            }
             if (value.TryGetProperty("$nan", out special)) { return double.NaN; }
             var name = value.TryGetProperty("$type", out special) ? special.GetString() : "";
             var values = new Dictionary<string, object>();
@@ -210,6 +238,15 @@ namespace EcxStandIn
                 if (!one.Name.StartsWith("$")) { values[one.Name] = ToObject(one.Value); }
             }
             return Build(name, value.TryGetProperty("$key", out special) ? special.GetString() : null, values);
+        }
+
+        // Flags are names separated by commas, and a value without a name is its number; PowerShell refuses the latter.
+        static bool TryToProperty(object value, Type type, out object set)
+        {
+            var inner = Nullable.GetUnderlyingType(type) ?? type;
+            if (inner.IsEnum && value is string) { return Enum.TryParse(inner, (string)value, true, out set); }
+            set = LanguagePrimitives.ConvertTo(value, type);
+            return true;
         }
 
         static object Build(string name, string key, Dictionary<string, object> values)
@@ -224,14 +261,23 @@ namespace EcxStandIn
             }
             var thing = (Thing)Activator.CreateInstance(type);
             thing.Key = key;
+            // What a newer Windows may call a state is no name that this enum has: a property beside it, and before it.
+            var beside = new PSObject(thing);
             foreach (var one in values)
             {
                 var property = type.GetProperty(one.Key, BindingFlags.Public | BindingFlags.Instance | BindingFlags.IgnoreCase);
                 if (property == null) { throw new InvalidOperationException(name + " has no property " + one.Key); }
                 var isPlain = one.Value == null || one.Value is Exception || property.PropertyType == typeof(object);
-                thing.Values[one.Key] = isPlain ? one.Value : LanguagePrimitives.ConvertTo(one.Value, property.PropertyType);
+                object set;
+                if (isPlain) { set = one.Value; }
+                else if (!TryToProperty(one.Value, property.PropertyType, out set))
+                {
+                    beside.Properties.Add(new PSNoteProperty(one.Key, one.Value));
+                    continue;
+                }
+                thing.Values[one.Key] = set;
             }
-            return thing;
+            return beside.Properties.Match("*", PSMemberTypes.NoteProperty).Count > 0 ? (object)beside : thing;
         }
     }
 }
