@@ -48,7 +48,11 @@ def _lun(place: str, saved: Saved, served: str, address: str, remedy: Remedy) ->
     # What `setup iscsi` finds there it leaves alone, be it enabled or not.
     by_hand = {
         "no portal group": words("targetcli: enable the target's portal group; then targetcli saveconfig"),
-        "no portal at": words(f"targetcli: create the portal 0.0.0.0 {PORT} in its portals; then targetcli saveconfig"),
+        # The kernel does not listen everywhere at a port that a portal has at one address.
+        "no portal at": words(
+            f"targetcli: delete the portals at port {PORT} that are named here;"
+            f" create the portal 0.0.0.0 {PORT} in their place; then targetcli saveconfig"
+        ),
     }
     how = next((one for beginning, one in by_hand.items() if broken.startswith(beginning)), remedy)
     return wrong("target-lun", place, broken, f"a LUN of the backstore, served at {address}", how)

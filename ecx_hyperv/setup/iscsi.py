@@ -1,7 +1,9 @@
 """The iSCSI target on this EC-VM: targetcli's steps, and the udev rule that keeps the mirror disk's names."""
 
+import os
 import re
 import stat
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ from ecx_hyperv.setup.files import Say, Writer
 RULE = Path("/etc/udev/rules.d/99-clusterpro-devices.rules")
 LINK = "cp-diska"
 _LIMIT_S = 60.0
+_SCSI_ID = "/lib/udev/scsi_id"
 _SERIAL = re.compile(r"[A-Za-z0-9_:.+-]+", re.ASCII)
 
 
@@ -110,7 +113,7 @@ def steps(what: Served) -> tuple[Step, ...]:
         Step(
             f"{what.device} is the backstore {what.backstore}",
             _there(disk),
-            ("targetcli", "/backstores/block", "create", f"name={what.backstore}", f"dev={what.device}"),
+            _backstore(what),
         ),
         Step(f"target {what.target}", _there(f"/iscsi/{what.target}"), ("targetcli", "/iscsi", "create", what.target)),
         Step("its LUN", _there(f"{tpg}/luns/lun0"), ("targetcli", f"{tpg}/luns", "create", disk)),
@@ -119,6 +122,13 @@ def steps(what: Served) -> tuple[Step, ...]:
             for one in what.initiators
         ),
     )
+
+
+def _backstore(what: Served) -> tuple[str, ...]:
+    # Left to itself targetcli gives the disk a serial at random, and the host finds another disk at the other EC-VM.
+    serial = uuid.uuid5(uuid.NAMESPACE_URL, f"{what.target}/{what.backstore}")
+    named = (f"name={what.backstore}", f"dev={what.device}", f"wwn={serial}")
+    return ("targetcli", "/backstores/block", "create", *named)
 
 
 SAVE = ("targetcli", "saveconfig")
@@ -148,20 +158,26 @@ def serve(what: Served, run: Runner, say: Say, *, dry: bool, is_device: Callable
 
 def disk_serial(device: str, run: Runner) -> str:
     """Ask a disk for the serial that udev knows it by; raises LocalError."""
-    found = run(["/lib/udev/scsi_id", "--whitelisted", f"--device={check_device(device)}"], _LIMIT_S)
-    if found.code != 0 or not found.text.strip():
+    # Exported as udev takes it up: what a disk says of itself may hold blanks, which no rule would ever find.
+    ask = [_SCSI_ID, "--export", "--whitelisted", f"--device={check_device(device)}"]
+    found = run(ask, _LIMIT_S)
+    told = [line.removeprefix("ID_SERIAL=") for line in found.text.splitlines() if line.startswith("ID_SERIAL=")]
+    serial = told[-1].strip() if told and found.code == 0 else ""
+    if not serial:
         raise LocalError(
             f"{device} tells no serial",
             seen=found.stderr.decode("utf-8", "replace") or f"exit {found.code}",
             remedy="name the mirror disk, such as /dev/sdb, or its serial with --serial",
         )
-    return found.text.strip()
+    return serial
 
 
 def reload_rules(run: Runner) -> None:
-    """Have udev take its rules up and name the disks again; raises LocalError."""
+    """Have udev take its rules up and name the disks again, and wait until it has; raises LocalError."""
     _run(("udevadm", "control", "--reload"), run)
     _run(("udevadm", "trigger", "--subsystem-match=block"), run)
+    # The trigger returns before any link is made.
+    _run(("udevadm", "settle", "--timeout=30"), run)
 
 
 def udev_rule(serial: str, link: str = LINK) -> str:
@@ -172,10 +188,10 @@ def udev_rule(serial: str, link: str = LINK) -> str:
     if not _SERIAL.fullmatch(serial):
         raise UsageError(
             f"{serial!r} is no disk's serial",
-            remedy="write what this prints: /lib/udev/scsi_id --whitelisted --device=/dev/sdb",
+            remedy=f"write what this prints behind ID_SERIAL=: {_SCSI_ID} --export --whitelisted --device=/dev/sdb",
         )
     check_object(link, "a link")
-    ask = "/lib/udev/scsi_id --export --whitelisted --device=/dev/%k"
+    ask = f"{_SCSI_ID} --export --whitelisted --device=/dev/%k"
     return (
         "# ecx-hyperv setup iscsi: the mirror disk keeps its names in whatever order disks are found.\n"
         f'KERNEL=="sd*[^0-9]", ENV{{ID_SERIAL}}=="", IMPORT{{program}}="{ask}"\n'
@@ -190,7 +206,8 @@ def _name_disk(options: IscsiOptions, run: Runner, say: Say) -> None:
     writer.write(options.rule or RULE, text.encode("ascii"), 0o644)
     if options.dry_run:
         say(text.removesuffix("\n"))
-    elif writer.changed:
+    elif writer.changed or not os.path.lexists(f"/dev/{options.link}"):
+        # Without the link an earlier run ended before udev had taken the rule up.
         reload_rules(run)
 
 

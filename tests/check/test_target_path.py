@@ -51,6 +51,16 @@ def test_f11_samples(name: str, link: str, outcome: Outcome, seen: str, initiato
     assert seen in (found[link].seen if link else "")
 
 
+@pytest.mark.proven("E23")
+def test_portal_elsewhere_goes_before_the_right_one_is_made() -> None:
+    """The kernel refuses 0.0.0.0 while a portal has the port at one address: the remedy must say so."""
+    remedy = judge((SAMPLES / "portal-elsewhere.json").read_bytes(), HOSTS)["lun"].remedy
+    assert remedy is not None
+    first, _, then = remedy.run.partition("; ")
+    assert "targetcli: delete the portals at port 3260 that are named here" == first
+    assert "create the portal 0.0.0.0 3260 in their place; then targetcli saveconfig" == then
+
+
 def test_f11_the_case() -> None:
     """One host that may only read and one without a LUN must both be named; each fact by itself was right."""
     case = {

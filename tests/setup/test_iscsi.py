@@ -1,6 +1,7 @@
 """The iSCSI target and the udev rule: each step once, and what a run that was killed has left is finished."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,7 @@ def test_serving_twice() -> None:
         "systemctl disable --now dnf-makecache.timer",
         "systemctl disable target",
         "systemctl start target",
-        "targetcli /backstores/block create name=idisk1 dev=/dev/NMP1",
+        "targetcli /backstores/block create name=idisk1 dev=/dev/NMP1 wwn=d864df73-8db0-575b-9dee-0e5c65f6341f",
         "targetcli /iscsi create iqn.1996-10.com.ecx",
         "targetcli /iscsi/iqn.1996-10.com.ecx/tpg1/luns create /backstores/block/idisk1",
         f"targetcli /iscsi/iqn.1996-10.com.ecx/tpg1/acls create {HOSTS[0]}",
@@ -83,6 +84,19 @@ def test_serving_twice() -> None:
     assert (False, expected) == (again, [" ".join(one) for one in machine.changes])
     assert 2 == machine.saves
     assert len(expected) == sum(line.startswith("unchanged: ") for line in said)
+
+
+@pytest.mark.proven("E22")
+def test_disk_is_the_same_at_both_ec_vms() -> None:
+    """Both EC-VMs must serve the disk under one serial, and two disks under two."""
+
+    def made(what: iscsi.Served) -> str:
+        (serial,) = [word for one in iscsi.steps(what) for word in one.do if word.startswith("wwn=")]
+        return serial
+
+    other = iscsi.served(HOSTS, "/dev/NMP2", TARGET, "idisk2")
+    assert made(SERVED) == made(iscsi.served(HOSTS[:1], "/dev/NMP1", TARGET, "idisk1"))
+    assert made(SERVED) != made(other)
 
 
 @pytest.mark.parametrize("step", range(8))
@@ -123,12 +137,27 @@ def test_initiators_are_wanted() -> None:
     assert HOSTS[:1] == twice.initiators
 
 
+# What scsi_id of systemd 252 prints for a disk of qemu's, which has a T10 vendor's name and no other.
+_EXPORTED = """\
+ID_SCSI=1
+ID_VENDOR=QEMU
+ID_VENDOR_ENC=QEMU\\x20\\x20\\x20\\x20
+ID_MODEL=QEMU_HARDDISK
+ID_MODEL_ENC=QEMU\\x20HARDDISK\\x20\\x20\\x20
+ID_REVISION=2.5+
+ID_TYPE=disk
+ID_SERIAL=0QEMU_QEMU_HARDDISK_MIRROR1
+ID_SERIAL_SHORT=MIRROR1
+"""
+
+
+@pytest.mark.proven("E20")
 def test_serial_of_a_disk() -> None:
-    """The serial is what scsi_id prints; a disk that tells none is an error."""
-    runner = FakeRunner(printed("3600224804fb4d824c64c0f4156f86fc9\n"))
-    assert "3600224804fb4d824c64c0f4156f86fc9" == iscsi.disk_serial("/dev/sdb", runner)
-    assert ["/lib/udev/scsi_id", "--whitelisted", "--device=/dev/sdb"] == runner.calls[0][0]
-    for silent in (printed(""), printed("", 1), printed("", None)):
+    """The serial is the one that udev compares, without blanks; a disk that tells none is an error."""
+    runner = FakeRunner(printed(_EXPORTED))
+    assert "0QEMU_QEMU_HARDDISK_MIRROR1" == iscsi.disk_serial("/dev/sdb", runner)
+    assert ["/lib/udev/scsi_id", "--export", "--whitelisted", "--device=/dev/sdb"] == runner.calls[0][0]
+    for silent in (printed(""), printed("", 1), printed("", None), printed("ID_SCSI=1\nID_SERIAL=\n")):
         with pytest.raises(LocalError, match="tells no serial"):
             iscsi.disk_serial("/dev/sdb", FakeRunner(silent))
 
@@ -151,12 +180,30 @@ def test_rule_is_never_anything_else(serial: str, link: str) -> None:
     assert set(serial + link).isdisjoint('"%$*?[]\n\\, ')
 
 
+@pytest.mark.proven("E21")
+def test_rule_that_was_not_taken_up_is_taken_up_by_the_next_run(tmp_path: Path) -> None:
+    """A run that ended between the rule and the links must be completed by the next one."""
+    options = iscsi.IscsiOptions(serial="S", rule=tmp_path / "rule", link="cp-diska")
+    with pytest.raises(LocalError):
+        iscsi.set_up(options, FakeRunner(printed("", 1)), lambda _text: None)
+    again = FakeRunner(printed(""))
+    iscsi.set_up(options, again, lambda _text: None)
+    assert 3 == len(again.calls)
+    # A name that is there on every machine.
+    named = FakeRunner(printed(""))
+    options = replace(options, link="null")
+    iscsi.set_up(options, named, lambda _text: None)
+    iscsi.set_up(options, named, lambda _text: None)
+    assert 3 == len(named.calls)
+
+
+@pytest.mark.proven("E21")
 def test_reload_is_told_if_it_fails() -> None:
-    """The rule is taken up at once; where it is not, the command is named."""
+    """The rule is taken up before setup ends; where it is not, the command is named."""
     runner = FakeRunner(printed(""))
     iscsi.reload_rules(runner)
-    assert [["udevadm", "control", "--reload"], ["udevadm", "trigger", "--subsystem-match=block"]] == [
-        call for call, _ in runner.calls
+    assert ["udevadm control --reload", "udevadm trigger --subsystem-match=block", "udevadm settle --timeout=30"] == [
+        " ".join(call) for call, _ in runner.calls
     ]
     with pytest.raises(LocalError, match="udevadm control --reload failed"):
         iscsi.reload_rules(FakeRunner(printed("", 1)))
