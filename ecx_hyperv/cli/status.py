@@ -59,8 +59,6 @@ def status(
         return _schema()
     if as_json and (every is not None or short):
         raise UsageError("--json does not go with --watch or --short", remedy="leave one of them away")
-    # Before a host is asked: an upgrade may replace the files meanwhile.
-    from ecx_hyperv.cli.show import watch_status
     from ecx_hyperv.decide.verdict import exit_of_status
 
     show = _shower(as_json=as_json, short=short)
@@ -74,6 +72,8 @@ def status(
     if every is None:
         show(look())
     else:
+        from ecx_hyperv.cli.show import watch_status
+
         try:
             watch_status(look, show, lambda: invocation.clock.sleep(every))
         except KeyboardInterrupt:
@@ -85,15 +85,17 @@ def status(
 
 
 def _shower(*, as_json: bool, short: bool) -> "Callable[[PairStatus], None]":
-    """Return what shows a status; whatever it needs is imported now."""
+    """Return what shows a status; whatever it needs is imported now: an upgrade may replace the files meanwhile."""
     import msgspec
-
-    from ecx_hyperv.cli.show import show_short, show_status
 
     def show_json(shown: "PairStatus") -> None:
         click.echo(plain.as_json(msgspec.to_builtins(shown), indent=2))
 
-    return show_json if as_json else show_short if short else show_status
+    if as_json:
+        return show_json
+    from ecx_hyperv.cli.show import show_short, show_status
+
+    return show_short if short else show_status
 
 
 def _tell(invocation: Invocation, shown: "PairStatus", code: Exit) -> None:

@@ -167,12 +167,12 @@ class Observation:
     @property
     def is_migrating(self) -> bool:
         """Tell whether the VM is on its way between the hosts, or about to be, or its group is changing."""
-        return (
-            self.group is GroupKind.PENDING
-            or self.queued
-            or self.on_local.doing is Doing.MIGRATING
-            or self.on_peer.doing is Doing.MIGRATING
-        )
+        return self.group is GroupKind.PENDING or self.queued or self.is_migrating_live
+
+    @property
+    def is_migrating_live(self) -> bool:
+        """Tell whether a host shows the VM in a live migration."""
+        return self.on_local.doing is Doing.MIGRATING or self.on_peer.doing is Doing.MIGRATING
 
     def on(self, side: Side) -> VmOnHost:
         """Return what Get-VM says on that host."""

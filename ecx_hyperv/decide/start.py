@@ -22,7 +22,7 @@ from ecx_hyperv.decide.fetch import on_the_peer, proof_for_start
 from ecx_hyperv.decide.hopeless import left_again, not_identified, not_in_cluster
 from ecx_hyperv.decide.hopeless import refused as _refused
 from ecx_hyperv.decide.off import contradiction, is_down, is_lost_by_local
-from ecx_hyperv.decide.states import Doing, GroupKind, NodeKind, ResourceKind, VmKind
+from ecx_hyperv.decide.states import GroupKind, NodeKind, ResourceKind, VmKind
 from ecx_hyperv.decide.steps import Act, Do, Done, Fail, Look, Retry, Step, Timer, Wait
 from ecx_hyperv.exits import Exit
 
@@ -159,7 +159,7 @@ def _busy(seen: Observation, _tried: StartAttempts) -> Step | None:
     if not seen.is_migrating:
         return None
     vm, owner = seen.names.vm, seen.owner_side
-    if owner is not None and Doing.MIGRATING in (seen.on_local.doing, seen.on_peer.doing):
+    if owner is not None and seen.is_migrating_live:
         # Until a live migration is over the host that the guest comes from owns the group.
         target = Side.PEER if owner is Side.LOCAL else Side.LOCAL
         return Wait(f"live migration of {vm} from {seen.names.of(owner)} to {seen.names.of(target)}")

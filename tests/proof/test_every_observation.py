@@ -100,28 +100,32 @@ def seen_domain(local: Contact, peer_contact: Contact, *sources: Source) -> Doma
 
 def one_move(domain: Domain) -> Domain:
     """Return a domain in which what says that a VM is moving, beside its group, is one fact for a decision that reads
-    these facts together only: they are three, and agree in whether any says so."""
+    these facts together only: they are three, and agree in whether any says so, and whether a host does."""
     three = ("queued", "on_local.doing", "on_peer.doing")
     still = [
         sum(one.weight for one in domain[name] if one.value in (False, Doing.NOTHING, Doing.HELD)) for name in three
     ]
-    weight = still[0] * still[1] * still[2]
+    queued = sum(one.weight for one in domain["queued"]) - still[0]
     rest = {name: options for name, options in domain.items() if name not in three}
-    every_move = size({name: domain[name] for name in three})
-    return {**rest, "moves": (Option(False, weight), Option(True, every_move - weight))}
+    still_there = still[1] * still[2]
+    live = size({name: domain[name] for name in three}) - (still[0] + queued) * still_there
+    moves = (Option(None, still[0] * still_there), Option("queued", queued * still_there), Option("live", live))
+    return {**rest, "moves": moves}
 
 
 class Moves(dict[str, Any]):
-    """What is given of an observation, and whether the VM is migrating, from its group and that one fact."""
+    """What is given of an observation, and whether and how the VM is migrating, from its group and that one fact."""
 
     def __init__(self, chooser: Chooser, given: dict[str, Any]) -> None:
-        super().__init__(given, is_migrating=None)
+        super().__init__(given, is_migrating=None, is_migrating_live=None)
         self._chooser = chooser
 
     def __getitem__(self, name: str) -> Any:
         """Return what is given, or choose."""
         if name == "is_migrating":
-            return self._chooser.ask("group") is GroupKind.PENDING or self._chooser.ask("moves")
+            return self._chooser.ask("group") is GroupKind.PENDING or self._chooser.ask("moves") is not None
+        if name == "is_migrating_live":
+            return self._chooser.ask("moves") == "live"
         return super().__getitem__(name)
 
 

@@ -80,6 +80,8 @@ class InvariantChecker:
     # When the run looked, at what matters for what it destroys, and at the guests of each host.
     looked: list[float] = field(default_factory=list)
     looked_at_guests: dict[str, list[float]] = field(default_factory=dict)
+    # The hosts that could tell of their guests at the last look: one that is back since then, the run cannot know.
+    told: frozenset[str] = frozenset()
     well_since: float | None = None
     stood_still: float = 0.0
     over: bool = False
@@ -97,6 +99,7 @@ class InvariantChecker:
             self._look(host, str(call.args.get("Id", call.args.get("Name", ""))))
         if call.cmdlet in ("Get-VM", "Get-ClusterGroup", "Get-ClusterResource"):
             self.looked.append(self.world.now)
+            self.told = frozenset(filter(self._tells, self.world.hosts))
         if call.cmdlet == "Get-VM":
             self.looked_at_guests.setdefault(host, []).append(self.world.now)
         if not changes(call):
@@ -286,9 +289,11 @@ class InvariantChecker:
 
     def _looks_at(self, host: str) -> list[float]:
         """Return when the run looked at a host's guests; at anything, if that host tells nothing."""
+        return self.looked_at_guests.get(host, []) if self._tells(host) and host in self.told else self.looked
+
+    def _tells(self, host: str) -> bool:
         answers = self.world.ssh_answers(self.node, host) is Sshd.UP and self.world.hosts[host].vmms
-        answers = answers and "Get-VM" not in self.world.hosts[host].hangs
-        return self.looked_at_guests.get(host, []) if answers else self.looked
+        return answers and "Get-VM" not in self.world.hosts[host].hangs
 
     def _judge_looks(self, what: str, looks: list[float]) -> None:
         """Judge whether the run has looked at least twice, an interval apart, before it destroys anything."""
