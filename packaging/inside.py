@@ -155,7 +155,7 @@ def replaces(packages: tuple[str, str], node: str, host: str, *options: str) -> 
     """Another release is installed while a vm-start migrates the VM, monitors run, and commands are started."""
     before, started = release(), [event for event in lab("history").splitlines() if "Starting" in event]
     text = CONFIG.read_text(encoding="utf-8")
-    lab("group", "move", node)
+    lab("group", "move", node, "--no-wait")
     running = begun("bin/vm-start")
     wait(lambda seen: not runs_on(seen, host), "the migration is under way")
     over = threading.Event()
