@@ -48,7 +48,6 @@ _ASK_S = 90.0
 _PEER_S = 180.0
 # What the other EC-VM may say: findings, characters in a text, values in a remedy.
 _MOST_FINDINGS, _MOST_SAID, _MOST_VALUES = 1000, 2000, 20
-_LAST_WORDS = 200
 _PEER_AREAS = (Area.LOGIN, Area.EC_VM, Area.ECX)
 
 

@@ -1,6 +1,5 @@
 """ecx-hyperv check: whether everything is right."""
 
-import os
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
@@ -155,8 +154,7 @@ def _check_run(invocation: Invocation, in_use: ConfigInUse, deadline: "Deadline"
         config=config,
         pair=pair,
         hosts=common.open_hosts(invocation, config, pair),
-        # Only the lab, which has both EC-VMs on one machine, says another root.
-        system=System(commands.run, Path(os.environ.get("ECX_HYPERV_ROOT", "/")), deadline),
+        system=System(commands.run, common.root_of_system(), deadline),
         kept_id=FileKeptIds(StateFolder(Path(config.paths.state), Path(config.paths.run))).load_id,
         flags=lambda: Maintenance(Path(config.paths.state)).all(invocation.clock.wall()),
         probe=probe,

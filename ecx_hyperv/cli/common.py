@@ -1,5 +1,6 @@
 """What several commands share: their configuration, their limit, and the ways to the hosts and to ECX."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,6 +66,18 @@ def open_context(
         progress=progress or NoProgress(),
         dry=dry,
     )
+
+
+def root_of_system() -> Path:
+    """Return what this EC-VM's paths begin with; only the lab, which has both on one machine, says another root."""
+    return Path(os.environ.get("ECX_HYPERV_ROOT", "/"))
+
+
+def path_of_clp_conf() -> Path:
+    """Return where ECX keeps its configuration on this EC-VM."""
+    from ecx_hyperv.ecx.mirrors import CLP_CONF
+
+    return root_of_system() / CLP_CONF.relative_to("/")
 
 
 def _state_folder(invocation: Invocation, config: Config) -> "StateFolder":

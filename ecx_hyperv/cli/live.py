@@ -10,6 +10,7 @@ bounded writer of the streams, and not at all while a terminal does not take wha
 import io
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Self, TextIO
@@ -166,13 +167,12 @@ class _Above(io.TextIOBase):
         return self._stream.fileno()
 
 
-class LiveProgress:
-    """What is being done for each VM: for how long, and how long it may still take."""
+class _OnPanel(ABC):
+    """What a panel shows for the length of a with block, with the time since something and the time that is left."""
 
     def __init__(self, clock: Clock, deadline: Deadline) -> None:
         self._clock = clock
         self._deadline = deadline
-        self._shown: dict[str, tuple[str, float]] = {}
         self._panel = Panel(self._lines)
 
     def __enter__(self) -> Self:
@@ -181,6 +181,24 @@ class LiveProgress:
 
     def __exit__(self, *_: object) -> None:
         self._panel.__exit__()
+
+    @abstractmethod
+    def _lines(self, width: int) -> list[Text]:
+        """Return the lines for a number of columns."""
+
+    def _line(self, text: str, tail: str, since: float, width: int) -> Text:
+        """Return a line in which the times stay, whatever else must be cut."""
+        lasts = in_time(self._clock.monotonic() - since)
+        times = f"{tail}  {lasts}; gives up in {in_time(self._deadline.remaining())}"
+        return self._panel.cut(text, width - len(times)) + Text(times)
+
+
+class LiveProgress(_OnPanel):
+    """What is being done for each VM: for how long, and how long it may still take."""
+
+    def __init__(self, clock: Clock, deadline: Deadline) -> None:
+        super().__init__(clock, deadline)
+        self._shown: dict[str, tuple[str, float]] = {}
 
     def show(self, vm: str, text: str) -> None:
         """Show what is being done for a VM, in place of what was shown before."""
@@ -188,44 +206,24 @@ class LiveProgress:
             self._shown[vm] = (text, self._clock.monotonic())
 
     def _lines(self, width: int) -> list[Text]:
-        now, left = self._clock.monotonic(), in_time(self._deadline.remaining())
-        return [
-            _line(self._panel, f"{vm}  {text}", f"  {in_time(now - since)}; gives up in {left}", width)
-            for vm, (text, since) in list(self._shown.items())
-        ]
+        return [self._line(f"{vm}  {text}", "", since, width) for vm, (text, since) in list(self._shown.items())]
 
 
-class LiveBar:
+class LiveBar(_OnPanel):
     """How far a whole has come, as a bar; and for how long it may still take."""
 
     def __init__(self, what: str, clock: Clock, deadline: Deadline) -> None:
+        super().__init__(clock, deadline)
         self._what = what
-        self._clock = clock
-        self._deadline = deadline
         self._began = clock.monotonic()
         self._done, self._total = 0, 1
-        self._panel = Panel(self._lines)
-
-    def __enter__(self) -> Self:
-        self._panel.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._panel.__exit__()
 
     def reach(self, done: int, total: int) -> None:
         """Show how much is done."""
         self._done, self._total = done, max(1, total)
 
     def _lines(self, width: int) -> list[Text]:
-        now, left = self._clock.monotonic(), in_time(self._deadline.remaining())
         filled = self._done * _BAR // self._total
         mark = "━" if self._panel.encodable("━") == "━" else "#"
         bar = mark * filled + " " * (_BAR - filled)
-        tail = f"  {self._done} of {self._total}  {in_time(now - self._began)}; gives up in {left}"
-        return [_line(self._panel, f"{self._what}  {bar}", tail, width)]
-
-
-def _line(panel: Panel, text: str, tail: str, width: int) -> Text:
-    """Return a line in which the times stay, whatever else must be cut."""
-    return panel.cut(text, width - len(tail)) + Text(tail)
+        return [self._line(f"{self._what}  {bar}", f"  {self._done} of {self._total}", self._began, width)]

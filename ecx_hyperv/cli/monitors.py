@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -94,7 +93,7 @@ def genw_remote_node(invocation: Invocation, *, dry_run: bool, look: bool, yes: 
     0: it is online, or something was done for it; 1: a person is needed, or it is waited for; 4: its host does not
     answer; 7: ECX cannot tell how it is.
     """
-    from ecx_hyperv.ecx.mirrors import CLP_CONF, has_mirror
+    from ecx_hyperv.ecx.mirrors import has_mirror
     from ecx_hyperv.run.peer import PeerWatcher
 
     by_hand = not invocation.call.has_variables and invocation.call.folder != _PEER_MONITOR and _has_terminal()
@@ -105,8 +104,8 @@ def genw_remote_node(invocation: Invocation, *, dry_run: bool, look: bool, yes: 
         _, deadline = _prepare(invocation, loaded, Exit.CANNOT_TELL)
         context = common.open_context(invocation, loaded.config, deadline, dry=dry, folder=news.folder)
         _alert_config(loaded, news)
-        conf = Path(os.environ.get("ECX_HYPERV_ROOT", "/")) / str(CLP_CONF).lstrip("/")
-        end = PeerWatcher(context, news.states, deadline, has_mirror=has_mirror(conf)).go()
+        conf = common.path_of_clp_conf()
+        end = PeerWatcher(context, news.states, deadline, has_mirror=lambda: has_mirror(conf)).go()
     click.echo(flat(end.why))
     return end.exit
 

@@ -1,8 +1,6 @@
 """ecx-hyperv move: the failover group, and with it the VMs, to the other EC-VM; checked, asked, watched."""
 
-import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -54,7 +52,7 @@ def move(invocation: Invocation, target: str, *, group: str, yes: bool, wait: st
     """
     # All of it before a host is asked: an upgrade may replace the files meanwhile.
     from ecx_hyperv.cli.columns import columns
-    from ecx_hyperv.ecx.mirrors import CLP_CONF, has_mirror
+    from ecx_hyperv.ecx.mirrors import has_mirror
     from ecx_hyperv.run.move import Mover
     from ecx_hyperv.run.move_look import MoveAsked, look_for_move
 
@@ -64,9 +62,7 @@ def move(invocation: Invocation, target: str, *, group: str, yes: bool, wait: st
     common.guard(invocation, _LOOK_S * 2 + _ANSWERS_S + seconds, Exit.OUT_OF_TIME, "the move is not over")
     looks = common.deadline_of(invocation, _LOOK_S)
     context = common.open_context(invocation, config, looks)
-    # Only the lab, which has both EC-VMs on one machine, says another root.
-    conf = Path(os.environ.get("ECX_HYPERV_ROOT", "/")) / str(CLP_CONF).lstrip("/")
-    asked = MoveAsked(target, group, has_mirror(conf))
+    asked = MoveAsked(target, group, has_mirror(common.path_of_clp_conf()))
     facts = look_for_move(context, asked, looks)
     if facts.is_there:
         _say(f"{facts.group} is Online on {facts.target} already: nothing is to be moved")

@@ -1,6 +1,5 @@
 """ecx-hyperv status."""
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -120,7 +119,6 @@ def _looker(invocation: Invocation, vm: tuple[str, ...], *, is_watch: bool) -> "
 
     from ecx_hyperv.decide.overview import ConfigurationStatus
     from ecx_hyperv.ecx.environment import choose_vms
-    from ecx_hyperv.ecx.mirrors import CLP_CONF
     from ecx_hyperv.ecx.monitor_state import FileMonitorStates
     from ecx_hyperv.ecx.state_folder import StateFolder
     from ecx_hyperv.run.status import StatusLook
@@ -138,6 +136,4 @@ def _looker(invocation: Invocation, vm: tuple[str, ...], *, is_watch: bool) -> "
     )
     context = common.open_context(invocation, config, common.deadline_of(invocation, _STATUS_S))
     states = FileMonitorStates(StateFolder(Path(config.paths.state), Path(config.paths.run)), invocation.clock)
-    # Only the lab, which has both EC-VMs on one machine, says another root.
-    root = Path(os.environ.get("ECX_HYPERV_ROOT", "/"))
-    return StatusLook(context, found, used, states, root / CLP_CONF.relative_to("/"))
+    return StatusLook(context, found, used, states, common.path_of_clp_conf())

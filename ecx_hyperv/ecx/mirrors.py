@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.decide.mirror import MirrorAnswer, PairMirrors, combine
-from ecx_hyperv.ecx import clpmdstat
+from ecx_hyperv.ecx import clpmdstat, remote
 from ecx_hyperv.ecx.commands import Completed, Runner
 from ecx_hyperv.ecx.environment import Pair
 from ecx_hyperv.errors import CommandMissing, LocalError
@@ -22,8 +22,6 @@ from ecx_hyperv.plain import flat
 CLP_CONF = Path("/opt/nec/clusterpro/etc/clp.conf")
 # Of an encoding that Python may not know, so it is searched as bytes; no monitor is of these types.
 _MIRROR_TYPE = re.compile(rb"""<types\s+name\s*=\s*["'](?:md|hd)["']""")
-_SSH = ("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10")
-_SSH_FAILED = 255
 # A shell that no person logged in to may not look where ECX keeps its commands.
 _PATH = 'PATH="$PATH:/usr/sbin:/opt/nec/clusterpro/bin" LC_ALL=C'
 
@@ -51,7 +49,7 @@ def read_mirrors(
         return PairMirrors() if is_none else PairMirrors(why=_why(error), remedy=error.remedy)
     if not names and expected:
         return PairMirrors(why="clpmdstat -l names no mirror disk, clp.conf does", remedy="run clpmdstat -l by hand")
-    found, peer = [], _OtherEcVm(run, pair.peer.address)
+    found, peer = [], _OtherEcVm(run, pair)
     peer_why = ""
     for name in names:
         here = _answer(run, pair, name, pair.local.name, deadline)
@@ -82,16 +80,16 @@ class _OtherEcVm:
     """Runs a command on the peer EC-VM."""
 
     run: Runner
-    address: str
+    pair: Pair
 
     def __call__(self, command: Sequence[str], seconds: float) -> Completed:
         """Run a command there for at most that many seconds; raises LocalError where ssh does not get there."""
-        done = self.run([*_SSH, f"root@{self.address}", f"{_PATH} {shlex.join(command)}"], seconds)
-        if done.code == _SSH_FAILED:
+        done = remote.on_peer(self.run, self.pair, command, seconds, settings=_PATH)
+        if done.code == remote.NO_LOGIN:
             said = flat(done.stderr.decode("utf-8", "replace").strip()[-200:])
             raise LocalError(
                 "the other EC-VM cannot be asked",
                 seen=said or "ssh says nothing",
-                remedy=f"let root of this EC-VM log in to root@{self.address} by its key",
+                remedy=f"let root of this EC-VM log in to root@{self.pair.peer.address} by its key",
             )
         return done

@@ -4,6 +4,7 @@ Kept (rule 3.9): a clpmdstat that hangs or fails changes no verdict, and costs a
 What it does not tell never counts as GREEN, so an alert that is open stays open.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from ecx_hyperv.deadline import Deadline
@@ -20,12 +21,12 @@ _LEAST_S = 0.5
 
 
 class MirrorWatch:
-    """The mirror disks in one run of genw-remote-node; `expected` is whether ECX's configuration holds one."""
+    """The mirror disks in one run of genw-remote-node; `has_mirror` reads whether ECX's configuration holds one."""
 
-    def __init__(self, context: RunContext, deadline: Deadline, *, expected: bool | None) -> None:
+    def __init__(self, context: RunContext, deadline: Deadline, *, has_mirror: Callable[[], bool | None]) -> None:
         self._context = context
         self._deadline = deadline
-        self._expected = expected
+        self._has_mirror = has_mirror
 
     def tell(self, state: MonitorState, *, is_online: bool, is_remembered: bool) -> tuple[MonitorState, bool]:
         """Alert to what is new of the mirrors; return what is told now, and whether each mirror is GREEN.
@@ -48,7 +49,7 @@ class MirrorWatch:
         if deadline.remaining() < _LEAST_S:
             return PairMirrors(why="no time was left to ask")
         context = self._context
-        found = read_mirrors(context.run, context.pair, deadline, expected=self._expected, ask_peer=ask_peer)
+        found = read_mirrors(context.run, context.pair, deadline, expected=self._has_mirror(), ask_peer=ask_peer)
         for why in (found.why, *(one.why for one in found.mirrors)):
             if why:
                 context.log.warning("mirror disks", because=why)

@@ -15,6 +15,7 @@ forerunner ended with 0 whatever happened (50).
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -75,13 +76,18 @@ class _Glance:
 
 
 class PeerWatcher:
-    """One run of genw-remote-node; `has_mirror` is whether ECX's configuration holds a mirror disk, None: not known."""
+    """One run of genw-remote-node; `has_mirror` reads whether ECX has a mirror disk configured (None: unknown)."""
 
     def __init__(
-        self, context: RunContext, states: MonitorStates, deadline: Deadline, *, has_mirror: bool | None = None
+        self,
+        context: RunContext,
+        states: MonitorStates,
+        deadline: Deadline,
+        *,
+        has_mirror: Callable[[], bool | None] = lambda: None,
     ) -> None:
         self._context = context
-        self._mirrors = MirrorWatch(context, deadline, expected=has_mirror)
+        self._mirrors = MirrorWatch(context, deadline, has_mirror=has_mirror)
         self._memory = MonitorMemory(context, states, _KIND)
         self._deadline = deadline
         self._peer = context.pair.peer

@@ -11,10 +11,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from ecx_hyperv.host.ssh import SshTarget
 from ecx_hyperv.lab.linux import files
-from tests.e2e.support import ONE, TWO, Scenario
+from tests.e2e.support import ONE, TWO, Scenario, running_lab
 
 SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
 
@@ -73,6 +74,21 @@ def start_sshd(scenario: Scenario, number: int, host: str) -> subprocess.Popen[b
         assert daemon.poll() is None, log.read_text(encoding="utf-8")
         time.sleep(0.02)
     return daemon
+
+
+@contextmanager
+def behind_real_sshds(folder: Path, **given: Any) -> Iterator[Scenario]:
+    """Return a lab whose hosts are reached through real sshds; `given` is as for the lab."""
+    with running_lab(folder, **given) as running:
+        running.lab.ecx.monitoring = False
+        daemons = [start_sshd(running, number, host) for number, host in enumerate((ONE, TWO), 1)]
+        try:
+            yield running
+            running.check()
+        finally:
+            for daemon in daemons:
+                daemon.terminate()
+                daemon.wait(10)
 
 
 def _forced(scenario: Scenario) -> str:

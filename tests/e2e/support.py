@@ -2,6 +2,7 @@
 
 import os
 import pty
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -48,16 +49,23 @@ def running_lab(
     recorder.check()
 
 
-def run_at_terminal(environment: Mapping[str, str], *command: str, answer: str = "") -> tuple[int, str]:
+def run_at_terminal(
+    environment: Mapping[str, str], *command: str, answer: str = "", ctrl_c: Callable[[], None] | None = None
+) -> tuple[int, str]:
     """Run a command with a terminal that controls it, and return how it ended and what the terminal showed.
 
-    `answer` is typed at once, for a command that asks.
+    `answer` is typed at once, for a command that asks; Ctrl-C once `ctrl_c` has returned.
     """
     child, terminal = pty.fork()
     if child == 0:
+        # Tests that run in the background are started with Ctrl-C ignored, which a child takes over.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.execvpe(command[0], list(command), dict(environment))  # noqa: S606
     if answer:
         os.write(terminal, f"{answer}\n".encode())
+    if ctrl_c is not None:
+        ctrl_c()
+        os.write(terminal, b"\x03")
     shown = b""
     while True:
         try:

@@ -10,7 +10,7 @@ import pytest
 
 from ecx_hyperv.lab.engine.modules import Engine
 from ecx_hyperv.lab.model.timings import ENGINE, ENGINE_TIMING
-from tests.e2e.openssh import SSHD, start_sshd
+from tests.e2e.openssh import SSHD, behind_real_sshds
 from tests.e2e.support import ENGINE_LIMIT_S, ONE, TWO, Scenario, running_lab
 
 
@@ -20,16 +20,8 @@ def scenario(request: pytest.FixtureRequest, tmp_path: Path, standins: Engine) -
     if SSHD is None:
         pytest.skip("no sshd on this machine: install openssh-server")
     given = {"timings": ENGINE, "timing": ENGINE_TIMING, "stdin": request.param, "engine": standins}
-    with running_lab(tmp_path, **given) as running:
-        running.lab.ecx.monitoring = False
-        daemons = [start_sshd(running, number, host) for number, host in enumerate((ONE, TWO), 1)]
-        try:
-            yield running
-            running.check()
-        finally:
-            for daemon in daemons:
-                daemon.terminate()
-                daemon.wait(10)
+    with behind_real_sshds(tmp_path, **given) as running:
+        yield running
 
 
 def done(scenario: Scenario, node: str, *command: str) -> str:

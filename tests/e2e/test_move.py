@@ -2,7 +2,6 @@
 
 import os
 import pty
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ import pytest
 from ecx_hyperv.decide.mirror import MirrorColor
 from ecx_hyperv.lab.model.things import Sshd
 from ecx_hyperv.lab.model.timings import FAST
-from tests.e2e.support import ONE, TWO, Scenario, running_lab
+from tests.e2e.support import ONE, TWO, Scenario, run_at_terminal, running_lab
 
 SLOW_MOVE = FAST.__class__(**{**{name: getattr(FAST, name) for name in FAST.__struct_fields__}, "live": 3.0})
 
@@ -278,23 +277,8 @@ def test_the_target_dies_in_the_middle(slow: Scenario) -> None:
 def press_ctrl_c(lab: Scenario, node: str, when: Callable[[], None], *command: str) -> tuple[int, str]:
     """Run a command at a terminal, press Ctrl-C at a moment, and return how it ended and what was shown."""
     environment = {**lab.lab.folder.environment(node), "TERM": "dumb", "COLUMNS": "600"}
-    child, terminal = pty.fork()
-    if child == 0:
-        # Tests that run in the background are started with Ctrl-C ignored, which a child takes over.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.execvpe(command[0], list(command), environment)  # noqa: S606
-    when()
-    os.write(terminal, b"\x03")
-    shown = b""
-    while True:
-        try:
-            part = os.read(terminal, 65536)
-        except OSError:
-            break
-        shown += part
-    os.close(terminal)
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status), " ".join(shown.decode("utf-8", "replace").split())
+    code, shown = run_at_terminal(environment, *command, ctrl_c=when)
+    return code, " ".join(shown.split())
 
 
 def test_b12_ctrl_c_in_a_start_tells_of_the_live_migration(slow: Scenario) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.openssh import SSHD, address_of, start_sshd
-from tests.e2e.support import ONE, TWO, Scenario, running_lab
+from tests.e2e.openssh import SSHD, address_of, behind_real_sshds
+from tests.e2e.support import Scenario
 
 pytestmark = pytest.mark.skipif(SSHD is None, reason="no sshd on this machine: install openssh-server")
 
@@ -16,16 +16,8 @@ pytestmark = pytest.mark.skipif(SSHD is None, reason="no sshd on this machine: i
 @pytest.fixture
 def scenario(tmp_path: Path) -> Iterator[Scenario]:
     """Return a lab whose hosts are reached through real sshds."""
-    with running_lab(tmp_path) as running:
-        running.lab.ecx.monitoring = False
-        daemons = [start_sshd(running, number, host) for number, host in enumerate((ONE, TWO), 1)]
-        try:
-            yield running
-            running.check()
-        finally:
-            for daemon in daemons:
-                daemon.terminate()
-                daemon.wait(10)
+    with behind_real_sshds(tmp_path) as running:
+        yield running
 
 
 def test_the_main_job_over_a_real_sshd(scenario: Scenario) -> None:

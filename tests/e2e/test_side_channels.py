@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from ecx_hyperv.lab.linux.files import Folder
-from tests.e2e.openssh import SSHD, start_sshd
-from tests.e2e.support import LIMIT_S, ONE, TWO, Scenario, running_lab
+from tests.e2e.openssh import SSHD, behind_real_sshds
+from tests.e2e.support import LIMIT_S, ONE, Scenario
 
 pytestmark = pytest.mark.skipif(SSHD is None, reason="no sshd on this machine: install openssh-server")
 
@@ -69,17 +69,9 @@ def stopped_terminal() -> Iterator[_Place]:
 @pytest.fixture
 def scenario(tmp_path: Path) -> Iterator[Scenario]:
     """Return a lab whose hosts are reached through real sshds, the target served by ec1."""
-    with running_lab(tmp_path) as running:
-        running.lab.ecx.monitoring = False
-        daemons = [start_sshd(running, number, host) for number, host in enumerate((ONE, TWO), 1)]
-        try:
-            running.do(lambda world: world.storage.serve("ec1", on=True))
-            yield running
-            running.check()
-        finally:
-            for daemon in daemons:
-                daemon.terminate()
-                daemon.wait(10)
+    with behind_real_sshds(tmp_path) as running:
+        running.do(lambda world: world.storage.serve("ec1", on=True))
+        yield running
 
 
 def _run(scenario: Scenario, place: _Place, *command: str) -> int:
