@@ -80,6 +80,15 @@ class HostPair:
         self._learn(snapshots)
         return snapshots
 
+    def observe(
+        self, sides: Sequence[Side], deadline: Deadline, *, plan: Plan | None = None, volumes_of: tuple[str, ...] = ()
+    ) -> Snapshots:
+        """Perform and observe; ask again at once where only that look has told which VM is meant."""
+        snapshots = self.act_and_observe(sides, Plan() if plan is None else plan, deadline, volumes_of=volumes_of)
+        if not self._has_news:
+            return snapshots
+        return self.act_and_observe(sides, Plan(), deadline, volumes_of=volumes_of)
+
     @property
     def has_news(self) -> bool:
         """Tell whether the last look has told an id that was not asked for in it."""

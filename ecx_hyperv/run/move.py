@@ -15,15 +15,14 @@ from ecx_hyperv.decide.move_watch import MoveEnd, MoveMoment, OrderState, judge
 from ecx_hyperv.decide.states import Doing, VmKind
 from ecx_hyperv.ecx import clpstat
 from ecx_hyperv.ecx.commands import Runner
-from ecx_hyperv.ecx.maintenance import Kind
 from ecx_hyperv.errors import LocalError
 from ecx_hyperv.exits import Exit
 from ecx_hyperv.host.rows import VmRow
-from ecx_hyperv.host.situation import observe_vm
 from ecx_hyperv.host.snapshots import Snapshots
 from ecx_hyperv.run.acts import Plan
 from ecx_hyperv.run.context import RunContext
 from ecx_hyperv.run.look import HostPair
+from ecx_hyperv.run.move_look import observe
 
 _CLPSTAT_S = 10.0
 # Two clocks, and the time that an answer takes: a guest that was not restarted has at least this much less uptime.
@@ -156,7 +155,7 @@ class Mover:
         at_source = status == "Online" and current.casefold() == self._facts.source.casefold()
         self._has_left = self._has_left or (bool(status) and not at_source)
         snapshots = self._host_pair.act_and_observe(tuple(Side), Plan(), self._deadline.within(_CLPSTAT_S))
-        seen = {name: self._observe(name, snapshots) for name in self._names}
+        seen = {name: observe(self._context, self._host_pair, name, snapshots) for name in self._names}
         for name in self._names:
             self._note(name, snapshots)
         missing = [name for name, one in seen.items() if one.on(self._target).kind is not VmKind.RUNNING]
@@ -177,11 +176,6 @@ class Mover:
             return "", ""
         group = said.find_group(self._facts.group)
         return ("", "") if group is None else (group.status, group.current)
-
-    def _observe(self, name: str, snapshots: Snapshots) -> Observation:
-        pair, maintenance = self._host_pair, self._context.in_maintenance(Kind.VM, name)
-        identity = pair.identities.of(name)
-        return observe_vm(self._context.config, pair.names, name, snapshots, identity, maintenance=maintenance)
 
     def _note(self, name: str, snapshots: Snapshots) -> None:
         key = self._host_pair.identities.of(name).id

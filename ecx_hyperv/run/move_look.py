@@ -24,7 +24,6 @@ from ecx_hyperv.host.rows import ClusterProperties, MigrationSettings, VmSetting
 from ecx_hyperv.host.situation import observe_vm
 from ecx_hyperv.host.snapshots import Snapshots
 from ecx_hyperv.host.wire import Request
-from ecx_hyperv.run.acts import Plan
 from ecx_hyperv.run.context import RunContext
 from ecx_hyperv.run.look import HostPair
 
@@ -66,9 +65,7 @@ def look_for_move(context: RunContext, asked: MoveAsked, deadline: Deadline) -> 
             read_mirrors, context.run, context.pair, deadline, expected=asked.has_mirror, ask_peer=True
         )
         host_pair = HostPair(context, vms)
-        snapshots = host_pair.act_and_observe(tuple(Side), Plan(), deadline)
-        if host_pair.has_news:
-            snapshots = host_pair.act_and_observe(tuple(Side), Plan(), deadline)
+        snapshots = host_pair.observe(tuple(Side), deadline)
         settings = _ask_settings(context, host_pair, snapshots, vms, deadline)
         return _facts(context, asked, _Seen(said, group, mirrors.result(), host_pair, snapshots, settings), vms)
 
@@ -114,7 +111,7 @@ def _facts(context: RunContext, asked: MoveAsked, seen: _Seen, vms: Sequence[str
     pair = context.pair
     target_side = Side.LOCAL if asked.target == pair.local.name else Side.PEER
     source_side = Side.PEER if target_side is Side.LOCAL else Side.LOCAL
-    observed = {vm: _observe(context, seen.host_pair, vm, seen.snapshots) for vm in vms}
+    observed = {vm: observe(context, seen.host_pair, vm, seen.snapshots) for vm in vms}
     other = seen.said.find(pair.peer.name)
     return MoveFacts(
         group=seen.group.name,
@@ -136,7 +133,8 @@ def _effective(status: str) -> str:
     return "Online" if status == "Caution" else status
 
 
-def _observe(context: RunContext, host_pair: HostPair, vm: str, snapshots: Snapshots) -> Observation:
+def observe(context: RunContext, host_pair: HostPair, vm: str, snapshots: Snapshots) -> Observation:
+    """Put together what a look showed of one VM."""
     identity = host_pair.identities.of(vm)
     maintenance = context.in_maintenance(Kind.VM, vm)
     return observe_vm(context.config, host_pair.names, vm, snapshots, identity, maintenance=maintenance)

@@ -53,7 +53,6 @@ from ecx_hyperv.host.observe import HostSnapshot, is_same_host
 from ecx_hyperv.host.rows import VmRow
 from ecx_hyperv.host.snapshots import Snapshots, nodes_of
 from ecx_hyperv.host.wire import RemoteError
-from ecx_hyperv.run.acts import Plan
 from ecx_hyperv.run.context import RunContext
 from ecx_hyperv.run.look import HostPair
 
@@ -109,16 +108,9 @@ class StatusLook:
         with ThreadPoolExecutor(2) as pool:
             ecx = pool.submit(_ecx, self._context, deadline)
             mirrors = pool.submit(self._mirrors, deadline)
-            facts = self._facts(self._see(deadline), ecx, mirrors)
+            facts = self._facts(self._host_pair.observe(tuple(Side), deadline), ecx, mirrors)
         known = {field.name: getattr(facts, field.name) for field in fields(facts)}
         return PairStatus(verdict=judge_pair(facts), **known)
-
-    def _see(self, deadline: Deadline) -> Snapshots:
-        snapshots = self._host_pair.act_and_observe(tuple(Side), Plan(), deadline)
-        if self._host_pair.has_news:
-            # Which VM is meant has only just been learnt.
-            snapshots = self._host_pair.act_and_observe(tuple(Side), Plan(), deadline)
-        return snapshots
 
     def _facts(self, snapshots: Snapshots, ecx: Future[EcxStatus], mirrors: Future[list[MirrorStatus]]) -> PairFacts:
         context, snapshot = self._context, _observed(snapshots)

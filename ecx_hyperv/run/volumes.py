@@ -48,9 +48,7 @@ class VolumeLoop:
 
     def _look(self, plan: Plan) -> None:
         both, volumes_of = (Side.LOCAL, Side.PEER), tuple(sorted(self._volumes_of))
-        self._snapshots = self._host_pair.act_and_observe(both, plan, self._deadline, volumes_of=volumes_of)
-        if self._host_pair.has_news:
-            self._snapshots = self._host_pair.act_and_observe(both, Plan(), self._deadline, volumes_of=volumes_of)
+        self._snapshots = self._host_pair.observe(both, self._deadline, plan=plan, volumes_of=volumes_of)
 
     @property
     def _open(self) -> list[VolumeTask]:

@@ -32,7 +32,6 @@ from ecx_hyperv.exits import Exit
 from ecx_hyperv.host.rows import VmRow
 from ecx_hyperv.host.situation import observe_vm
 from ecx_hyperv.host.snapshots import Snapshots
-from ecx_hyperv.run.acts import Plan
 from ecx_hyperv.run.context import RunContext
 from ecx_hyperv.run.look import HostPair
 from ecx_hyperv.run.maintenance_end import MaintenanceEnd
@@ -100,10 +99,7 @@ class Watcher:
         """Look at the local host, again while it does not answer but may: a restart of its sshd is no news."""
         patience = self._deadline.within(self._context.config.timing.connect)
         while True:
-            snapshots = self._host_pair.act_and_observe([Side.LOCAL], Plan(), self._deadline)
-            if self._host_pair.has_news:
-                # Which VM is meant has only just been learnt.
-                snapshots = self._host_pair.act_and_observe([Side.LOCAL], Plan(), self._deadline)
+            snapshots = self._host_pair.observe([Side.LOCAL], self._deadline)
             can_heal = isinstance(snapshots.local, HostError) and not isinstance(
                 snapshots.local, HostKeyRefused | LoginRefused | NoCommonAlgorithm
             )
