@@ -6,6 +6,7 @@ the node's name (" on ec1: "), and is dropped where somebody changed the world b
 became of a VM, a guest or a node bears none, and nothing excuses it.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -80,8 +81,10 @@ class InvariantChecker:
     # When the run looked, at what matters for what it destroys, and at the guests of each host.
     looked: list[float] = field(default_factory=list)
     looked_at_guests: dict[str, list[float]] = field(default_factory=dict)
-    # The hosts that could tell of their guests at the last look: one that is back since then, the run cannot know.
-    told: frozenset[str] = frozenset()
+    # Since which look each host could tell of its guests without a break: one that is back, the run need not know yet.
+    told: dict[str, float] = field(default_factory=dict)
+    # When each host last showed the run a guest or the EC-VM. Without its EC-VM, a host that shows nothing knows nothing.
+    shown: dict[str, float] = field(default_factory=dict)
     well_since: float | None = None
     stood_still: float = 0.0
     over: bool = False
@@ -99,9 +102,11 @@ class InvariantChecker:
             self._look(host, str(call.args.get("Id", call.args.get("Name", ""))))
         if call.cmdlet in ("Get-VM", "Get-ClusterGroup", "Get-ClusterResource"):
             self.looked.append(self.world.now)
-            self.told = frozenset(filter(self._tells, self.world.hosts))
+            tell = filter(self._tells, self.world.hosts)
+            self.told = {one: self.told.get(one, self.world.now) for one in tell}
         if call.cmdlet == "Get-VM":
             self.looked_at_guests.setdefault(host, []).append(self.world.now)
+            self.shown |= {host: self.world.now} if self._shows(host, call) else {}
         if not changes(call):
             return
         name = self._name_of(call, targets)
@@ -162,6 +167,12 @@ class InvariantChecker:
         if call.cmdlet == "Move-ClusterVirtualMachineRole":
             return [*self.world.in_group(str(args.get("Name", "")))]
         return []
+
+    def _shows(self, host: str, call: Call) -> bool:
+        try:
+            return bool(acts.vms_meant(self.world, host, call.args))
+        except Failure:
+            return False
 
     def _name_of(self, call: Call, targets: list[Vm | EcVm]) -> str:
         for key in ("Name", "TargetPortalAddress"):
@@ -288,8 +299,15 @@ class InvariantChecker:
             self.world.violated(f"{vm.name}, {guest.state} on {host}, loses its power: it {had}")
 
     def _looks_at(self, host: str) -> list[float]:
-        """Return when the run looked at a host's guests; at anything, if that host tells nothing."""
-        return self.looked_at_guests.get(host, []) if self._tells(host) and host in self.told else self.looked
+        """Return when the run looked at a host's guests; at anything, if that host tells nothing or is only just back.
+
+        One that is back counts from when it has shown anything, and after an interval in any case.
+        """
+        if not self._tells(host) or host not in self.told:
+            return self.looked
+        since = self.told[host]
+        is_known = self.shown.get(host, -math.inf) >= since or self.world.now - since >= self.interval
+        return self.looked_at_guests.get(host, []) if is_known else self.looked
 
     def _tells(self, host: str) -> bool:
         answers = self.world.ssh_answers(self.node, host) is Sshd.UP and self.world.hosts[host].vmms
