@@ -3,6 +3,7 @@
 import re
 import uuid
 from dataclasses import dataclass
+from functools import lru_cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +186,7 @@ def volume_key(identifier: str) -> str:
     return identifier.casefold().strip("{} ")
 
 
+@lru_cache(maxsize=1024)
 def vm_key(identifier: str) -> str:
     """Return the id of a VM as it can be compared: in lower case, without braces; empty for what is no GUID."""
     try:

@@ -20,6 +20,8 @@ from tests.wire.support import send_raw
 EVIL = "\x1b[2J\x1b]0;title\x07\r\nFAKE LINE\x9b2J\u202e"
 _VERSION = b"SSH-2.0-OpenSSH_for_Windows_8.1\r\n"
 _PIECE = 32_000
+# What never ends comes in pieces, with a pause between them that leaves the processor to other tests.
+_PAUSE_S = 0.004
 
 Greet = Callable[[socket.socket], None]
 Talk = Callable[[paramiko.Channel, str, bool], None]
@@ -30,7 +32,7 @@ def _packet(payload: bytes) -> bytes:
     return struct.pack(">IB", len(payload) + padding + 1, padding) + payload + bytes(padding)
 
 
-def _sent(*parts: bytes, again: bytes = b"", pause: float = 0.0) -> Greet:
+def _sent(*parts: bytes, again: bytes = b"", pause: float = _PAUSE_S) -> Greet:
     def greet(opened: socket.socket) -> None:
         for part in parts:
             opened.sendall(part)
@@ -53,9 +55,11 @@ BEFORE: dict[str, Greet] = {
     "one byte now and then": _sent(_VERSION, again=b"\0", pause=0.2),
     "noise": _sent(_VERSION, again=_NOISE),
     "a packet of 4 GB": _sent(_VERSION, struct.pack(">I", 0xFFFFFFF4), again=bytes(65536)),
-    "messages to ignore": _sent(_VERSION, again=_packet(b"\x02" + struct.pack(">I", 4000) + bytes(4000)) * 8),
+    "messages to ignore": _sent(
+        _VERSION, again=_packet(b"\x02" + struct.pack(">I", 4000) + bytes(4000)) * 8, pause=0.02
+    ),
     "messages for debugging": _sent(
-        _VERSION, again=_packet(b"\x04\x01" + (struct.pack(">I", 400) + b"\xff" * 400) * 2) * 8
+        _VERSION, again=_packet(b"\x04\x01" + (struct.pack(">I", 400) + b"\xff" * 400) * 2) * 8, pause=0.02
     ),
     "names that are no text": _sent(_VERSION, _packet(b"\x14" + bytes(16) + _LISTS + bytes(5))),
     "a cut list of names": _sent(_VERSION, _packet(b"\x14" + bytes(16) + b"\xff\xff\xff\xff")),
@@ -75,12 +79,13 @@ def _hello(nonce: str, **more: object) -> bytes:
     return _frame(nonce, "hello", {"agent": 2, "host": "H", "up_ms": 1000, "language": "FullLanguage", **more})
 
 
-def _for_ever(send: Callable[[paramiko.Channel, str], object]) -> Talk:
+def _for_ever(send: Callable[[paramiko.Channel, str], object], pause: float = _PAUSE_S) -> Talk:
     def talk(channel: paramiko.Channel, nonce: str, gathers: bool) -> None:
         del gathers
         # What is sent on a connection that is gone raises nothing.
         while channel.get_transport().is_active() and not channel.closed:
             send(channel, nonce)
+            time.sleep(pause)
 
     return talk
 
@@ -132,7 +137,7 @@ AFTER: dict[str, Talk] = {
     "lines that never end": _for_ever(lambda channel, _: channel.sendall(EVIL.encode() * 500)),
     "errors that never end": _for_ever(lambda channel, _: channel.sendall_stderr(b"e" * _PIECE)),
     "errors beyond the window": _for_ever(
-        lambda channel, _: send_raw(channel, cMSG_CHANNEL_EXTENDED_DATA, 1, b"e" * _PIECE)
+        lambda channel, _: send_raw(channel, cMSG_CHANNEL_EXTENDED_DATA, 1, b"e" * _PIECE), pause=0.0
     ),
     "requests that are no text": _for_ever(lambda channel, _: send_raw(channel, cMSG_CHANNEL_REQUEST, b"\x83e", False)),
     "one hello after the other": _for_ever(lambda channel, nonce: channel.sendall(_hello(nonce))),

@@ -104,12 +104,13 @@ def size(domain: Domain) -> int:
 class Lazy:
     """An object whose attributes are facts that the chooser chooses; methods and properties are a real class's.
 
-    A stand-in is made by `of`: reads of the class's fields go to the chooser, or to what is given for them.
+    A stand-in is made by `of`: the first read of a field goes to the chooser, or to what is given for it, and the value
+    stays in its slot. So does the value of a property, which is made of facts alone.
     """
 
     @staticmethod
     def of(kind: type[T], chooser: Chooser, prefix: str, given: Mapping[str, Any]) -> T:
-        """Return a stand-in for an instance of a frozen dataclass."""
+        """Return a stand-in for an instance of a frozen dataclass with slots."""
         real: Any = kind
         made: T = object.__new__(_stand_in(real, prefix, tuple(given)))
         object.__setattr__(made, "_chooser", chooser)
@@ -119,17 +120,23 @@ class Lazy:
 
 @cache
 def _stand_in(kind: Any, prefix: str, given: tuple[str, ...]) -> Any:
-    fields = kind.__dataclass_fields__
-    asked = {name: prefix + name for name in fields if name not in given}
-    plain = object.__getattribute__
+    asked = {name: prefix + name for name in kind.__dataclass_fields__ if name not in given}
+    derived = {name: what.fget for name, what in vars(kind).items() if isinstance(what, property) and name not in given}
+    keep = object.__setattr__
 
-    def read(self: Any, name: str) -> Any:
-        fact = asked.get(name)
-        if fact is not None:
-            return plain(self, "_chooser").ask(fact)
-        return plain(self, "_given")[name] if name in given else plain(self, name)
+    def first_read(self: Any, name: str) -> Any:
+        # A slot that is still empty; one that nobody knows is looked up in what is given, and fails there.
+        if name in asked:
+            value = self._chooser.ask(asked[name])
+        elif name in derived:
+            value = derived[name](self)
+        else:
+            value = self._given[name]
+        keep(self, name, value)
+        return value
 
-    return type(f"Lazy{kind.__name__}", (kind,), {"__getattribute__": read, "__slots__": ("_chooser", "_given")})
+    own = [name for name in (*derived, *given) if name not in kind.__dataclass_fields__]
+    return type(f"Lazy{kind.__name__}", (kind,), {"__getattr__": first_read, "__slots__": ("_chooser", "_given", *own)})
 
 
 class LazySet:

@@ -239,11 +239,14 @@ def test_whether_a_stop_is_meant(local: Contact, peer_contact: Contact, record_p
     check(domain, run, record_property)
 
 
+# By owner, so that no part takes long by itself.
+@pytest.mark.parametrize("owner", every(Place, *OF_STOP), ids=lambda owner: owner.value.name)
 @pytest.mark.parametrize(("local", "peer_contact"), CONTACTS)
-def test_unregister(local: Contact, peer_contact: Contact, record_property: Record) -> None:
+def test_unregister(local: Contact, peer_contact: Contact, owner: Option, record_property: Record) -> None:
     """A stop that is meant decides one step in every observation, and is done only where the guest is off as a fact."""
     domain = {
         **one_move(seen_domain(local, peer_contact, *OF_STOP)),
+        "owner": (owner,),
         "asked.factor": FACTORS,
         "asked.by_hand": (Option(True),),
         **ATTEMPTS,

@@ -83,7 +83,7 @@ class InvariantChecker:
     looked_at_guests: dict[str, list[float]] = field(default_factory=dict)
     # Since which look each host could tell of its guests without a break: one that is back, the run need not know yet.
     told: dict[str, float] = field(default_factory=dict)
-    # When each host last showed the run a guest or the EC-VM. Without its EC-VM, a host that shows nothing knows nothing.
+    # When each host last showed the run a guest or the EC-VM: without its EC-VM, what it does not show says nothing.
     shown: dict[str, float] = field(default_factory=dict)
     well_since: float | None = None
     stood_still: float = 0.0

@@ -259,6 +259,8 @@ def _select(row: Mapping[str, Any], paths: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _walk(value: Any, path: str) -> Any:
+    if "." not in path:
+        return _enumerated(value, path) if isinstance(value, list) else _member(value, path)
     for part in path.split("."):
         value = _enumerated(value, part) if isinstance(value, list) else _member(value, part)
     return value
@@ -273,9 +275,9 @@ def _enumerated(objects: list[Any], part: str) -> Any:
 
 
 def _member(value: Any, part: str) -> Any:
-    return value.get(part) if isinstance(value, Mapping) else None
+    return value.get(part) if isinstance(value, dict) else None
 
 
 def _plain(value: Any) -> Any:
     # An object without a plain form shows as what it is called.
-    return value.get("Name", "System.Object") if isinstance(value, Mapping) else value
+    return value.get("Name", "System.Object") if isinstance(value, dict) else value
