@@ -137,6 +137,11 @@ def offline_action(resource: str) -> Query[int]:
     return _private(resource, "OfflineAction")
 
 
+def migration_progress(resource: str) -> Query[int]:
+    """How far the live migration of a VM is, in percent; whether current builds fill the property nobody has seen."""
+    return _private(resource, "MigrationProgress")
+
+
 def _private(resource: str, name: str) -> Query[int]:
     """A private property of a resource, which the node answers that owns the resource."""
     of_resource = Call(cmdlet="Get-ClusterResource", args={"Name": resource})

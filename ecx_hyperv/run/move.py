@@ -17,14 +17,23 @@ from ecx_hyperv.ecx import clpstat
 from ecx_hyperv.ecx.commands import Runner
 from ecx_hyperv.errors import LocalError
 from ecx_hyperv.exits import Exit
+from ecx_hyperv.host import setting_queries
+from ecx_hyperv.host.identity import MACHINE
+from ecx_hyperv.host.link import Answered, Ask
+from ecx_hyperv.host.lookups import find_resource
+from ecx_hyperv.host.queries import Answers
 from ecx_hyperv.host.rows import VmRow
 from ecx_hyperv.host.snapshots import Snapshots
+from ecx_hyperv.host.wire import Request
 from ecx_hyperv.run.acts import Plan
 from ecx_hyperv.run.context import RunContext
 from ecx_hyperv.run.look import HostPair
 from ecx_hyperv.run.move_look import observe
 
 _CLPSTAT_S = 10.0
+# How far a migration is adorns a line that is shown without it as well. It is told in such steps.
+_PROGRESS_S = 5.0
+_PERCENT_STEP = 10
 # Two clocks, and the time that an answer takes: a guest that was not restarted has at least this much less uptime.
 _SLACK_INTERVALS = 10
 
@@ -99,7 +108,8 @@ class Mover:
         self._clock = context.clock
         self._names = [vm.name for vm in facts.vms]
         self._host_pair = HostPair(context, self._names, paced=True)
-        self._target = Side.LOCAL if facts.target == context.pair.local.name else Side.PEER
+        to_local = facts.target == context.pair.local.name
+        self._target, self._source = (Side.LOCAL, Side.PEER) if to_local else (Side.PEER, Side.LOCAL)
         self._tracks = {name: _VmTrack() for name in self._names}
         self.picture = MovePicture()
         self._since = self._began = self._clock.monotonic()
@@ -159,14 +169,36 @@ class Mover:
         for name in self._names:
             self._note(name, snapshots)
         missing = [name for name, one in seen.items() if one.on(self._target).kind is not VmKind.RUNNING]
-        others = {name: self._in_words(seen[name]) for name in missing if not self._waits(seen[name])}
+        told = {name: seen[name] for name in missing if not self._waits(seen[name])}
+        percent = self._percent([name for name, one in told.items() if one.is_migrating_live], snapshots)
+        others = {name: self._in_words(one, percent.get(name, 0)) for name, one in told.items()}
         self.picture = MovePicture(status, current, len(seen) - len(missing), len(seen), others)
         return missing
 
+    def _percent(self, names: Sequence[str], snapshots: Snapshots) -> dict[str, int]:
+        """Ask the host that the VMs leave how far each migration is; what is not told is left out.
+
+        The node answers that owns the resource. A start, which has no time to lose, does not ask.
+        """
+        snapshot, of_pair = snapshots.snapshot(self._source), self._host_pair.identities
+        found = (
+            {} if snapshot is None else {one: find_resource(snapshot, of_pair.of(one), one, MACHINE) for one in names}
+        )
+        queries = {name: setting_queries.migration_progress(row.name) for name, row in found.items() if row is not None}
+        if not queries:
+            return {}
+        ask = Ask(Request(calls=tuple(one.call for one in queries.values()), stop_on_error=False), _PROGRESS_S)
+        came = self._context.hosts.exchange({self._source: [ask]}, self._deadline.within(_PROGRESS_S))
+        for answer in came[self._source]:
+            if isinstance(answer, Answered):
+                answers = Answers(list(queries.values()), answer.reply.results)
+                shares = {name: answers.of(query) for name, query in queries.items()}
+                return {name: share for name, share in shares.items() if isinstance(share, int)}
+        return {}
+
     def _waits(self, seen: Observation) -> bool:
         """Tell whether a VM runs on the source's host and nothing happens to it yet."""
-        source = Side.PEER if self._target is Side.LOCAL else Side.LOCAL
-        return seen.on(source).kind is VmKind.RUNNING and seen.on(source).doing is Doing.NOTHING
+        return seen.on(self._source).kind is VmKind.RUNNING and seen.on(self._source).doing is Doing.NOTHING
 
     def _group(self) -> tuple[str, str]:
         try:
@@ -185,14 +217,17 @@ class Mover:
             if isinstance(row, VmRow) and row.state == "Running":
                 self._tracks[name].note(self._clock.monotonic(), row.uptime)
 
-    def _in_words(self, seen: Observation) -> str:
+    def _in_words(self, seen: Observation, percent: int) -> str:
         live = [side for side in Side if seen.on(side).is_live]
         if not live:
             shown = {seen.on(side).word or seen.on(side).kind.value for side in Side}
             return " or ".join(sorted(shown))
         where = " and ".join(f"{seen.on(side).word} on {seen.names.of(side)}" for side in live)
         moving = any(seen.on(side).doing is Doing.MIGRATING for side in live)
-        return f"{where}, in live migration" if moving else where
+        # A property that is never filled stays 0, and one of the last migration may still be 100.
+        step = percent // _PERCENT_STEP * _PERCENT_STEP
+        share = f", {step} %" if 0 < step < 100 else ""
+        return f"{where}, in live migration{share}" if moving else where
 
     def _with_vms(self, end: MoveEnd) -> MoveEnd:
         """Tell of VMs that were started anew: the move is over, but not as it was planned."""

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -245,6 +246,33 @@ def test_a_clpgrp_that_returns_only_once_the_move_is_over(slow: Scenario) -> Non
     done = slow.run("ec1", "ecx-hyperv", "move", "ec2", "--yes")
     assert 0 == done.returncode, done.stderr
     assert "vm1 Running on ws2019-host-1, in live migration" in done.stdout
+
+
+def shares(shown: str) -> list[int]:
+    """Return what was said of how far the live migration was, in percent."""
+    return [int(share) for share in re.findall(r"in live migration, (\d+) %", shown)]
+
+
+def test_how_far_a_live_migration_is(slow: Scenario) -> None:
+    """Percent must be shown in steps of 10 where WSFC fills the property, and nothing be made of it where it does not.
+
+    The 100 of the migration before is no share of this one.
+    """
+    there = slow.run("ec1", "ecx-hyperv", "move", "ec2", "--yes")
+    slow.online("ec1", "ec2")
+    back = slow.run("ec1", "ecx-hyperv", "move", "ec1", "--yes")
+    for done in (there, back):
+        told = shares(done.stdout)
+        assert len(told) > 1, done.stdout
+        assert sorted(set(told)) == told
+        assert {share % 10 for share in told} == {0}
+        assert max(told) < 100
+    slow.online("ec1", "ec2")
+    slow.do(lambda world: setattr(world.vms["vm1"].facts, "fills_progress", False))
+    unfilled = slow.run("ec1", "ecx-hyperv", "move", "ec2", "--yes")
+    assert 0 == unfilled.returncode
+    assert "in live migration" in unfilled.stdout
+    assert not shares(unfilled.stdout)
 
 
 def test_a_move_that_is_late_goes_on(slow: Scenario) -> None:

@@ -121,7 +121,9 @@ class Lazy:
 @cache
 def _stand_in(kind: Any, prefix: str, given: tuple[str, ...]) -> Any:
     asked = {name: prefix + name for name in kind.__dataclass_fields__ if name not in given}
-    derived = {name: what.fget for name, what in vars(kind).items() if isinstance(what, property) and name not in given}
+    derived: dict[str, Any] = {
+        name: what.fget for name, what in vars(kind).items() if isinstance(what, property) and name not in given
+    }
     keep = object.__setattr__
 
     def first_read(self: Any, name: str) -> Any:
@@ -135,8 +137,9 @@ def _stand_in(kind: Any, prefix: str, given: tuple[str, ...]) -> Any:
         keep(self, name, value)
         return value
 
-    own = [name for name in (*derived, *given) if name not in kind.__dataclass_fields__]
-    return type(f"Lazy{kind.__name__}", (kind,), {"__getattr__": first_read, "__slots__": ("_chooser", "_given", *own)})
+    more = (name for name in (*derived, *given) if name not in kind.__dataclass_fields__)
+    slots = ("_chooser", "_given", *more)
+    return type(f"Lazy{kind.__name__}", (kind,), {"__getattr__": first_read, "__slots__": slots})
 
 
 class LazySet:

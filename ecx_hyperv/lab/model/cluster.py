@@ -175,6 +175,16 @@ class Cluster(Resources):
         self._state.at(self._state.timings.cancel, lambda: self._end_move(vm, "cancelled") if vm.move == move else None)
         return 0
 
+    def progress(self, vm: Vm) -> int:
+        """Return how far the last live migration of a VM came, in percent; 0 where the property is never filled."""
+        if not vm.facts.fills_progress:
+            return 0
+        under_way = vm.moving_to and vm.moving_live and "Queued" not in vm.flags
+        if not under_way:
+            # The property keeps its value until the next migration.
+            return 100 if vm.moving_since else 0
+        return min(99, int((self._state.now - vm.moving_since) / self._state.timings.live * 100))
+
     def _queue_or_begin(self, vm: Vm) -> None:
         under_way = [one for one in self._state.vms.values() if one.moving_to and "Queued" not in one.flags]
         if len(under_way) > self._state.timings.parallel:
@@ -187,7 +197,7 @@ class Cluster(Resources):
             return lambda: action() if vm.move == move and vm.moving_to else None
 
         if vm.moving_live:
-            vm.guests[vm.owner].doing = "MigratingVirtualMachine"
+            vm.guests[vm.owner].doing, vm.moving_since = "MigratingVirtualMachine", self._state.now
             self._state.at(self._state.timings.live, step(lambda: self._arrive_live(vm)))
             return
         guest = vm.guests.get(vm.owner)

@@ -96,6 +96,7 @@ class VmSetup:
     clustered: bool = True
     restart_action: int = 0
     check_heartbeat: int = 0
+    fills_progress: bool = True
     offline_action: OfflineAction = OfflineAction.SAVE
     volume: str = ""
     disk: str = r"C:\ClusterStorage\Volume1\{name}\{name}.vhdx"

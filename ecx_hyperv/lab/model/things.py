@@ -205,6 +205,7 @@ class Vm:
     # Where a migration goes, and how; the number tells it from one that was cancelled.
     moving_to: str = ""
     moving_live: bool = False
+    moving_since: float = 0.0
     move: int = 0
     saved: bool = False
     # A guest that ignores a request to shut down, one that dies right after it was started.

@@ -127,6 +127,7 @@ class Rows:
             values["DependsOnSharedVolumes"] = list(self._world.roles.volumes_of(vm))
         else:
             values |= {"OfflineAction": vm.offline_action.value, "CheckHeartbeat": vm.facts.check_heartbeat}
+            values["MigrationProgress"] = self._world.cluster.progress(vm)
         what = {"Name": resource["Name"], "OwnerGroup": {"Name": vm.role}}
         return [{"Name": name, "Value": value, "ClusterObject": what} for name, value in values.items()]
 
