@@ -4,13 +4,17 @@ from collections import Counter
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from ecx_hyperv.check.outcome import Finding, Outcome
+from ecx_hyperv.cli.lines import Cell, row_of, wrapped
 from ecx_hyperv.plain import flat
 
-_WIDE = 200
+# For a pager or a file nothing is folded.
+_ENDLESS = 1_000_000
+# Where less than this would be left for what was seen, that stands below its check.
+_NARROWEST, _INDENT = 40, 4
+_HEADING = ("check", "where", "outcome", "seen")
 _STYLES = {Outcome.OK: "green", Outcome.WARNING: "yellow", Outcome.WRONG: "bold red", Outcome.CANNOT_TELL: "magenta"}
 
 
@@ -26,18 +30,9 @@ def show_findings(findings: Sequence[Finding], *, problems: bool = False) -> Non
     With `problems` what is ok is only counted.
     """
     console = Console(highlight=False, emoji=False)
-    if not console.is_terminal:
-        # For a pager or a file nothing need be folded.
-        console = Console(highlight=False, emoji=False, width=_WIDE)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("check", "where", "outcome", "seen"):
-        table.add_column(column, overflow="fold", no_wrap=column == "check")
     shown = [one for one in findings if one.outcome is not Outcome.OK] if problems else findings
-    for names, one in _together(shown):
-        outcome = Text(one.outcome.value, style=_STYLES[one.outcome])
-        table.add_row(_plain(names), _plain(one.place), outcome, _plain(one.seen))
-    if shown:
-        _print_trimmed(console, table)
+    for line in _lines(_together(shown), console.width if console.is_terminal else _ENDLESS) if shown else ():
+        console.print(line, soft_wrap=True)
     for one in shown:
         if one.outcome is not Outcome.OK and one.remedy is not None:
             console.print()
@@ -55,15 +50,24 @@ def _plain(text: str) -> Text:
     return Text(flat(text))
 
 
-def _print_trimmed(console: Console, table: Table) -> None:
-    """Print a table; for a file without the blanks that fill it up to its widest row."""
-    if console.is_terminal:
-        console.print(table)
-        return
-    with console.capture() as captured:
-        console.print(table)
-    for line in captured.get().splitlines():
-        console.print(Text(line.rstrip()), soft_wrap=True)
+def _lines(rows: Sequence[tuple[str, Finding]], width: int) -> list[Text]:
+    """Lay out a line for each finding: what was seen in a column of its own, or below where there is no room for it."""
+    heading = [Cell(text, "bold") for text in _HEADING]
+    heads = [[Cell(names), Cell(one.place), Cell(one.outcome.value, _STYLES[one.outcome])] for names, one in rows]
+    widths = [max(cell.line().cell_len for cell in column) for column in zip(heading, *heads, strict=False)]
+    begins = [row_of(head, widths) for head in (heading[:-1], *heads)]
+    indent = max(begin.cell_len for begin in begins)
+    seen = [heading[-1], *(Cell(one.seen) for _, one in rows)]
+    if width - indent >= _NARROWEST:
+        return [
+            line for begin, cell in zip(begins, seen, strict=True) for line in wrapped(begin, [cell], width, indent)
+        ]
+    return [line for begin, cell in zip(begins[1:], seen[1:], strict=True) for line in _below(begin, cell, width)]
+
+
+def _below(begin: Text, cell: Cell, width: int) -> list[Text]:
+    begin.rstrip()
+    return [begin, *wrapped(Text(" " * _INDENT), [cell], width, _INDENT)]
 
 
 def _together(findings: Sequence[Finding]) -> list[tuple[str, Finding]]:

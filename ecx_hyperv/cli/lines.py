@@ -35,7 +35,14 @@ def table(heading: Sequence[str], rows: Sequence[Sequence[Cell]], width: int) ->
     cells = [[Cell(text, "bold").line() for text in heading], *([cell.line() for cell in row] for row in rows)]
     widths = [max(column.cell_len for column in columns) for columns in zip(*cells, strict=True)]
     lines = [_joined(row, widths) for row in cells]
+    for line in lines:
+        line.rstrip()
     return lines if max(line.cell_len for line in lines) <= width else None
+
+
+def row_of(cells: Sequence[Cell], widths: Sequence[int]) -> Text:
+    """Return cells in columns that wide, each with the gap behind it."""
+    return _joined([cell.line() for cell in cells], widths)
 
 
 def hanging(head: Sequence[Cell], words: Iterable[Cell], width: int, indent: int) -> list[Text]:
@@ -71,5 +78,4 @@ def _joined(row: Sequence[Text], widths: Sequence[int]) -> Text:
     for cell, width in zip(row, widths, strict=True):
         line.append_text(cell)
         line.append(" " * (width - cell.cell_len + _GAP))
-    line.rstrip()
     return line

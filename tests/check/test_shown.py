@@ -6,12 +6,15 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.console import Console
 
 from ecx_hyperv.check import host_facts
 from ecx_hyperv.check.catalogue import CATALOGUE
@@ -23,6 +26,7 @@ from ecx_hyperv.check.hosts import judge_host
 from ecx_hyperv.check.linux_facts import System
 from ecx_hyperv.check.outcome import Finding, Outcome, Remedy, Where, here, on_host, words
 from ecx_hyperv.check.run import CheckReport, ask_peer, ordered
+from ecx_hyperv.cli import findings
 from ecx_hyperv.cli.findings import problems_in, show_findings
 from ecx_hyperv.config import Config, Node, ProtectedVm
 from ecx_hyperv.deadline import Deadline, SystemClock
@@ -238,3 +242,18 @@ def test_texts_of_findings_stand_on_one_line(capsys: pytest.CaptureFixture[str])
     assert "  do: echo a reboot\n" in capsys.readouterr().out
     assert flat("a\nb") == "a b"
     assert io.StringIO(as_json("a\nb")).read() == '"a\\nb"'
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_no_word_of_a_check_is_broken(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal of any width each word must stay whole; what was seen stands in its column, or below its check."""
+    seen = "emergency/threshold/restart 0, emergency/threshold/fo 1, emergency/timeout/notreconfirmation/use 1"
+    one = Finding(name="ecx-recovery", place="genw-remote-node", outcome=Outcome.OK, seen=seen)
+    screen = io.StringIO()
+    console = partial(Console, file=screen, force_terminal=True, width=width, no_color=True)
+    monkeypatch.setattr(findings, "Console", console)
+    show_findings([one])
+    lines = screen.getvalue().splitlines()
+    assert {"ecx-recovery", "genw-remote-node", *seen.split()} <= {word for line in lines for word in line.split()}
+    assert not [line for line in lines if cell_len(line) > max(width, 45)]
+    assert ("seen" in lines[0]) == (width > 80)
