@@ -306,8 +306,8 @@ def text(row: Mapping[str, Any], key: str) -> str:
 
 def texts(value: object) -> list[str]:
     """Return a value that should be one or several words as words; a flags enum comes as `A, B`, or as a number."""
+    if isinstance(value, str):
+        return [word.strip() for word in value[:_LONGEST_TEXT].split(",")]
     if isinstance(value, list):
         return [word for one in value for word in texts(one)]
-    if isinstance(value, int) and not isinstance(value, bool):
-        return [str(value)]
-    return [word.strip() for word in value[:_LONGEST_TEXT].split(",")] if isinstance(value, str) else []
+    return [str(value)] if isinstance(value, int) and not isinstance(value, bool) else []

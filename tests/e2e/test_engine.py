@@ -19,7 +19,9 @@ def scenario(request: pytest.FixtureRequest, tmp_path: Path, standins: Engine) -
     """Return a lab whose hosts are a real PowerShell behind real sshds, in each way of stdin."""
     if SSHD is None:
         pytest.skip("no sshd on this machine: install openssh-server")
-    given = {"timings": ENGINE, "timing": ENGINE_TIMING, "stdin": request.param, "engine": standins}
+    # With "input" each look starts a PowerShell of its own on each host.
+    timing = ENGINE_TIMING if request.param == "handle" else {**ENGINE_TIMING, "interval": 4}
+    given = {"timings": ENGINE, "timing": timing, "stdin": request.param, "engine": standins}
     with behind_real_sshds(tmp_path, **given) as running:
         yield running
 

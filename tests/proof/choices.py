@@ -34,9 +34,16 @@ class Option:
 Domain = Mapping[str, Sequence[Option]]
 
 
-def every(kind: type[Enum], *sources: Callable[..., Any] | ModuleType) -> Sequence[Option]:
-    """Return every member of a closed set, those that none of the sources names as one."""
-    text = "".join(getsource(source) for source in sources)
+def without(module: ModuleType, function: Callable[..., Any]) -> str:
+    """Return a module's text without a function that no other function of the module calls."""
+    text, own = getsource(module), getsource(function)
+    assert text.count(f"{function.__name__}(") == own.count(f"{function.__name__}(") == 1
+    return text.replace(own, "")
+
+
+def every(kind: type[Enum], *sources: Callable[..., Any] | ModuleType | str) -> Sequence[Option]:
+    """Return every member of a closed set, those that none of the sources, or texts, names as one."""
+    text = "".join(source if isinstance(source, str) else getsource(source) for source in sources)
     named = set(findall(rf"\b{kind.__name__}\.([A-Z_]+)", text)) if sources else set(kind.__members__)
     apart = [Option(member) for name, member in kind.__members__.items() if name in named]
     alike = [member for name, member in kind.__members__.items() if name not in named]

@@ -30,7 +30,7 @@ from ecx_hyperv.decide.states import VM_STATES, Doing, GroupKind, NodeKind, Reso
 from ecx_hyperv.decide.steps import Retry, Timer
 from tests.decide.support import NAMES
 from tests.proof import invariants
-from tests.proof.choices import Chooser, Domain, Lazy, LazySet, Option, every, size, walk
+from tests.proof.choices import Chooser, Domain, Lazy, LazySet, Option, every, size, walk, without
 from tests.proof.counts import Record, Tally
 
 Source = ModuleType | Callable[..., Any]
@@ -217,6 +217,7 @@ ATTEMPTS: Domain = {
     "tried.answer": every(shutdown.ShutdownAnswer, power, *invariants.STOP),
     **{f"over.{timer.name}": YES_NO for timer in Timer},
 }
+IDENTITIES_OF_STOP = every(Identity, without(unregister, unregister.without_contact), *OF_STOP[1:])
 FACTORS = every(stops.Factor, unregister.decide, unregister._not_meant, power, *invariants.STOP)
 
 
@@ -246,6 +247,7 @@ def test_unregister(local: Contact, peer_contact: Contact, owner: Option, record
     """A stop that is meant decides one step in every observation, and is done only where the guest is off as a fact."""
     domain = {
         **one_move(seen_domain(local, peer_contact, *OF_STOP)),
+        "identity": IDENTITIES_OF_STOP,
         "owner": (owner,),
         "asked.factor": FACTORS,
         "asked.by_hand": (Option(True),),

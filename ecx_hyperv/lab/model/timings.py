@@ -95,9 +95,10 @@ FAST = Timings(
     script_timeout=60,
     ecx_start=0.2,
     mirror_recovery=0.3,
-    monitor_interval=0.5,
+    # Each run of a monitor takes a third of a second of a processor.
+    monitor_interval=1.5,
     monitor_timeout=30,
-    peer_interval=0.7,
+    peer_interval=1.5,
     powershell=0.01,
     failover_clusters=0.01,
     hyper_v=0.01,
