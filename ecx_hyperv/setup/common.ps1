@@ -1,8 +1,10 @@
 $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
-# Cmdlets that are functions of a module (iSCSI, disks, firewall) do not see this script's preference where it is run
+# A prompt or a profile may have each change confirmed. -Apply is the confirmation, and a question would end the step.
+$ConfirmPreference = 'None'
+# Cmdlets that are functions of a module (iSCSI, disks, firewall) do not see this script's preferences where it is run
 # from a prompt: without this, a step that failed would say NOT YET, and its reason would stand elsewhere.
-$PSDefaultParameterValues = @{ '*:ErrorAction' = 'Stop' }
+$PSDefaultParameterValues = @{ '*:ErrorAction' = 'Stop'; '*:Confirm' = $false }
 $script:Failed = $false
 
 # One step: what must hold, and what brings it about. Whatever holds already is left alone.

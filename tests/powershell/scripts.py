@@ -37,11 +37,13 @@ class Host:
     environment: dict[str, str]
     folder: Path
 
-    def run(self, script: str, *switches: str, by_file: bool = True) -> Run:
-        """Run a script by -File, or from a prompt by its path."""
+    def run(self, script: str, *switches: str, by_file: bool = True, asks: str = "") -> Run:
+        """Run a script by -File, or from a prompt by its path; `asks` is from which impact on that prompt is asked."""
         path = self.folder / "script.ps1"
         path.write_bytes(to_file(script))
-        command = ["-File", str(path), *switches] if by_file else ["-Command", " ".join((f"& '{path}'", *switches))]
+        before = f"$ConfirmPreference = '{asks}'; " if asks else ""
+        line = " ".join((f"{before}& '{path}'", *switches))
+        command = ["-File", str(path), *switches] if by_file and not asks else ["-Command", line]
         done = subprocess.run(
             [self.pwsh, "-NoLogo", "-NonInteractive", *command],
             env={**self.environment, "ProgramData": str(self.folder)},

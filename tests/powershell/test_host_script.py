@@ -81,6 +81,15 @@ def test_host_is_set_up_once(host: Host, world: World) -> None:
     assert set(done.of("done")) <= set(again.of("ok"))
 
 
+@pytest.mark.proven("P8")
+@pytest.mark.parametrize("impact", ["Medium", "Low"])
+def test_prompt_that_asks_much_is_asked_nothing(host: Host, impact: str) -> None:
+    """A prompt at which each change is to be confirmed must not keep the script from one: -Apply confirms."""
+    done = host.run(script(), "-Apply", "-FormatDisk", asks=impact)
+    assert (0, [], "") == (done.code, done.of("FAILED") + done.of("NOT YET"), done.stderr)
+    assert len(done.of("done")) > 10
+
+
 @pytest.mark.proven("P5")
 @pytest.mark.parametrize("networks", [("198.51.100.9",), (MANAGEMENT, "198.51.100.9")], ids=["alone", "beside"])
 def test_mistyped_network_changes_no_network(host: Host, world: World, networks: tuple[str, ...]) -> None:

@@ -115,6 +115,13 @@ def test_host_lets_the_ec_vms_in_once(host: Host, world: World) -> None:
     assert (0, STEPS | there, after) == (again.code, set(again.of("ok")), (state(world), files_of(host)))
 
 
+@pytest.mark.proven("P8")
+def test_prompt_that_asks_much_lets_the_ec_vms_in(host: Host) -> None:
+    """A prompt at which each change is to be confirmed must not keep the script from one."""
+    done = host.run(script(), "-Apply", asks="Low")
+    assert (0, STEPS, "") == (done.code, set(done.of("done")), done.stderr)
+
+
 @pytest.mark.parametrize("cmdlet", ["Set-Service", "Set-Acl", "New-NetFirewallRule", "Restart-Service"])
 def test_host_that_was_left_half_done_lets_the_ec_vms_in(host: Host, world: World, cmdlet: str) -> None:
     """A cmdlet that is refused in the middle must be told, and a second run must leave nothing to do."""
