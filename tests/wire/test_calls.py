@@ -75,7 +75,7 @@ GIVES = {
 # A TimeSpan is .NET's own.
 FIXED_NAMES = (
     *(["sshd", "MSiSCSI"], "DependsOnSharedVolumes", "MigrationExcludeNetworks", "Virtual Machine"),
-    *("VmId", MACHINE, "CheckHeartbeat", "OfflineAction"),
+    *("VmId", MACHINE, "CheckHeartbeat", "OfflineAction", "MigrationProgress"),
 )
 OF_DOTNET = {
     "System.TimeSpan": {"TotalSeconds": "System.Double"},
