@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.proof.facts import build
+from tests.proof.test_peer_pairs import PEER_FACTS, make
 from tests.proof.worlds import WORLDS
 from tests.virtual.invariants import ProgramKind
 from tests.virtual.programs import run_program
@@ -31,7 +32,8 @@ ON_ITS_WAY = {
     "vm-unregister: Hyper-V here has just restarted",
     "vm-unregister: Hyper-V here is away, its resource has failed",
 }
-RUNS = {name: named for name, named in WORLDS.items() if named.job in (ProgramKind.START, ProgramKind.STOP)}
+RUNS = WORLDS
+PEERS = [(name, value) for name, fact in PEER_FACTS.items() for value in fact]
 
 
 def test_the_exceptions_are_worlds() -> None:
@@ -54,3 +56,17 @@ def test_a9_a_dry_run_ends_as_the_run_does(name: str) -> None:
         assert (was.exit, was.said) != (said.exit, said.said), "it can be foreseen by now: take it from the list"
     else:
         assert (was.exit, was.said) == (said.exit, said.said)
+
+
+@pytest.mark.parametrize(("name", "value"), PEERS, ids=[f"{name} {value}" for name, value in PEERS])
+def test_a9_a_dry_run_of_the_peers_monitor_ends_as_the_run_does(name: str, value: str) -> None:
+    """A dry run of genw-remote-node must do nothing, tell nobody, and end with the code of the run (A9)."""
+    real, dry = make({name: value}), make({name: value})
+    dry.sim.context = replace(dry.sim.context, dry=True)
+    for _ in range(3):
+        said = run_program(dry.sim, ProgramKind.PEER)
+        was = run_program(real.sim, ProgramKind.PEER)
+        assert (was.exit, ()) == (said.exit, said.changes)
+        for case in (real, dry):
+            case.world.advance(30.0)
+    assert [] == [*dry.sim.alerts, *(command for command in dry.sim.commands if command[0] == "clpcl")]
