@@ -220,6 +220,12 @@ class QueuedBytes(io.RawIOBase):
         return True
 
 
+def let_pass() -> None:
+    """Wait a moment until what was said on stderr is written: what a person asked to see stands below it."""
+    if isinstance(sys.stderr, QueuedStream):
+        sys.stderr.writer.drain(_MOMENT_S)
+
+
 class Output:
     """stdout and stderr of a command."""
 

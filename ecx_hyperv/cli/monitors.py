@@ -14,7 +14,7 @@ from ecx_hyperv.config import Timing
 from ecx_hyperv.deadline import Deadline
 from ecx_hyperv.ecx.alerts import Level
 from ecx_hyperv.exits import Exit
-from ecx_hyperv.output import Delivery
+from ecx_hyperv.output import Delivery, let_pass
 from ecx_hyperv.plain import flat
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def genw_vm(invocation: Invocation, vm: tuple[str, ...], look: bool) -> Exit:
 
 def _show_verdicts(verdicts: "Mapping[str, Verdict]", columns: Callable[[Sequence[Sequence[str]]], list[str]]) -> None:
     """Show a person what ECX would be told of each VM, and why."""
+    let_pass()
     rows = [("VM", "VERDICT", "WHY"), *((name, one.health.value, one.why) for name, one in verdicts.items())]
     for line in columns(rows):
         click.echo(flat(line))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ecx_hyperv.deadline import Clock, Deadline
 from ecx_hyperv.decide.facts import Side
 from ecx_hyperv.errors import HostError, Silent, Unreachable
-from ecx_hyperv.host import worker
+from ecx_hyperv.host import heap, worker
 from ecx_hyperv.host.clock import HostClock
 from ecx_hyperv.host.link import CONNECTING, Ask, Exchanged, Pending
 from ecx_hyperv.host.worker import HostConnection, Login, OpenedSession, Question, SessionWorker
@@ -147,6 +147,7 @@ class SshHosts:
         self._clock = clock
         self._log = log
         self._changed = threading.Condition()
+        heap.keep_small()
 
     def send(self, side: Side, asks: Sequence[Ask], deadline: Deadline) -> Sequence[Pending]:
         """Hand requests over, in order, each in its session, without waiting for anything."""

@@ -55,6 +55,8 @@ class Loop:
         plan = Plan()
         try:
             while self._open:
+                # The last look is let go before the next one comes: a host may answer with megabytes.
+                self.snapshots = Snapshots(None, None)
                 self.snapshots = self.host_pair.act_and_observe(self.sides, plan, self._deadline)
                 self._looks += 1
                 plan = Plan()

@@ -26,7 +26,8 @@ from tests.e2e.support import Scenario, running_lab
 _HASTY = {**FAST_TIMING, "start": 5, "unregister": 5, "monitor": 5, "connect": 2, "reserve": 2, "patience": 2}
 # How long a run may go on past its limit, on a machine that others use as well.
 _GRACE_S = 10.0
-_MOST_KB = 200 * 1024
+# Less than the 200 MB that are asked for: what a host's answers took is given back.
+_MOST_KB = 160 * 1024
 # Commands, and the seconds in which each ends. They run side by side, on VMs of their own.
 COMMANDS = {
     ("vm-start", "--yes", "vm2"): 5.0,
