@@ -19,6 +19,7 @@ _EXAMPLES = {"tables": ("tests/decide", "tests/unit"), "runs": ("tests/run",)}
 _PROOF = {
     "found cases": (
         *("tests/proof/test_found_who.py", "tests/proof/test_found_volume.py", "tests/proof/test_found_time.py"),
+        "tests/proof/test_found_retry.py",
     ),
     "golden stories": ("tests/proof/test_golden.py",),
     "pairs": ("tests/proof/test_pairs.py", "tests/proof/test_peer_pairs.py"),
