@@ -15,6 +15,11 @@ class Side(Enum):
     LOCAL = "local"
     PEER = "peer"
 
+    @property
+    def other(self) -> "Side":
+        """Return the other host."""
+        return Side.PEER if self is Side.LOCAL else Side.LOCAL
+
 
 class Place(Enum):
     """Where the cluster says that something is: on a host, on a node that is neither, or nowhere."""

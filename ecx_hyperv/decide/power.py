@@ -25,8 +25,7 @@ _CAN_BE_CUT = (VmKind.RUNNING, VmKind.PAUSED, VmKind.CRITICAL)
 def live_side(seen: Observation) -> Side | None:
     """Return the host that shows the VM live, the owner's first; None if neither does."""
     first = seen.owner_side or Side.LOCAL
-    other = Side.PEER if first is Side.LOCAL else Side.LOCAL
-    return next((side for side in (first, other) if seen.on(side).is_live), None)
+    return next((side for side in (first, first.other) if seen.on(side).is_live), None)
 
 
 def bring_down(seen: Observation, asked: StopRequest, tried: StopAttempts, side: Side) -> Step:

@@ -161,8 +161,7 @@ def _busy(seen: Observation, _tried: StartAttempts) -> Step | None:
     vm, owner = seen.names.vm, seen.owner_side
     if owner is not None and seen.is_migrating_live:
         # Until a live migration is over the host that the guest comes from owns the group.
-        target = Side.PEER if owner is Side.LOCAL else Side.LOCAL
-        return Wait(f"live migration of {vm} from {seen.names.of(owner)} to {seen.names.of(target)}")
+        return Wait(f"live migration of {vm} from {seen.names.of(owner)} to {seen.names.of(owner.other)}")
     return Wait(f"the group of {vm} is being moved or is changing state")
 
 

@@ -37,7 +37,7 @@ class Homes:
 
     def _note(self, side: Side, host: str, rows: Sequence[VmRow]) -> None:
         node = self._context.pair.of(side)
-        other = self._context.pair.of(Side.PEER if side is Side.LOCAL else Side.LOCAL)
+        other = self._context.pair.of(side.other)
         if self._asked[side].casefold() == node.vm.casefold():
             self._context.homes.own[side] = bool(rows)
         elif rows:

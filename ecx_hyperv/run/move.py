@@ -108,8 +108,8 @@ class Mover:
         self._clock = context.clock
         self._names = [vm.name for vm in facts.vms]
         self._host_pair = HostPair(context, self._names, paced=True)
-        to_local = facts.target == context.pair.local.name
-        self._target, self._source = (Side.LOCAL, Side.PEER) if to_local else (Side.PEER, Side.LOCAL)
+        self._target = Side.LOCAL if facts.target == context.pair.local.name else Side.PEER
+        self._source = self._target.other
         self._tracks = {name: _VmTrack() for name in self._names}
         self.picture = MovePicture()
         self._since = self._began = self._clock.monotonic()

@@ -110,7 +110,7 @@ class _Seen:
 def _facts(context: RunContext, asked: MoveAsked, seen: _Seen, vms: Sequence[str]) -> MoveFacts:
     pair = context.pair
     target_side = Side.LOCAL if asked.target == pair.local.name else Side.PEER
-    source_side = Side.PEER if target_side is Side.LOCAL else Side.LOCAL
+    source_side = target_side.other
     observed = {vm: observe(context, seen.host_pair, vm, seen.snapshots) for vm in vms}
     other = seen.said.find(pair.peer.name)
     return MoveFacts(
@@ -141,11 +141,10 @@ def observe(context: RunContext, host_pair: HostPair, vm: str, snapshots: Snapsh
 
 
 def _vm(name: str, seen: Observation, target_side: Side, all_seen: _Seen) -> MovingVm:
-    source_side = Side.PEER if target_side is Side.LOCAL else Side.LOCAL
     sizes = [one.memory.get(name) for one in all_seen.settings.values() if one.memory is not None]
     return MovingVm(
         name,
-        seen.on(source_side),
+        seen.on(target_side.other),
         seen.on(target_side),
         seen.maintenance,
         "" if seen.identity is Identity.KNOWN else seen.lacks or f"which VM it is is {seen.identity.value}",
