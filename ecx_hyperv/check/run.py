@@ -62,6 +62,9 @@ class CheckReport(Struct, frozen=True, kw_only=True):
     findings: list[Finding]
 
 
+_REPORT = msgspec.json.Decoder(CheckReport)
+
+
 @dataclass(frozen=True, slots=True)
 class _Identified:
     """Which VM each name means, by casefolded name; what each host said of that, or why it did not answer."""
@@ -260,7 +263,7 @@ def ask_peer(system: System, pair: Pair, config: Config, wanted: frozenset[str])
         return []
     try:
         done = on_peer(system.run, pair, ["ecx-hyperv", "check", "--json", *names], _PEER_S)
-        said = msgspec.json.decode(done.stdout, type=CheckReport)
+        said = _REPORT.decode(done.stdout)
     except (LocalError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         why = (
             error.what if isinstance(error, LocalError) else flat(done.stderr.decode("utf-8", "replace").strip()[-200:])

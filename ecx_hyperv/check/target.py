@@ -205,10 +205,13 @@ class Saved(Struct, frozen=True, kw_only=True):
         return "" if not all(broken) else next((one for one in broken if one != "no ACL"), broken[0])
 
 
+_SAVED = msgspec.json.Decoder(Saved, strict=False)
+
+
 def parse(content: bytes, file: str) -> Saved | Unavailable:
     """Read targetcli's saved configuration; older releases wrote numbers and flags as text."""
     try:
-        return msgspec.json.decode(content, type=Saved, strict=False)
+        return _SAVED.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Unavailable(
             why=f"{file} makes no sense: {error}",

@@ -36,10 +36,10 @@ def slug(name: str) -> str:
     return f"{readable[:24]}-{hashlib.sha256(name.casefold().encode()).hexdigest()[:16]}"
 
 
-def read(path: Path, kind: type[_T]) -> _T | None:
+def read(path: Path, decoder: msgspec.json.Decoder[_T]) -> _T | None:
     """Read a JSON file; None if it is not there or no longer makes sense; raises LocalError if it cannot be read."""
     try:
-        return msgspec.json.decode(_in_time(path, lambda: _read(path)), type=kind)
+        return decoder.decode(_in_time(path, lambda: _read(path)))
     except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     except OSError as error:

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from msgspec import Struct
+from msgspec.json import Decoder
 
 from ecx_hyperv.ecx.files import slug
 from ecx_hyperv.ecx.state_folder import StateFolder
@@ -16,6 +17,9 @@ class KeptId(Struct, frozen=True, kw_only=True):
     role: str = ""
     machine: str = ""
     configuration: str = ""
+
+
+_KEPT_ID = Decoder(KeptId)
 
 
 class KeptIds(Protocol):
@@ -36,7 +40,7 @@ class FileKeptIds:
 
     def load(self, name: str) -> KeptId | None:
         """Return what was kept for a name; raises LocalError if it cannot be read."""
-        kept = self._folder.read(_file_of(name), KeptId)
+        kept = self._folder.read(_file_of(name), _KEPT_ID)
         return next((one for one in kept if one.name.casefold() == name.casefold()), None)
 
     def load_id(self, name: str) -> str:

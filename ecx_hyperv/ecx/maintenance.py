@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Protocol
 
 from msgspec import Meta, Struct
+from msgspec.json import Decoder
 
 from ecx_hyperv.ecx import files
 
@@ -35,6 +36,9 @@ class Flag(Struct, frozen=True):
         return self.until is None or now < self.until
 
 
+_FLAG = Decoder(Flag)
+
+
 class Flags(Protocol):
     """The maintenance flags of an EC-VM, as a run reads them."""
 
@@ -61,7 +65,7 @@ class Maintenance:
 
     def kept(self, kind: Kind, name: str) -> Flag | None:
         """Return the flag of a VM or EC-VM, also one that has ended; raises LocalError if it cannot be read."""
-        return files.read(self._path(kind, name), Flag)
+        return files.read(self._path(kind, name), _FLAG)
 
     def set(self, flag: Flag) -> None:
         """Set a flag; raises LocalError."""
@@ -73,7 +77,7 @@ class Maintenance:
 
     def all(self, now: datetime) -> list[Flag]:
         """Return every flag that holds, by name."""
-        found = [files.read(path, Flag) for path in sorted(self._folder.glob("*.json"))]
+        found = [files.read(path, _FLAG) for path in sorted(self._folder.glob("*.json"))]
         return [flag for flag in found if flag is not None and flag.holds(now)]
 
     @property

@@ -10,6 +10,7 @@ from functools import reduce
 from typing import Protocol
 
 from msgspec import Struct, field
+from msgspec.json import Decoder
 from msgspec.structs import replace
 
 from ecx_hyperv.deadline import Clock
@@ -106,6 +107,9 @@ class MonitorState(Struct, frozen=True, kw_only=True):
         return replace(self, last_alert="", last_alert_at=now, mirrors_told={})
 
 
+_MONITOR_STATE = Decoder(MonitorState)
+
+
 class MonitorStates(Protocol):
     """Where the monitors of an EC-VM keep what they remember."""
 
@@ -140,7 +144,7 @@ class FileMonitorStates:
     def load(self, kind: str, name: str) -> MonitorState:
         """Return a monitor's state, as far as it still counts; raises LocalError if it cannot be read."""
         boot, now = self._clock.boot(), self._clock.boottime()
-        found = self._folder.read(_file_of(kind, name), MonitorState)
+        found = self._folder.read(_file_of(kind, name), _MONITOR_STATE)
         states = [state.recalled(boot, now) for state in found if state.boot == boot]
         return reduce(MonitorState.merged, states) if states else MonitorState(boot=boot, looked=now)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from msgspec import Struct
+from msgspec.json import Decoder
 
 from ecx_hyperv.ecx import files
 from ecx_hyperv.errors import LocalError
@@ -26,13 +27,13 @@ class StateFolder:
     run: Path
     tell: Callable[[str], None] = lambda _text: None
 
-    def read(self, name: str, kind: type[_T]) -> list[_T]:
+    def read(self, name: str, decoder: Decoder[_T]) -> list[_T]:
         """Return what is kept under a name, the newer first; raises LocalError if neither folder can be read."""
         found: list[_T] = []
         troubles: list[LocalError] = []
         for path in (self._fallback(name), self.state / name):
             try:
-                one = files.read(path, kind)
+                one = files.read(path, decoder)
             except LocalError as error:
                 troubles.append(error)
             else:

@@ -244,6 +244,11 @@ class Frames:
 
 
 _T = TypeVar("_T", bound=Struct)
+# Made while one thread imports this module: msgspec builds what it knows of a Struct at first use, and the threads of
+# two hosts that use one for the first time at once end the process by a signal (found.md, E24).
+_HELLO = msgspec.json.Decoder(Hello)
+_FATAL = msgspec.json.Decoder(Fatal)
+_REPLY = msgspec.json.Decoder(Reply)
 
 
 def _decode(rest: bytes) -> Frame:
@@ -254,23 +259,24 @@ def _decode(rest: bytes) -> Frame:
     # A copy of a long answer less, while it is unpacked.
     del rest, words
     if kind == b"hello":
-        return Greeting(_unpack(content, Hello))
+        return Greeting(_unpack(content, _HELLO))
     if kind == b"fatal":
-        return GoodBye(_unpack(content, Fatal).message or "no reason given")
+        return GoodBye(_unpack(content, _FATAL).message or "no reason given")
     if not kind.isdigit() or len(kind) > 18:
         raise WireError(f"a broken frame: neither an ID nor a kind: {kind[:40]!r}")
-    return Answer(int(kind), _unpack(content, Reply))
+    return Answer(int(kind), _unpack(content, _REPLY))
 
 
-def _unpack(content: bytes, kind: type[_T]) -> _T:
+def _unpack(content: bytes, decoder: msgspec.json.Decoder[_T]) -> _T:
+    kind = decoder.type.__name__.lower()
     try:
         data = base64.b64decode(content, validate=True)
         things = data.count(b",") + data.count(b"[") + data.count(b"{")
         if things > _MOST_THINGS:
-            raise WireError(f"a {kind.__name__.lower()} frame of {things} things")
-        return msgspec.json.decode(data, type=kind)
+            raise WireError(f"a {kind} frame of {things} things")
+        return decoder.decode(data)
     except (ValueError, msgspec.DecodeError, RecursionError) as error:
-        raise WireError(f"a broken {kind.__name__.lower()} frame: {error}") from None
+        raise WireError(f"a broken {kind} frame: {error}") from None
 
 
 _CHANGING = ("Start-", "Stop-", "Move-", "Resume-", "Restart-", "Update-", "Agent-ShutdownGuest")

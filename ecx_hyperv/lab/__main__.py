@@ -13,12 +13,14 @@ from ecx_hyperv.lab.service.engine_hosts import make_engine
 from ecx_hyperv.lab.service.place import check_private
 from ecx_hyperv.lab.service.server import Lab
 
+_CHOICES = msgspec.json.Decoder(Choices)
+
 
 def main() -> None:
     """Run a lab until it is stopped."""
     folder = Path(sys.argv[1])
     check_private(folder)
-    choices = msgspec.json.decode(sys.argv[2], type=Choices)
+    choices = _CHOICES.decode(sys.argv[2])
     try:
         engine = make_engine(choices.powershell, folder / "engine") if choices.powershell else None
     except LocalError as error:

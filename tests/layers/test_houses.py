@@ -44,6 +44,25 @@ def test_no_function_is_too_long() -> None:
     assert {} == {one.place: one.lines for one in _definitions() if not one.is_class and one.lines > LONGEST_FUNCTION}
 
 
+def test_no_decoder_is_made_at_its_first_use() -> None:
+    """What JSON is decoded to must be made at import: made by two threads at once, it ends the process (E24)."""
+    made = [
+        f"{module.path}:{node.lineno}"
+        for module in _all()
+        for function in ast.walk(module.tree)
+        if isinstance(function, ast.FunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Call) and _makes_a_decoder(node)
+    ]
+    assert [] == made
+
+
+def _makes_a_decoder(call: ast.Call) -> bool:
+    called = ast.unparse(call.func)
+    typed = len(call.args) > 1 or any(keyword.arg == "type" for keyword in call.keywords)
+    return called.endswith(("json.Decoder", "Decoder")) or (called.endswith("json.decode") and typed)
+
+
 def test_everything_public_says_what_it_is_for() -> None:
     """Every public class, method and function must have a docstring."""
     assert [] == [one.place for one in _definitions() if one.is_public and not one.has_docstring]

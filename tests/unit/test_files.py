@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
+from msgspec.json import Decoder
 
 from ecx_hyperv.ecx import files
 from ecx_hyperv.ecx.files import read, remove, slug, write
@@ -21,6 +22,9 @@ class Note(Struct, frozen=True):
 
     text: str
     count: int = 0
+
+
+NOTE = Decoder(Note)
 
 
 @always
@@ -75,7 +79,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     """A file must come back as it was written, its folder made if need be and closed to others."""
     path = tmp_path / "state" / "monitors" / "a.json"
     write(path, Note("日本語\n\x00", 3))
-    assert Note("日本語\n\x00", 3) == read(path, Note)
+    assert Note("日本語\n\x00", 3) == read(path, NOTE)
     assert 0o600 == path.stat().st_mode & 0o777
     assert ["a.json"] == os.listdir(path.parent)
 
@@ -85,7 +89,7 @@ def test_a_file_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     write(path, Note("x" * 5000))
     write(path, Note("y"))
-    assert Note("y") == read(path, Note)
+    assert Note("y") == read(path, NOTE)
 
 
 def test_a_reader_never_sees_a_part(tmp_path: Path) -> None:
@@ -112,7 +116,7 @@ def test_a_write_that_fails_leaves_the_old_content(tmp_path: Path, monkeypatch: 
             write(path, Note("new"))
     assert str(path) in caught.value.what
     assert "No space left on device" == caught.value.seen
-    assert Note("old") == read(path, Note)
+    assert Note("old") == read(path, NOTE)
     assert ["a.json"] == os.listdir(tmp_path)
 
 
@@ -126,8 +130,8 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_nothing(tmp_path: Path) -> None:
     """Reading or removing what is not there must be no error."""
-    assert read(tmp_path / "a.json", Note) is None
-    assert read(tmp_path / "nowhere" / "a.json", Note) is None
+    assert read(tmp_path / "a.json", NOTE) is None
+    assert read(tmp_path / "nowhere" / "a.json", NOTE) is None
     assert not remove(tmp_path / "a.json")
 
 
@@ -152,21 +156,21 @@ def test_a_file_that_makes_no_sense_is_nothing(tmp_path: Path, content: bytes) -
     """A damaged file must count as none, whatever it holds."""
     path = tmp_path / "a.json"
     path.write_bytes(content)
-    assert read(path, Note) is None
+    assert read(path, NOTE) is None
 
 
 def test_a_file_of_another_version_is_read(tmp_path: Path) -> None:
     """What an older or newer version wrote must be read as far as it is known."""
     path = tmp_path / "a.json"
     path.write_bytes(b'{"text":"x","new":[1]}')
-    assert Note("x") == read(path, Note)
+    assert Note("x") == read(path, NOTE)
 
 
 def test_what_cannot_be_read_or_removed_is_named(tmp_path: Path) -> None:
     """Something else in a file's place must be an error of this machine that names it."""
     path = tmp_path / "a.json"
     path.mkdir()
-    for attempt in (lambda: read(path, Note), lambda: remove(path), lambda: write(path, Note("x"))):
+    for attempt in (lambda: read(path, NOTE), lambda: remove(path), lambda: write(path, Note("x"))):
         with pytest.raises(LocalError) as caught:
             attempt()
         assert str(path) in caught.value.what
@@ -190,7 +194,7 @@ def test_modes_do_not_depend_on_the_umask(tmp_path: Path, mask: int) -> None:
     before = os.umask(mask)
     try:
         write(path, Note("x"))
-        assert Note("x") == read(path, Note)
+        assert Note("x") == read(path, NOTE)
     finally:
         os.umask(before)
     assert [0o600, 0o700, 0o700] == [one.stat().st_mode & 0o777 for one in (path, path.parent, path.parent.parent)]
@@ -202,7 +206,7 @@ def test_a_link_in_place_of_a_file_is_not_followed(tmp_path: Path) -> None:
     target.write_bytes(b'{"text":"precious"}')
     path.symlink_to(target)
     with pytest.raises(LocalError):
-        read(path, Note)
+        read(path, NOTE)
     write(path, Note("x"))
     assert not path.is_symlink()
     assert b'{"text":"precious"}' == target.read_bytes()
@@ -212,14 +216,14 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     """A pipe in a file's place, which nobody writes to, must be an error at once."""
     os.mkfifo(tmp_path / "a.json")
     with pytest.raises(LocalError):
-        read(tmp_path / "a.json", Note)
+        read(tmp_path / "a.json", NOTE)
 
 
 def test_a_file_beyond_all_measure_is_nothing(tmp_path: Path) -> None:
     """A file that somebody has let grow must not take the memory."""
     with (tmp_path / "a.json").open("wb") as file:
         file.truncate(1 << 40)
-    assert read(tmp_path / "a.json", Note) is None
+    assert read(tmp_path / "a.json", NOTE) is None
 
 
 @pytest.fixture
@@ -241,10 +245,10 @@ def test_d18_a_folder_that_hangs_is_waited_for_once(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(files, "_read", hang)
     began = time.monotonic()
     with pytest.raises(LocalError, match=r"a\.json"):
-        read(path, Note)
+        read(path, NOTE)
     assert time.monotonic() - began < 5
     began = time.monotonic()
-    for attempt in (lambda: read(path, Note), lambda: write(path, Note("x")), lambda: remove(path)):
+    for attempt in (lambda: read(path, NOTE), lambda: write(path, Note("x")), lambda: remove(path)):
         with pytest.raises(LocalError):
             attempt()
     assert time.monotonic() - began < 2

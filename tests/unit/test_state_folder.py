@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from msgspec import Struct
+from msgspec.json import Decoder
 
 from ecx_hyperv.ecx.kept_ids import FileKeptIds, KeptId
 from ecx_hyperv.ecx.monitor_state import FileMonitorStates, MonitorState
@@ -17,6 +18,9 @@ class Note(Struct, frozen=True):
     """A small file's content."""
 
     text: str
+
+
+NOTE = Decoder(Note)
 
 
 class Folders:
@@ -51,7 +55,7 @@ def folders(tmp_path: Path) -> Folders:
 def test_all_is_kept_in_the_state_folder(folders: Folders) -> None:
     """Where the state folder works, nothing must be written anywhere else, and nothing told."""
     folders.folder.write("a/b.json", Note("x"))
-    assert [Note("x")] == folders.folder.read("a/b.json", Note)
+    assert [Note("x")] == folders.folder.read("a/b.json", NOTE)
     assert not folders.run.exists()
     assert [] == folders.told
 
@@ -60,7 +64,7 @@ def test_d18_the_run_folder_takes_over(folders: Folders) -> None:
     """What the state folder does not take must be kept in the run folder, and that must be told."""
     folders.break_(folders.state)
     folders.folder.write("a/b.json", Note("x"))
-    assert [Note("x")] == folders.folder.read("a/b.json", Note)
+    assert [Note("x")] == folders.folder.read("a/b.json", NOTE)
     (told,) = folders.told
     assert str(folders.state) in told
     assert str(folders.run) in told
@@ -72,9 +76,9 @@ def test_d18_what_the_run_folder_holds_comes_first(folders: Folders) -> None:
     folders.break_(folders.state)
     folders.folder.write("a/b.json", Note("new"))
     folders.repair(folders.state)
-    assert [Note("new"), Note("old")] == folders.folder.read("a/b.json", Note)
+    assert [Note("new"), Note("old")] == folders.folder.read("a/b.json", NOTE)
     folders.folder.write("a/b.json", Note("newest"))
-    assert [Note("newest")] == folders.folder.read("a/b.json", Note)
+    assert [Note("newest")] == folders.folder.read("a/b.json", NOTE)
     assert [] == [name for *_, names in os.walk(folders.run) for name in names]
 
 
@@ -87,7 +91,7 @@ def test_d18_without_either_folder_it_is_an_error(folders: Folders) -> None:
     assert str(folders.state) in str(caught.value)
     assert str(folders.run) in str(caught.value)
     with pytest.raises(LocalError):
-        folders.folder.read("a/b.json", Note)
+        folders.folder.read("a/b.json", NOTE)
     assert [] == folders.told
 
 

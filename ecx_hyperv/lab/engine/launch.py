@@ -36,6 +36,9 @@ class _Prepared(msgspec.Struct, frozen=True):
     socket: str
 
 
+_PREPARED = msgspec.json.Decoder(_Prepared)
+
+
 def prepare(folder: Path, engine: Engine, door: Path) -> None:
     """Write down what launches of a lab's hosts need."""
     told = _Prepared(engine.pwsh, str(engine.modules), str(engine.home), str(door))
@@ -45,7 +48,7 @@ def prepare(folder: Path, engine: Engine, door: Path) -> None:
 def read(folder: Path, host: str, line: str) -> tuple[list[str], dict[str, str]]:
     """Return the command and the environment of a host's PowerShell; raises LaunchRefused."""
     read_command(line)
-    known = msgspec.json.decode((folder / "engine.json").read_bytes(), type=_Prepared)
+    known = _PREPARED.decode((folder / "engine.json").read_bytes())
     switches = [one for one in line.split(" ")[1:] if one != "-NoProfile"]
     engine = Engine(known.pwsh, Path(known.modules), Path(known.home))
     told = environment(engine, Path(known.socket), host)

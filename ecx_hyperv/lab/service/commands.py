@@ -25,6 +25,8 @@ from ecx_hyperv.lab.windows.agent import InjectedFaults
 from ecx_hyperv.lab.windows.powershell import PowerShell
 
 _SUCCEEDED = "Command succeeded.\n"
+_INJECTED_FAULTS = msgspec.json.Decoder(InjectedFaults)
+_REQUEST = msgspec.json.Decoder(Request)
 
 
 class Commands:
@@ -179,7 +181,7 @@ class Commands:
 
     def _faults(self, world: World, question: ControlQuestion) -> ControlAnswer:
         host = self._host(world, question.arguments[0])
-        self._injected[host] = msgspec.json.decode(question.arguments[1], type=InjectedFaults)
+        self._injected[host] = _INJECTED_FAULTS.decode(question.arguments[1])
         return ControlAnswer()
 
     def _set(self, world: World, question: ControlQuestion) -> ControlAnswer:
@@ -281,7 +283,7 @@ class Commands:
         host, request = question.arguments
         waited: list[float] = []
         shell = PowerShell(world, host, files.TARGET, sleep=waited.append)
-        reply = shell.perform(msgspec.json.decode(request, type=Request))
+        reply = shell.perform(_REQUEST.decode(request))
         data = {"hello": msgspec.to_builtins(shell.hello()), "reply": msgspec.to_builtins(reply)}
         return ControlAnswer(data=data)
 

@@ -29,6 +29,10 @@ class ControlAnswer(Struct, frozen=True, kw_only=True):
     data: Any = None
 
 
+_QUESTION = msgspec.json.Decoder(ControlQuestion)
+_ANSWER = msgspec.json.Decoder(ControlAnswer)
+
+
 def ask(path: Path, do: str, *arguments: str, node: str = "") -> ControlAnswer:
     """Ask the lab; raises LocalError if none answers."""
     question = ControlQuestion(do=do, node=node, arguments=list(arguments))
@@ -37,7 +41,7 @@ def ask(path: Path, do: str, *arguments: str, node: str = "") -> ControlAnswer:
             lab.settimeout(_LONGEST_WAIT_S)
             lab.connect(str(path))
             lab.sendall(msgspec.json.encode(question) + b"\n")
-            return msgspec.json.decode(lab.makefile("rb").readline(), type=ControlAnswer)
+            return _ANSWER.decode(lab.makefile("rb").readline())
     except (OSError, msgspec.DecodeError) as error:
         raise LocalError("no lab answers", seen=f"{path}: {error}", remedy="start one: ecx-hyperv lab start") from None
 
@@ -47,7 +51,7 @@ def serve(connection: socket.socket, answer: Callable[[ControlQuestion], Control
     with connection, connection.makefile("rb") as lines:
         for line in lines:
             try:
-                reply = answer(msgspec.json.decode(line, type=ControlQuestion))
+                reply = answer(_QUESTION.decode(line))
             except msgspec.DecodeError as error:
                 reply = ControlAnswer(code=2, text=f"{error}\n")
             connection.sendall(msgspec.json.encode(reply) + b"\n")

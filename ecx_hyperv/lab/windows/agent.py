@@ -25,6 +25,8 @@ _NOT_UNDERSTOOD = 9009
 # How long after a request's limit the agent's deadman waits; how long one stays that does not leave.
 _GRACE_S = 5.0
 _LINGERS_S = 60.0
+_REQUEST = msgspec.json.Decoder(Request)
+_REPLY = msgspec.json.Decoder(Reply)
 
 
 class SimulatedHost(Protocol):
@@ -161,14 +163,14 @@ class SimulatedAgent:
             return msgspec.structs.replace(reply, results=results)
         if faults.garbles and any(call.cmdlet == "Agent-Echo" for call in request.calls):
             text = msgspec.json.encode(reply).decode().encode("ascii", "replace")
-            return msgspec.json.decode(text, type=Reply)
+            return _REPLY.decode(text)
         return reply
 
     def _serve(self, line: bytes) -> bool:
         try:
             number, limit, content = line.split(b" ")
             int(number), int(limit)
-            request = msgspec.json.decode(base64.b64decode(content, validate=True), type=Request)
+            request = _REQUEST.decode(base64.b64decode(content, validate=True))
         except (ValueError, binascii.Error, msgspec.DecodeError) as error:
             self._frame(b"fatal", {"message": str(error)})
             return False
