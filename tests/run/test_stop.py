@@ -122,6 +122,27 @@ def test_a_guest_whose_request_may_be_lost_is_asked_again(was_done: bool) -> Non
     assert [] == world.violations
 
 
+def test_e7_hosts_that_fall_silent_behind_the_unregistering_fail_no_stop() -> None:
+    """Once the run has unregistered a guest that was off, a stop that is told nothing more is done, with a warning."""
+    world = with_running()
+    sim = SimulatedNode(world, "ec1")
+
+    def fall_silent_behind_it(_side: Side, ask: Ask, _deadline: Deadline, proceed: Proceed) -> Exchanged:
+        answer = proceed(ask)
+        if any(call.cmdlet == "Stop-ClusterResource" for call in ask.request.calls):
+            for host in world.hosts.values():
+                host.sshd = Sshd.SILENT
+        return answer
+
+    sim.hosts.disturb = fall_silent_behind_it
+    end = only(unregister(sim, "vm1"))
+
+    assert isinstance(end, Done)
+    assert end.warn
+    assert end.how.startswith("vm1 is off; nothing was told since then: ")
+    assert [] == world.violations
+
+
 @pytest.mark.defect(42)
 def test_a_failover_has_less_patience() -> None:
     """On a failover a guest's grace is shorter."""
