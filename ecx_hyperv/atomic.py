@@ -1,5 +1,6 @@
 """Files that are replaced whole or not at all, so that no reader and no power cut ever sees a part of one."""
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -19,6 +20,16 @@ def replace(path: Path, content: bytes, mode: int = 0o600) -> None:
     except BaseException:
         os.unlink(name)
         raise
+
+
+def check_folder(path: Path) -> None:
+    """Say beforehand, as far as that can be seen, why no file can be made in a folder; raises OSError."""
+    while not os.path.lexists(path) and path != path.parent:
+        path = path.parent
+    if not path.is_dir():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def make_folder(path: Path, mode: int = 0o700) -> None:

@@ -81,7 +81,9 @@ def maintenance_on(
         )
     now = invocation.clock.wall()
     flag = Flag(kind, full, now, _end(now, length, until), reason, by or _who(place.pair))
-    if not dry_run:
+    if dry_run:
+        place.flags.check(kind, full)
+    else:
         place.flags.set(flag)
     click.echo(flat(_in_words(flag, now)))
     words = ["on", full, "--reason", reason, "--by", flag.by]

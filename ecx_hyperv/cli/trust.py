@@ -72,8 +72,8 @@ def pin(config: Config, deadline: Deadline, *, yes: bool, dry: bool, replace: Se
             which = "all" if not exits else "what the other host shows is"
             click.echo(flat(f"{which} pinned already in {known.path}"))
     elif dry:
-        asked = "" if yes else ", once a person agrees"
-        click.echo(flat(f"{', '.join(one.node.host for one in wanted)}: will be pinned in {known.path}{asked}"))
+        asked = "" if yes else " once a person agrees,"
+        click.echo(flat(_pinned(wanted, f"will be pinned{asked}", known)))
     else:
         if not _agreed(yes, [one for one in wanted if one.own]):
             click.echo("nothing was pinned")
@@ -150,7 +150,6 @@ def _agreed(yes: bool, replaced: Sequence[_Shown]) -> bool:
 
 def _write(known: KnownHosts, wanted: Sequence[_Shown]) -> None:
     after = known.pin([Pins(one.node.host, one.port, one.good) for one in wanted])
-    click.echo(flat(f"pinned in {known.path}; copy it to the other EC-VM, or run this there too"))
     for one in wanted:
         for key in after.own(one.node.host, one.port):
             if key not in one.good:
@@ -158,3 +157,9 @@ def _write(known: KnownHosts, wanted: Sequence[_Shown]) -> None:
                     flat(f"{one.node.host}: a line with a pattern still pins {key.kind} {key.fingerprint} for it"),
                     err=True,
                 )
+    click.echo(flat(_pinned(wanted, "pinned", known)))
+
+
+def _pinned(wanted: Sequence[_Shown], done: str, known: KnownHosts) -> str:
+    hosts = ", ".join(one.node.host for one in wanted)
+    return f"{hosts}: {done} in {known.path}; copy that file to the other EC-VM, or run this there too"

@@ -30,6 +30,8 @@ _TIME = re.compile(r"\d{2,4}[/-]\d{1,2}[/-]\d{1,2}[ T]+\d{1,2}:\d{2}(?::\d{2})?(
 _MOMENT = re.compile(r"(\d{4})[/-](\d{1,2})[/-](\d{1,2})[ T]+(\d{1,2}):(\d{2}):(\d{2})(?:\.\d+)?")
 _PERCENT = re.compile(r"(\d{1,3})(?:\.\d+)? ?%?")
 _DURATION = re.compile(r"(?:(\d{1,4}):)?(\d{1,2}):(\d{2})")
+# A color beside the row of colors: of a row that is broken, or of another mirror.
+_BAD_COLOR = re.compile(r"(?<![\w-])(?:YELLOW|RED|GRAY|BLUE)(?![\w-])")
 _RULED = re.compile(r"[\s=+*_-]*")
 # A share that is not the progress of a copy: of a difference, of a disk, of a limit.
 _OTHER_SHARES = ("diff", "need", "used", "volume", "limit", "history", "max", "min", "compress", "cpu", "band")
@@ -48,8 +50,9 @@ def parse(text: str, name: str, servers: tuple[str, str]) -> Mirror:
     at = [number for number, line in enumerate(lines) if _is_color(line)]
     colors = [_colors(lines[number]) for number in at]
     sides: tuple[MirrorSide, ...] = ()
+    is_against = colors == [[MirrorColor.GREEN] * 2] and _BAD_COLOR.search(text)
     # Two rows of colors are two mirrors, or none that is understood.
-    if len(colors) == 1 and len(colors[0]) == 2:
+    if len(colors) == 1 and len(colors[0]) == 2 and not is_against:
         named = _header(lines[: at[0]], name, servers)
         updates, breaks = _times(rows, "lastupdate"), _times(rows, "break")
         sides = tuple(_side(*one) for one in zip(colors[0], named, updates, breaks, strict=True))

@@ -54,6 +54,14 @@ def write(path: Path, content: Struct) -> None:
         raise _broken(path, error) from None
 
 
+def check(path: Path) -> None:
+    """Say beforehand why a file cannot be written, as far as that can be seen; raises LocalError."""
+    try:
+        _in_time(path, lambda: atomic.check_folder(path.parent))
+    except OSError as error:
+        raise _broken(path, error) from None
+
+
 def remove(path: Path) -> bool:
     """Remove a file, and say whether it was there; raises LocalError."""
     try:

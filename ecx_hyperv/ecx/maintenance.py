@@ -71,6 +71,10 @@ class Maintenance:
         """Set a flag; raises LocalError."""
         files.write(self._path(flag.kind, flag.name), flag)
 
+    def check(self, kind: Kind, name: str) -> None:
+        """Say beforehand why a flag cannot be set, as far as that can be seen; raises LocalError."""
+        files.check(self._path(kind, name))
+
     def clear(self, kind: Kind, name: str) -> bool:
         """Remove a flag, and say whether there was one; raises LocalError."""
         return files.remove(self._path(kind, name))

@@ -195,7 +195,9 @@ def push(folder: Path, run: Runner, say: Say, *, dry: bool) -> None:
             seen=said or f"exit {done.code}",
             remedy="do what it says (it may want the group, the monitors or the cluster stopped), then run it by hand",
         )
-    say(said or "handed to the cluster")
+    if said:
+        say(said)
+    say(f"ran: {shell_line(*command)}")
 
 
 def choose_names(conf: ClpConf | None, config: Config, group: str, fip: str, md: str) -> EcxNames:

@@ -28,6 +28,7 @@ class Writer:
                 return
             self.changed.append(path)
             if self.dry:
+                atomic.check_folder(path.parent)
                 self.say(f"will write: {path}")
                 return
             # sshd and ssh refuse a key in a folder that others may write.

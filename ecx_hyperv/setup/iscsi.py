@@ -137,19 +137,20 @@ SAVE = ("targetcli", "saveconfig")
 def serve(what: Served, run: Runner, say: Say, *, dry: bool, is_device: Callable[[Path], bool] | None = None) -> bool:
     """Carry the steps out, each only where it is not done, and tell whether any was; raises LocalError.
 
-    In a dry run print the commands instead.
+    In a dry run say instead what will be done, with the commands.
     """
+    is_here = (is_device or _is_device)(Path(what.device))
     if dry:
-        say("# on the EC-VM where the failover group runs; then move the group, and the same on the other one")
-        for line in (*(step.do for step in steps(what)), SAVE):
-            say(shell_line(*line))
-        return False
-    if not (is_device or _is_device)(Path(what.device)):
+        _plan(what, run, say, is_here=is_here)
+    if not is_here:
         raise LocalError(
             f"{what.device} is no disk here",
             seen="the mirror disk shows it only where the failover group runs",
             remedy="start the group on this EC-VM, or run this on the other one",
         )
+    if dry:
+        say("will be saved in targetcli's configuration")
+        return False
     changed = [step for step in steps(what) if _carry_out(step, run, say)]
     _run(SAVE, run)
     say("saved in targetcli's configuration")
@@ -180,6 +181,11 @@ def reload_rules(run: Runner) -> None:
     _run(("udevadm", "settle", "--timeout=30"), run)
 
 
+def _find_udev(run: Runner) -> None:
+    """Say beforehand that udev is not there; raises LocalError."""
+    _run(("udevadm", "--version"), run)
+
+
 def udev_rule(serial: str, link: str = LINK) -> str:
     """Return the rule that names the disk of a serial /dev/LINK, and its partitions /dev/LINK1 and so on.
 
@@ -203,20 +209,38 @@ def udev_rule(serial: str, link: str = LINK) -> str:
 def _name_disk(options: IscsiOptions, run: Runner, say: Say) -> None:
     text = udev_rule(options.serial or disk_serial(options.disk or "", run), options.link)
     writer = Writer(say, options.dry_run)
-    writer.write(options.rule or RULE, text.encode("ascii"), 0o644)
     if options.dry_run:
         say(text.removesuffix("\n"))
-    elif writer.changed or not os.path.lexists(f"/dev/{options.link}"):
-        # Without the link an earlier run ended before udev had taken the rule up.
-        reload_rules(run)
+    writer.write(options.rule or RULE, text.encode("ascii"), 0o644)
+    # Without the link an earlier run ended before udev had taken the rule up.
+    if writer.changed or not os.path.lexists(f"/dev/{options.link}"):
+        take_up = _find_udev if options.dry_run else reload_rules
+        take_up(run)
 
 
 def _there(path: str) -> tuple[str, ...]:
     return ("targetcli", path, "ls", "depth=1")
 
 
+def _plan(what: Served, run: Runner, say: Say, *, is_here: bool) -> None:
+    """Say what will be done, with the commands; where the disk is elsewhere nobody asks what is done already."""
+    if not is_here:
+        say("on the EC-VM where the failover group runs; then move the group, and the same on the other one:")
+    for step in steps(what):
+        if is_here and _is_done(step, run):
+            say(f"unchanged: {step.what}")
+        else:
+            say(f"will be done: {step.what}")
+            say(f"    {shell_line(*step.do)}")
+    say(f"    {shell_line(*SAVE)}")
+
+
+def _is_done(step: Step, run: Runner) -> bool:
+    return (run(step.ask, _LIMIT_S).code == 0) is step.done_if_zero
+
+
 def _carry_out(step: Step, run: Runner, say: Say) -> bool:
-    if (run(step.ask, _LIMIT_S).code == 0) is step.done_if_zero:
+    if _is_done(step, run):
         say(f"unchanged: {step.what}")
         return False
     _run(step.do, run)

@@ -235,7 +235,7 @@ def test_push(tmp_path: Path) -> None:
     assert [] == runner.calls
     ecx.push(tmp_path, runner, said.append, dry=False)
     assert [["clpcfctrl", "--push", "-l", "-x", str(tmp_path)]] == [call for call, _ in runner.calls]
-    assert "Command succeeded." == said[-1]
+    assert ["Command succeeded.", said[0].replace("will run: ", "ran: ")] == said[1:]
     with pytest.raises(LocalError, match="stop the cluster first"):
         ecx.push(tmp_path, FakeRunner(printed("stop the cluster first", 1)), said.append, dry=False)
 

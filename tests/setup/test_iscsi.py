@@ -113,12 +113,16 @@ def test_a_run_that_failed_is_finished_by_the_next(step: int) -> None:
     assert [one.do for one in iscsi.steps(SERVED)] == machine.changes
 
 
-def test_dry_run_prints_what_a_shell_can_run() -> None:
-    """A dry run asks and changes nothing, and prints the commands."""
+def test_dry_run_tells_what_is_left_to_do() -> None:
+    """A dry run changes nothing, and prints the commands of the steps that are not done yet."""
     machine = Machine()
     changed, said = serve(machine, dry=True)
     assert (False, []) == (changed, machine.changes)
-    assert [" ".join(one.do) for one in iscsi.steps(SERVED)] + ["targetcli saveconfig"] == said[1:]
+    commands = [" ".join(one.do) for one in iscsi.steps(SERVED)]
+    assert [*commands, "targetcli saveconfig"] == [line[4:] for line in said if line.startswith("    ")]
+    serve(machine)
+    _, said = serve(machine, dry=True)
+    assert [f"unchanged: {one.what}" for one in iscsi.steps(SERVED)] == said[:-2]
 
 
 def test_only_where_the_mirror_disk_is() -> None:

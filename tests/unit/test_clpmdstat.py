@@ -139,6 +139,9 @@ def test_what_is_not_known_is_kept() -> None:
         "The Mirror Color GREEN GREEN\n",
         "Mirror Colors  GREEN  GREEN\n",
         "Mirror Color  GRAY  GRAY\n",
+        # What ten thousand spoiled answers held: the label of another row of colors had lost its first letter.
+        "irror Color        RED Mirror Status: Normal\n\n  Mirror Color        GREEN       GREEN\n",
+        "md2  RED\nMirror Color  GREEN  GREEN\n",
         "Mirror Color  GREEN  GRAY\n",
         "Mirror Color  BLUE  BLUE\n",
         "Mirror Color  GREEN  BLUE\n",

@@ -173,7 +173,7 @@ def test_a_dry_run_writes_nothing(hosts: Trust, capsys: pytest.CaptureFixture[st
     """A dry run must show, say in the future tense what will be pinned, and write nothing."""
     assert Exit.DONE is hosts.pin(dry=True, yes=False)
     said = capsys.readouterr().out
-    assert f"will be pinned in {hosts.path}, once a person agrees" in said
+    assert f"will be pinned once a person agrees, in {hosts.path}; " in said
     assert not hosts.path.exists()
 
 
