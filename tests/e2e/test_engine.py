@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from ecx_hyperv.lab.engine.modules import Engine
 from ecx_hyperv.lab.model.timings import ENGINE, ENGINE_TIMING
@@ -19,9 +20,10 @@ def scenario(request: pytest.FixtureRequest, tmp_path: Path, standins: Engine) -
     """Return a lab whose hosts are a real PowerShell behind real sshds, in each way of stdin."""
     if SSHD is None:
         pytest.skip("no sshd on this machine: install openssh-server")
-    # With "input" each look starts a PowerShell of its own on each host.
-    timing = ENGINE_TIMING if request.param == "handle" else {**ENGINE_TIMING, "interval": 4}
-    given = {"timings": ENGINE, "timing": timing, "stdin": request.param, "engine": standins}
+    # With "input" each look starts a PowerShell of its own on each host: few looks, at what is soon over.
+    timing = ENGINE_TIMING if request.param == "handle" else {**ENGINE_TIMING, "interval": 5}
+    timings = replace(ENGINE, guest_boot=1, guest_shutdown=1, live=1)
+    given = {"timings": timings, "timing": timing, "stdin": request.param, "engine": standins}
     with behind_real_sshds(tmp_path, **given) as running:
         yield running
 

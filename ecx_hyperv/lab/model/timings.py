@@ -95,10 +95,10 @@ FAST = Timings(
     script_timeout=60,
     ecx_start=0.2,
     mirror_recovery=0.3,
-    # Each run of a monitor takes a third of a second of a processor.
-    monitor_interval=1.5,
+    # Each run of a monitor takes half a second of a processor.
+    monitor_interval=4,
     monitor_timeout=30,
-    peer_interval=1.5,
+    peer_interval=5,
     powershell=0.01,
     failover_clusters=0.01,
     hyper_v=0.01,
@@ -132,7 +132,7 @@ TIMING = {
 }
 FAST_TIMING = {
     **TIMING,
-    "interval": 0.08,
+    "interval": 0.15,
     "connect": 3,
     "start": 40,
     "unregister": 40,
