@@ -120,7 +120,10 @@ def test_ecx_stopped_on_the_peer_is_started_again(scenario: Scenario) -> None:
     scenario.wait(lambda _: scenario.lab.ecx.servers["ec2"].service == "Offline", "ECX offline on ec2")
     scenario.online("ec2")
 
-    assert any("start ECX ec2" in event.who for event in scenario.events("alert"))
+    # An alert is sent once the work is done.
+    scenario.wait(
+        lambda world: any(one.what == "alert" and "start ECX ec2" in one.who for one in world.history), "the alert"
+    )
 
 
 @pytest.mark.defect(52)

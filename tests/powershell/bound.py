@@ -60,7 +60,10 @@ def _form(call: Call | None) -> Any:
     if call is None:
         return None
     args = {name: type(value).__name__ for name, value in sorted(call.args.items())}
-    return [call.cmdlet, args, call.select, {k: sorted(v) for k, v in call.only.items()}, *map(_form, _parts(call))]
+    # What is asked to be refused is no form of what is not.
+    is_probe = call.args.get("Name") == _PROBE
+    only = {key: sorted(values) for key, values in call.only.items()}
+    return [call.cmdlet, args, is_probe, call.select, only, *map(_form, _parts(call))]
 
 
 def _parts(call: Call) -> tuple[Call | None, Call | None]:
