@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from ecx_hyperv.lab.model.things import Event
 from ecx_hyperv.lab.model.timings import FAST
 from ecx_hyperv.lab.model.world import World
 from tests.e2e.support import ONE, TWO, Scenario, running_lab
@@ -89,6 +90,17 @@ def test_both_hosts_lose_power(tmp_path: Path) -> None:
         scenario.check()
 
 
+def wait_for_alert(scenario: Scenario, words: str) -> list[Event]:
+    """Return the alerts that say so; an alert is sent once the work is done."""
+
+    def alerts(world: World) -> list[Event]:
+        return [one for one in world.history if one.what == "alert" and words in one.who]
+
+    scenario.wait(lambda world: bool(alerts(world)), f"an alert: {words}")
+    found: list[Event] = scenario.do(alerts)
+    return found
+
+
 @pytest.mark.parametrize(("active", "standby"), [("ec1", "ec2"), ("ec2", "ec1")])
 def test_an_ec_vm_is_shut_down(scenario: Scenario, active: str, standby: str) -> None:
     """When the active EC-VM is shut down, the other one takes the VM over, and starts the EC-VM again."""
@@ -98,8 +110,7 @@ def test_an_ec_vm_is_shut_down(scenario: Scenario, active: str, standby: str) ->
     assert scenario.do(lambda world: world.ec_vms[standby].host) == scenario.running_on("vm1")
 
     scenario.online("ec1", "ec2")
-    powered_on = [event.where for event in scenario.events("alert") if "power on" in event.who]
-    assert standby in powered_on
+    assert standby in {event.where for event in wait_for_alert(scenario, "power on")}
 
 
 def test_an_ec_vm_that_loses_power_is_powered_on_again(scenario: Scenario) -> None:
@@ -109,7 +120,7 @@ def test_an_ec_vm_that_loses_power_is_powered_on_again(scenario: Scenario) -> No
     scenario.online("ec1", "ec2")
 
     assert ONE == scenario.running_on("vm1")
-    assert 1 == len([event for event in scenario.events("alert") if "power on ec2" in event.who])
+    assert 1 == len(wait_for_alert(scenario, "power on ec2"))
 
 
 def test_ecx_stopped_on_the_peer_is_started_again(scenario: Scenario) -> None:
@@ -120,10 +131,7 @@ def test_ecx_stopped_on_the_peer_is_started_again(scenario: Scenario) -> None:
     scenario.wait(lambda _: scenario.lab.ecx.servers["ec2"].service == "Offline", "ECX offline on ec2")
     scenario.online("ec2")
 
-    # An alert is sent once the work is done.
-    scenario.wait(
-        lambda world: any(one.what == "alert" and "start ECX ec2" in one.who for one in world.history), "the alert"
-    )
+    wait_for_alert(scenario, "start ECX ec2")
 
 
 @pytest.mark.defect(52)
@@ -148,7 +156,7 @@ def test_a_hung_ec_vm_is_restarted(scenario: Scenario) -> None:
     scenario.do(lambda world: world.hang_ec_vm(world.ec_vms["ec2"]))
     scenario.online("ec1", "ec2")
 
-    assert any("restart ec2" in event.who for event in scenario.events("alert"))
+    wait_for_alert(scenario, "restart ec2")
 
 
 def test_a_quarantined_host_is_named_with_its_release(scenario: Scenario) -> None:
