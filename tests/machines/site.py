@@ -29,9 +29,10 @@ ROWS = (
 SET_UP_TARGET = f"ecx-hyperv setup iscsi --initiator {INITIATORS[0]} --initiator {INITIATORS[1]}"
 # As the README has it.
 PARTITION = "parted -s /dev/sdb mklabel msdos mkpart primary 0% 1025MiB mkpart primary 1025MiB 100%"
-SCRIPTS = "/opt/ecx-hyperv/lib/ecx_hyperv/desired/ecx_scripts/iscsi"
-_CHECKOUT = Path(__file__).parents[2]
-_LIB = "/opt/ecx-hyperv/lib"
+CHECKOUT = Path(__file__).parents[2]
+LIB = "/opt/ecx-hyperv/lib"
+ECX_SCRIPTS = f"{LIB}/ecx_hyperv/desired/ecx_scripts"
+SCRIPTS = f"{ECX_SCRIPTS}/iscsi"
 _MIRROR_MB = 1100
 
 
@@ -49,9 +50,9 @@ def build_program(folder: Path) -> Path:
     """Build the wheel of this checkout, and an archive of what its installation puts into an EC-VM."""
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "wheel")
     options = ("--no-index", "--no-deps", "--no-build-isolation", f"--wheel-dir={folder}")
-    subprocess.run([*pip, *options, str(_CHECKOUT)], check=True, timeout=600)
+    subprocess.run([*pip, *options, str(CHECKOUT)], check=True, timeout=600)
     (wheel,) = folder.glob("*.whl")
-    lib = folder / "tree" / _LIB.lstrip("/")
+    lib = folder / "tree" / LIB.lstrip("/")
     with zipfile.ZipFile(wheel) as content:
         content.extractall(lib)
         (name,) = [one for one in content.namelist() if one.endswith("/entry_points.txt")]
@@ -65,7 +66,7 @@ def build_program(folder: Path) -> Path:
     commands.mkdir(parents=True)
     for command_name, where in entries["console_scripts"].items():
         module, function = where.split(":")
-        text = f"#!/usr/bin/python3 -I\nimport sys\nsys.path.insert(0, '{_LIB}')\n"
+        text = f"#!/usr/bin/python3 -I\nimport sys\nsys.path.insert(0, '{LIB}')\n"
         (commands / command_name).write_text(f"{text}from {module} import {function}\nsys.exit({function}())\n")
         (commands / command_name).chmod(0o755)
     archive = folder / "program.tar.gz"
@@ -77,9 +78,9 @@ def build_program(folder: Path) -> Path:
 class Site:
     """The machines of a test; `ec1` and `ec2` have the program, and its configuration."""
 
-    def __init__(self, image: MachineImage, folder: Path) -> None:
+    def __init__(self, image: MachineImage, folder: Path, first: MachineImage | None = None) -> None:
         self.folder = folder
-        self.ec1 = Machine("ec1", image, folder, ("host", "ec2"))
+        self.ec1 = Machine("ec1", first or image, folder, ("host", "ec2"))
         self.ec2 = Machine("ec2", image, folder, ("host", "ec1"))
         self.host = Machine("host", image, folder, ("ec1", "ec2"))
         for one in (self.ec1, self.ec2):
@@ -90,13 +91,21 @@ class Site:
         """Return the file of the disk that is under an EC-VM's mirror."""
         return self.folder / f"{machine.name}.mirror"
 
+    @property
+    def configuration(self) -> str:
+        """Return the sample of the configuration, which is what an EC-VM has here."""
+        return (CHECKOUT / "config" / "config.toml").read_text(encoding="utf-8")
+
     def prepare(self, machine: Machine, program: Path) -> None:
         """Install the program on an EC-VM, with its configuration."""
+        self.install(machine, program)
+        machine.put("/etc/ecx-hyperv/config.toml", self.configuration)
+
+    def install(self, machine: Machine, program: Path) -> None:
+        """Install the program on a machine."""
         machine.put("/root/program.tar.gz", program.read_bytes())
         # /bin is a link, which the archive's folders must leave alone.
         machine.must("tar --extract --keep-directory-symlink --file /root/program.tar.gz --directory /")
-        text = (_CHECKOUT / "config" / "config.toml").read_text(encoding="utf-8")
-        machine.put("/etc/ecx-hyperv/config.toml", text)
 
     # What a person does.
 
@@ -104,6 +113,30 @@ class Site:
         """Do what step 3 of the set-up says, where it is not done."""
         line = f"{PARTITION} && udevadm settle && ecx-hyperv setup iscsi --disk /dev/sdb"
         machine.must(f"test -e /dev/cp-diska2 || {{ {line}; }}")
+
+    def set_up_both(self) -> None:
+        """Set both EC-VMs up, as the README has it, and have ec1 serve."""
+        for one in (self.ec2, self.ec1):
+            self.name_disk(one)
+            self.activate(one)
+            one.must(SET_UP_TARGET)
+            if one is self.ec2:
+                self.stop_iscsi(one)
+                self.deactivate(one)
+
+    def plug(self, one: Machine, other: Machine, *, is_in: bool) -> None:
+        """Plug the cable between two machines in, or pull it, at both its ends."""
+        one.plug(other.name, is_in=is_in)
+        other.plug(one.name, is_in=is_in)
+
+    @contextmanager
+    def cut(self, one: Machine, other: Machine) -> Iterator[None]:
+        """Have the cable between two machines pulled for the length of a with block."""
+        self.plug(one, other, is_in=False)
+        try:
+            yield
+        finally:
+            self.plug(one, other, is_in=True)
 
     # What ECX does.
 
