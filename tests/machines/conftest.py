@@ -47,6 +47,13 @@ def image() -> MachineImage:
 
 
 @pytest.fixture(scope="session")
+def selinux_image() -> MachineImage:
+    """Return the image of a machine with Debian's policy, made where it is not there yet: one test alone needs it."""
+    made = subprocess.run([Path(__file__).with_name("image"), "selinux"], stdout=subprocess.PIPE, text=True, check=True)
+    return MachineImage(Path(made.stdout.strip()))
+
+
+@pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return an archive of the program, made of the wheel of this checkout."""
     return build_program(tmp_path_factory.mktemp("program"))
