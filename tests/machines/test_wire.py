@@ -49,6 +49,7 @@ def test_the_main_job_over_the_network(wired: Site) -> None:
 
 def test_start_without_a_host(wired: Site) -> None:
     """A start whose EC-VM reaches no host must end with 4 once `patience` is over, say so, and start nothing."""
+    wire.configure(wired, wired.ec1, patience=30)
     with wired.cut(wired.ec1, wired.host):
         begun = time.monotonic()
         ended = wired.ec1.run(wire.start_line())
