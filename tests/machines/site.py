@@ -27,8 +27,10 @@ ROWS = (
     *("target-backstore", "target-lun", "target-acl"),
 )
 SET_UP_TARGET = f"ecx-hyperv setup iscsi --initiator {INITIATORS[0]} --initiator {INITIATORS[1]}"
+# The kernel looks at its disks side by side: which of them is sda is decided anew at each boot.
+DISK = f"$(readlink -f /dev/disk/by-id/scsi-*{SERIAL})"
 # As the README has it.
-PARTITION = "parted -s /dev/sdb mklabel msdos mkpart primary 0% 1025MiB mkpart primary 1025MiB 100%"
+PARTITION = f"udevadm settle && parted -s {DISK} mklabel msdos mkpart primary 0% 1025MiB mkpart primary 1025MiB 100%"
 CHECKOUT = Path(__file__).parents[2]
 LIB = "/opt/ecx-hyperv/lib"
 ECX_SCRIPTS = f"{LIB}/ecx_hyperv/desired/ecx_scripts"
@@ -96,6 +98,10 @@ class Site:
         """Return the sample of the configuration, which is what an EC-VM has here."""
         return (CHECKOUT / "config" / "config.toml").read_text(encoding="utf-8")
 
+    def mirror_disk(self, machine: Machine) -> str:
+        """Return the name that the kernel gave the disk under an EC-VM's mirror at this boot."""
+        return machine.must(f"udevadm settle; echo {DISK}").strip()
+
     def prepare(self, machine: Machine, program: Path) -> None:
         """Install the program on an EC-VM, with its configuration."""
         self.install(machine, program)
@@ -111,7 +117,7 @@ class Site:
 
     def name_disk(self, machine: Machine) -> None:
         """Do what step 3 of the set-up says, where it is not done."""
-        line = f"{PARTITION} && udevadm settle && ecx-hyperv setup iscsi --disk /dev/sdb"
+        line = f"{PARTITION} && udevadm settle && ecx-hyperv setup iscsi --disk {DISK}"
         machine.must(f"test -e /dev/cp-diska2 || {{ {line}; }}")
 
     def set_up_both(self) -> None:
@@ -159,10 +165,10 @@ class Site:
 
     def copy_mirror(self, source: Machine, destination: Machine) -> None:
         """Have the other EC-VM's disk hold what this one's holds: the mirror, at this moment."""
-        source.must("sync; blockdev --flushbufs /dev/sdb")
+        source.must(f"sync; blockdev --flushbufs {DISK}")
         paths = [f"{word}={self.mirror_file(one)}" for word, one in (("if", source), ("of", destination))]
         subprocess.run(["dd", *paths, "bs=1M", "conv=notrunc,sparse", "status=none"], check=True, timeout=120)
-        destination.must("blockdev --flushbufs /dev/sdb")
+        destination.must(f"blockdev --flushbufs {DISK}")
 
     # What a host does.
 

@@ -5,18 +5,20 @@ They go on from one another, in the order in which an operator does the steps of
 
 from tests.machines.site import INITIATORS, PARTITION, SET_UP_TARGET, Site
 
-_LINKS = "readlink /dev/cp-diska1 /dev/cp-diska2"
+_LINKS = "readlink -f /dev/cp-diska1 /dev/cp-diska2"
 
 
 def test_the_disk_has_its_names_also_after_a_restart(site: Site) -> None:
     """`setup iscsi --disk` must name a real disk's partitions at once, do nothing twice, and last over a restart."""
     site.ec1.must(f"{PARTITION} && udevadm settle")
-    site.ec1.must("ecx-hyperv setup iscsi --disk /dev/sdb")
-    assert "sdb1\nsdb2\n" == site.ec1.must(_LINKS)
-    assert "unchanged" in site.ec1.must("ecx-hyperv setup iscsi --disk /dev/sdb")
+    disk = site.mirror_disk(site.ec1)
+    site.ec1.must(f"ecx-hyperv setup iscsi --disk {disk}")
+    assert f"{disk}1\n{disk}2\n" == site.ec1.must(_LINKS)
+    assert "unchanged" in site.ec1.must(f"ecx-hyperv setup iscsi --disk {disk}")
 
     site.ec1.reboot()
-    assert "sdb1\nsdb2\n" == site.ec1.must(_LINKS)
+    disk = site.mirror_disk(site.ec1)
+    assert f"{disk}1\n{disk}2\n" == site.ec1.must(_LINKS)
     rows = site.check(site.ec1, "udev-rule", "udev-links")
     assert {"udev-rule": "ok", "udev-links": "ok"} == {name: row.outcome for name, row in rows.items()}, rows
 

@@ -19,7 +19,7 @@ from tests.machines.site import PARTITION, SCRIPTS, SET_UP_TARGET, Site
 _BY_HAND = "runcon unconfined_u:unconfined_r:unconfined_t:s0-s0:c0.c1023 sh -c '{line}'"
 _BY_ECX = "systemd-run --quiet --wait --pipe --collect sh -c '{line}'"
 _ACTIONS = (
-    ("setup iscsi --disk", _BY_HAND, "ecx-hyperv setup iscsi --disk /dev/sdb"),
+    ("setup iscsi --disk", _BY_HAND, "ecx-hyperv setup iscsi --disk {disk}"),
     ("setup iscsi --initiator", _BY_HAND, SET_UP_TARGET),
     ("exec-iscsi stop", _BY_ECX, f"sh {SCRIPTS}/stop.sh"),
     ("exec-iscsi start", _BY_ECX, f"sh {SCRIPTS}/start.sh"),
@@ -65,9 +65,10 @@ def test_what_would_have_been_denied(site: Site) -> None:
     # What comes by the clock is no part of what is done.
     ec1.must("systemctl stop '*.timer'")
     found: list[denials.Denial] = []
+    disk = site.mirror_disk(ec1)
     for name, how, line in _ACTIONS:
         since = denials.watch(ec1)
-        done = ec1.run(how.format(line=line))
+        done = ec1.run(how.format(line=line.replace("{disk}", disk)))
         assert 0 == done.code, (name, done.all)
         found += denials.told(ec1, name, since)
         if name == "setup iscsi --disk":
