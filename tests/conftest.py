@@ -27,11 +27,6 @@ def standins(pwsh: str, request: pytest.FixtureRequest, tmp_path_factory: pytest
     return Engine(pwsh, build(pwsh, cache.mkdir("standins")), tmp_path_factory.mktemp("home"))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes a minute each, so that the processors do not wait for it in the end."""
-    items.sort(key=lambda item: "test_engine.py::" not in item.nodeid)
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what the proof counted, and which tests were skipped where none may be."""
     reports = terminalreporter.stats.get("passed", [])
