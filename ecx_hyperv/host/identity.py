@@ -78,7 +78,7 @@ def identify(
     candidates = list(dict.fromkeys([*of_role, *by_name]))
     own = vm_key(kept)
     if candidates:
-        return _of_candidates(vm, candidates, by_name, known, replaced=own)
+        return _of_candidates(vm, candidates, by_name, known, own)
     if known.is_current and (vm.role or own not in known.ids):
         return _in_no_role(vm, known, own)
     if own:
@@ -123,19 +123,19 @@ def _by_id(vm: ProtectedVm, wanted: str, known: _ClusterRows) -> VmIdentity:
     of_role = known.of_role(vm)
     if not of_role:
         return _in_no_role(vm, known, wanted)
-    return _of_candidates(vm, of_role, [], known, replaced=wanted)
+    return _of_candidates(vm, of_role, [], known, wanted)
 
 
 def _of_candidates(
-    vm: ProtectedVm, candidates: Sequence[str], by_name: Sequence[str], known: _ClusterRows, replaced: str = ""
+    vm: ProtectedVm, candidates: Sequence[str], by_name: Sequence[str], known: _ClusterRows, own: str = ""
 ) -> VmIdentity:
     """Return the one candidate, and tell which id it replaces; more than one are an ambiguity."""
     if len(candidates) > 1:
-        return _ambiguous(vm, candidates, by_name, known.rows)
+        return _ambiguous(vm, candidates, by_name or [one for one in candidates if one == own], known.rows)
     found = _known(candidates[0], known.rows)
-    if not replaced or replaced in known.ids or not known.is_current:
+    if not own or own in known.ids or not known.is_current:
         return found
-    whose = f"[[vm]] id {replaced} of {vm.name}" if vm.id else f"{replaced}, which {vm.name} was before,"
+    whose = f"[[vm]] id {own} of {vm.name}" if vm.id else f"{own}, which {vm.name} was before,"
     return replace(found, told=f"{whose} is nowhere in the cluster; {found.id} in role {found.role} is used")
 
 
@@ -154,15 +154,14 @@ def _known(found: str, rows: Sequence[VmIdRow]) -> VmIdentity:
     )
 
 
-def _ambiguous(
-    vm: ProtectedVm, candidates: Sequence[str], by_name: Sequence[str], rows: Sequence[VmIdRow]
-) -> VmIdentity:
+def _ambiguous(vm: ProtectedVm, candidates: Sequence[str], meant: Sequence[str], rows: Sequence[VmIdRow]) -> VmIdentity:
     named = ", ".join(f"{one} in role {_known(one, rows).role or 'none'}" for one in candidates)
-    # What Hyper-V calls by that name is what a stop means; else every VM of the role.
+    # What Hyper-V calls by that name is what a stop means, else what an earlier run knew by it: a VM that is
+    # unregistered already has no name there. Else every VM of the role.
     return VmIdentity(
         identity=Identity.AMBIGUOUS,
         lacks=f"{len(candidates)} VMs may be meant by {vm.name}: {named}",
-        all_of_role=tuple(by_name) or tuple(candidates),
+        all_of_role=tuple(meant) or tuple(candidates),
         candidates=tuple(candidates),
     )
 

@@ -82,6 +82,9 @@ class Identities:
             key = vm.name.casefold()
             if key in self._fixed:
                 self.known[key] = self._fixed_one(key, databases)
+                # The next stop finds the VM unregistered, and Hyper-V calls none by the name (E25).
+                if key in self._kept:
+                    self._keep(vm, self.known[key], snapshots)
                 continue
             shown = [row for snapshot in snapshots.all() for row in _named(snapshot, vm.name)]
             found = self._without_ec_vms(vm, identify(vm, self._kept[key].id, databases, shown, blind=blind))

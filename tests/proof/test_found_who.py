@@ -6,6 +6,7 @@ Each test is named by its number in the list of what was found, says what is rig
 from dataclasses import replace
 from functools import partial
 
+import msgspec
 import pytest
 
 from ecx_hyperv.decide.states import OfflineAction
@@ -180,6 +181,26 @@ def test_d15_of_two_vms_in_a_group_a_stop_touches_the_one_that_is_called_so() ->
     assert Exit.DONE is outcome.exit
     assert ("Running", "Online") == (found.state("db"), found.vm("db").configuration)
     assert "Offline" == found.vm("web").configuration
+
+
+@pytest.mark.proven("E25")
+@pytest.mark.parametrize("is_configured", [True, False])
+def test_e25_a_stop_that_is_repeated_leaves_the_other_vm_of_the_group(is_configured: bool) -> None:
+    """A second stop of web, whose name Hyper-V no longer knows, leaves db, which shares the group, as it is."""
+    found = find("db", "web")
+    found.vm("db").role = "web"
+    found.means("web", found.vm("web"))
+    if not is_configured:
+        config = found.sim.context.config
+        known = tuple(vm for vm in config.vm if vm.name == "web")
+        found.sim.context = replace(found.sim.context, config=msgspec.structs.replace(config, vm=known))
+    for _ in range(2):
+        outcome = found.stop("web")
+
+        found.fine()
+        assert Exit.DONE is outcome.exit
+        assert ("Running", "Online") == (found.state("db"), found.vm("db").configuration)
+    assert () == outcome.changes
 
 
 def test_d15_two_vms_in_a_group_fail_a_start() -> None:

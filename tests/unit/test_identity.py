@@ -101,6 +101,16 @@ def test_d15_two_vms_in_a_group_are_ambiguous() -> None:
     assert (B,) == for_a_stop(identify(WEB, "", [database], [shown(B)]))
 
 
+def test_e25_of_two_vms_in_a_group_a_stop_means_the_one_that_was_kept() -> None:
+    """Where Hyper-V calls neither by the name, a stop means the VM that an earlier run knew by it, if it is there."""
+    database = current(in_role(A), in_role(B))
+
+    assert (B,) == for_a_stop(identify(WEB, B, [database], []))
+    assert (A,) == for_a_stop(identify(WEB, B, [database], [shown(A)]))
+    assert (A, B) == for_a_stop(identify(WEB, C, [database], []))
+    assert Identity.AMBIGUOUS is identify(WEB, B, [database], []).identity
+
+
 def test_d15_two_vms_in_the_group_of_a_replaced_id_are_ambiguous() -> None:
     """A configured id that is nowhere gives way to the VM of the role; two VMs there are an ambiguity, not no role."""
     found = identify(ProtectedVm(name="web", id=C), "", [current(in_role(A), in_role(B))], [])
