@@ -157,6 +157,13 @@ class Scenario:
         ecx = self.lab.ecx
         self.wait(lambda _: ecx.servers[node].group == "Online" and ecx.is_idle, f"group online on {node}")
 
+    def stop_watching(self) -> None:
+        """Have ECX run no monitor any more, and wait for those that run: one may start ECX on the peer."""
+        ecx = self.lab.ecx
+        ecx.monitoring = False
+        monitors = [one for server in ecx.servers.values() for one in server.monitors.values()]
+        self.wait(lambda _: all(one.job is None or one.job.poll() is not None for one in monitors), "no monitor runs")
+
     def online(self, *nodes: str) -> None:
         """Wait until ECX is online on these nodes, their mirror disks whole."""
         servers = self.lab.ecx.servers

@@ -189,7 +189,7 @@ def test_what_speaks_against_a_move_keeps_it_from_being_done(
     lab: Scenario, spoil: Callable[[Scenario], None], mend: Callable[[Scenario], None], code: int, said: str
 ) -> None:
     """Each check must refuse by itself, with --yes too, with the same code and words in a dry run."""
-    lab.lab.ecx.monitoring = False
+    lab.stop_watching()
     spoil(lab)
     try:
         real = lab.run("ec1", "ecx-hyperv", "move", "ec2", "--yes")
