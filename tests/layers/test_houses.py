@@ -60,7 +60,7 @@ def test_no_decoder_is_made_at_its_first_use() -> None:
 def _makes_a_decoder(call: ast.Call) -> bool:
     called = ast.unparse(call.func)
     typed = len(call.args) > 1 or any(keyword.arg == "type" for keyword in call.keywords)
-    return called.endswith(("json.Decoder", "Decoder")) or (called.endswith("json.decode") and typed)
+    return called.endswith("Decoder") or (called.endswith("json.decode") and typed)
 
 
 def test_everything_public_says_what_it_is_for() -> None:
