@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 
 from ecx_hyperv.lab.engine.modules import Engine, environment
 from tests.powershell.agent import Agent
+from tests.powershell.prompt import Prompt
+from tests.powershell.scripts import Host
 from tests.powershell.server import serve
 from tests.powershell.world import HOSTS, World, two_hosts
 
@@ -65,6 +68,15 @@ def shared(launch: Launch) -> Agent:
 def agent(shared: Agent, world: World) -> Agent:
     """Return an agent on the first host of a world where all is well."""
     return shared
+
+
+@pytest.fixture(scope="session")
+def scripts_of_host(standins: Engine, whole_world: tuple[World, Path]) -> Iterator[Callable[[Path], Host]]:
+    """Return what makes the first host, with a folder for its files; its session is kept."""
+    told = environment(standins, whole_world[1], HOSTS[0])
+    session = Prompt(standins.pwsh, told, "session.ps1")
+    yield partial(Host, standins.pwsh, told, session)
+    session.close()
 
 
 def pytest_configure(config: pytest.Config) -> None:

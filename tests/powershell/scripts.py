@@ -2,6 +2,7 @@
 
 import subprocess
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from ecx_hyperv.config import ProtectedVm
 from ecx_hyperv.config_file import load
 from ecx_hyperv.setup.powershell import to_file
+from tests.powershell.prompt import Prompt
 
 CONFIG = msgspec.structs.replace(
     load(Path(__file__).parents[2] / "config" / "config.toml"), vm=(ProtectedVm(name="A"),)
@@ -16,8 +18,15 @@ CONFIG = msgspec.structs.replace(
 NODE = CONFIG.node[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class By(Enum):
+    """How a script is run."""
+
+    SESSION = "in a runspace of a PowerShell that is there"
+    FILE = "powershell -File"
+    PROMPT = "by its path, at a prompt"
+
+
+class Run(msgspec.Struct, frozen=True):
     """What a script said, and how it ended."""
 
     code: int
@@ -31,19 +40,23 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A host's PowerShell, and a folder for its files."""
+    """A host's PowerShell, one that is kept and any number of new ones, and a folder for its files."""
 
     pwsh: str
     environment: dict[str, str]
+    session: Prompt
     folder: Path
 
-    def run(self, script: str, *switches: str, by_file: bool = True, asks: str = "") -> Run:
-        """Run a script by -File, or from a prompt by its path; `asks` is from which impact on that prompt is asked."""
+    def run(self, script: str, *switches: str, by: By = By.SESSION, asks: str = "") -> Run:
+        """Run a script; `asks` is from which impact on a prompt asks whether a change is to be made."""
         path = self.folder / "script.ps1"
         path.write_bytes(to_file(script))
+        if by is By.SESSION and not asks:
+            job = {"path": str(path), "switches": " ".join(switches), "folder": str(self.folder)}
+            return msgspec.json.decode(self.session.type(msgspec.json.encode(job).decode()), type=Run)
         before = f"$ConfirmPreference = '{asks}'; " if asks else ""
         line = " ".join((f"{before}& '{path}'", *switches))
-        command = ["-File", str(path), *switches] if by_file and not asks else ["-Command", line]
+        command = ["-File", str(path), *switches] if by is By.FILE else ["-Command", line]
         done = subprocess.run(
             [self.pwsh, "-NoLogo", "-NonInteractive", *command],
             env={**self.environment, "ProgramData": str(self.folder)},

@@ -1,5 +1,6 @@
 """The script that sets a host up: what it does, that it does so once, and that a mistyped value changes nothing."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,9 +9,8 @@ import pytest
 
 from ecx_hyperv.config import ProtectedVm
 from ecx_hyperv.decide.states import OfflineAction
-from ecx_hyperv.lab.engine.modules import Engine, environment
 from ecx_hyperv.setup.host import HostPlan, Switch, host_script
-from tests.powershell.scripts import CONFIG, NODE, Host
+from tests.powershell.scripts import CONFIG, NODE, By, Host
 from tests.powershell.setup_world import NETWORKS, TARGET, before_setup, state
 from tests.powershell.world import HOSTS, VM_A, Fails, Resource, Vm, World
 
@@ -42,9 +42,9 @@ def world(whole_world: tuple[World, Path]) -> World:
 
 
 @pytest.fixture
-def host(standins: Engine, whole_world: tuple[World, Path], tmp_path: Path, world: World) -> Host:
+def host(scripts_of_host: Callable[[Path], Host], tmp_path: Path, world: World) -> Host:
     """Return the first host."""
-    return Host(standins.pwsh, environment(standins, whole_world[1], HOSTS[0]), tmp_path)
+    return scripts_of_host(tmp_path)
 
 
 def roles(world: World) -> dict[str, str]:
@@ -56,12 +56,12 @@ def roles(world: World) -> dict[str, str]:
 def test_host_is_set_up_once(host: Host, world: World) -> None:
     """A first run must tell what is to do, the second do it without a question, the third find nothing left."""
     before = state(world)
-    told = host.run(script())
+    told = host.run(script(), by=By.FILE)
     assert before == state(world)
     assert len(told.of("to do")) > 10
     assert ([], [], "") == (told.of("done"), told.of("FAILED"), told.stderr)
 
-    done = host.run(script(), "-Apply", "-FormatDisk")
+    done = host.run(script(), "-Apply", "-FormatDisk", by=By.FILE)
     assert (0, []) == (done.code, done.of("FAILED") + done.of("NOT YET"))
     # To connect makes the connection come back as well.
     back = f"iSCSI target {TARGET} is connected again after a restart"
@@ -76,7 +76,7 @@ def test_host_is_set_up_once(host: Host, world: World) -> None:
     assert {"RestartAction": 0} == world.settings[f"resource {resource.id}"]
     assert {"VmId": VM_A, "CheckHeartbeat": 0, "OfflineAction": 1} == resource.parameters
 
-    again = host.run(script(), "-Apply", "-FormatDisk")
+    again = host.run(script(), "-Apply", "-FormatDisk", by=By.FILE)
     assert (0, [], after) == (again.code, again.of("done"), state(world))
     assert set(done.of("done")) <= set(again.of("ok"))
 
@@ -122,11 +122,11 @@ def test_networks_that_the_cluster_keeps_come_first(host: Host, world: World) ->
 
 
 @pytest.mark.proven("P12")
-@pytest.mark.parametrize("by_file", [True, False], ids=["by -File", "from a prompt"])
-def test_step_that_fails_tells_why(host: Host, world: World, by_file: bool) -> None:
+@pytest.mark.parametrize("by", [By.FILE, By.PROMPT], ids=["by -File", "from a prompt"])
+def test_step_that_fails_tells_why(host: Host, world: World, by: By) -> None:
     """The reason must stand in the step's own line, however the script was run; CDXML cmdlets do not see its rule."""
     world.faults["New-IscsiTargetPortal"] = Fails("Connection Failed.", "HRESULT 0xefff0003")
-    done = host.run(script(), "-Apply", by_file=by_file)
+    done = host.run(script(), "-Apply", by=by)
     assert 1 == done.code
     assert [f"iSCSI portal {CONFIG.cluster.iscsi_target}: Connection Failed."] == [
         one for one in done.of("FAILED") if "portal" in one

@@ -1,10 +1,7 @@
 """Every remedy that `check` prints for a host, run as printed in the engine on a spoiled host, repairs what it says."""
 
-import base64
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
@@ -16,40 +13,11 @@ from tests.check.support import SetUp, bad, set_up, unknown
 from tests.check.test_remedies import spoil_hosts, spoil_vm
 from tests.check.test_wrong import ROWS, Row
 from tests.e2e.support import ONE, TWO
+from tests.powershell.prompt import Prompt
 
 # What is set up on the hosts; what the other areas print is for an EC-VM.
 OF_HOSTS = (Area.CLUSTER, Area.EC_GUEST, Area.HOST, Area.LOGIN, Area.VM)
 ON_HOSTS = [row for row in ROWS if row.mends and CATALOGUE[row.check].area in OF_HOSTS and row.check != "host-key"]
-
-
-class Prompt:
-    """A person's PowerShell on a host."""
-
-    def __init__(self, engine: Engine, door: Path, host: str) -> None:
-        script = Path(__file__).with_name("prompt.ps1")
-        self.process = subprocess.Popen(
-            [engine.pwsh, "-NoLogo", "-NonInteractive", "-File", str(script)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment(engine, door, host),
-        )
-
-    def type(self, line: str) -> str:
-        """Run a line, and return the error that it ended with; empty if there is none."""
-        stdin, stdout = self.process.stdin, self.process.stdout
-        assert stdin is not None
-        assert stdout is not None
-        stdin.write(base64.b64encode(line.encode()) + b"\n")
-        stdin.flush()
-        for said in stdout:
-            if said.startswith(b"came: "):
-                return base64.b64decode(said.removeprefix(b"came: ")).decode()
-        raise AssertionError(f"PowerShell has ended: {self.process.wait()}")
-
-    def close(self) -> None:
-        """End it."""
-        self.process.kill()
-        self.process.communicate()
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +29,8 @@ def shared(standins: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         folder = tmp_path_factory.mktemp("e")
         hosts = EngineHosts(folder, standins, lab.scenario.lab.world_now)
         stack.callback(hosts.close)
-        prompts = {host: Prompt(standins, folder / "door", host) for host in (ONE, TWO)}
+        told = {host: environment(standins, folder / "door", host) for host in (ONE, TWO)}
+        prompts = {host: Prompt(standins.pwsh, told[host], "prompt.ps1") for host in told}
         for prompt in prompts.values():
             stack.callback(prompt.close)
         yield lab, prompts

@@ -1,14 +1,14 @@
 """The script that lets the EC-VMs in: keys, rights, sshd_config, port, firewall, fingerprints."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from ecx_hyperv.config import Config
-from ecx_hyperv.lab.engine.modules import Engine, environment
 from ecx_hyperv.setup import ssh
-from tests.powershell.scripts import CONFIG, NODE, Host
+from tests.powershell.scripts import CONFIG, NODE, By, Host
 from tests.powershell.setup_world import before_setup, state
 from tests.powershell.world import HOSTS, Fails, World
 
@@ -60,13 +60,13 @@ def world(whole_world: tuple[World, Path], tmp_path: Path) -> World:
 
 
 @pytest.fixture
-def host(standins: Engine, whole_world: tuple[World, Path], tmp_path: Path, world: World) -> Host:
+def host(scripts_of_host: Callable[[Path], Host], tmp_path: Path, world: World) -> Host:
     """Return the first host, with the files that sshd's first start has made."""
     folder = tmp_path / "ssh"
     folder.mkdir()
     (folder / "sshd_config").write_text(CONFIGURATION, encoding="utf-8")
     (folder / "ssh_host_ed25519_key.pub").write_text("x", encoding="ascii")
-    return Host(standins.pwsh, environment(standins, whole_world[1], HOSTS[0]), tmp_path)
+    return scripts_of_host(tmp_path)
 
 
 def keys_of(host: Host) -> Path:
@@ -93,11 +93,11 @@ def ports(host: Host) -> list[str]:
 def test_host_lets_the_ec_vms_in_once(host: Host, world: World) -> None:
     """A first run must tell what is to do, the second do it, the third find nothing left."""
     before = state(world), files_of(host)
-    told = host.run(script())
+    told = host.run(script(), by=By.FILE)
     assert before == (state(world), files_of(host))
     assert STEPS == {one.split(" (not to be seen")[0] for one in told.of("to do")}
 
-    done = host.run(script(), "-Apply")
+    done = host.run(script(), "-Apply", by=By.FILE)
     assert (0, STEPS, "") == (done.code, set(done.of("done")), done.stderr)
     assert [ssh.authorized_line(KEY)] == keys_of(host).read_text(encoding="ascii").splitlines()
     lines = config_of(host).read_text(encoding="utf-8").splitlines()
@@ -110,7 +110,7 @@ def test_host_lets_the_ec_vms_in_once(host: Host, world: World) -> None:
     )
 
     after = state(world), files_of(host)
-    again = host.run(script(), "-Apply")
+    again = host.run(script(), "-Apply", by=By.FILE)
     there = {"OpenSSH server installed"}
     assert (0, STEPS | there, after) == (again.code, set(again.of("ok")), (state(world), files_of(host)))
 

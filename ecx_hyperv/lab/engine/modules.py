@@ -1,5 +1,6 @@
 """The modules of the stand-ins, compiled once, and what makes a PowerShell on Linux a host that has them."""
 
+import fcntl
 import hashlib
 import os
 import subprocess
@@ -26,9 +27,10 @@ class Engine:
 def build(pwsh: str, cache: Path) -> Path:
     """Return a folder with the stand-ins' modules, built there unless an earlier run built the same.
 
-    Raises LocalError where pwsh does not run, or does not compile them.
+    Of several processes that ask at once, one builds. Raises LocalError where pwsh does not run, or does not compile
+    them.
     """
-    with tempfile.TemporaryDirectory(dir=cache) as name:
+    with tempfile.TemporaryDirectory(dir=cache) as name, (cache / "lock").open("w") as lock:
         folder = Path(name) / "new"
         folder.mkdir()
         generate.write(folder)
@@ -37,13 +39,10 @@ def build(pwsh: str, cache: Path) -> Path:
         made_from = [pwsh.encode(), compiler.read_bytes()]
         made_from += [one.read_bytes() for one in sorted(folder.rglob("*")) if one.is_file()]
         built = cache / hashlib.sha256(b"\0".join(made_from)).hexdigest()[:16]
+        fcntl.flock(lock, fcntl.LOCK_EX)
         if not built.exists():
             _compile(pwsh, compiler, folder)
-            try:
-                folder.rename(built)
-            except OSError:  # another process was faster
-                if not built.exists():
-                    raise
+            folder.rename(built)
     return built
 
 
