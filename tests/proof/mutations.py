@@ -119,6 +119,12 @@ MUTATIONS = (
         "seen.machine is ResourceKind.OFFLINE",
     ),
     Mutation(
+        "the power of a VM is cut that was saved meanwhile",
+        "host/cmdlets.py",
+        '{"TurnOff": True}, key, _LIVE)',
+        '{"TurnOff": True}, key, (*_LIVE, "Saved"))',
+    ),
+    Mutation(
         "a quick migration is sent without a guard",
         "host/actions.py",
         "_quick(seen, identity, identity.machine)",
