@@ -156,9 +156,8 @@ class StopTask(Task):
 
     def without_contact(self, trouble: Fail) -> Fail | Done:
         """Say how the stop ends once no host answers: done where this run had unregistered a guest that was off."""
-        seen, tried = self._told
-        unregistering = self._counters[Counted.REGISTRATIONS].count > 0
-        return unregister.without_contact(seen, replace(tried, unregistering=unregistering), trouble)
+        # The look that led this run to unregister the VM had shown the guest off twice, so it needs no look behind it.
+        return unregister.without_contact(*self._told, trouble)
 
     def out_of_time(self) -> Fail | Done:
         """Say how the stop ends that has reached the deadline."""

@@ -17,6 +17,11 @@ ALL = "ECX_HYPERV_WHOLE_PROOF"
 OTHER = "ECX_HYPERV_SHARE"
 
 
+def number() -> int:
+    """Return the number of the share that is asked for."""
+    return int(os.environ.get(OTHER, "0"))
+
+
 @dataclass(frozen=True, slots=True)
 class Share:
     """One case in so many; where it begins depends on a name, so that the shares of two names differ."""
@@ -27,5 +32,5 @@ class Share:
         """Return the share of some cases."""
         if ALL in os.environ:
             return iter(cases)
-        begin = zlib.crc32(name.encode()) + int(os.environ.get(OTHER, "0"))
+        begin = zlib.crc32(name.encode()) + number()
         return islice(cases, begin % self.one_in, None, self.one_in)

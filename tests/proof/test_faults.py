@@ -25,7 +25,7 @@ from tests.virtual.hosts import Proceed
 from tests.virtual.invariants import ProgramKind
 from tests.virtual.programs import ProgramOutcome, run_program
 
-SHARE = Share(64)
+SHARE = Share(128)
 # What a person or WSFC does between a look and the step, or the end, that it leads to, that step cannot know.
 _BLIND_S = 5.0
 # A way that fails so shortly before the end leaves no time: a request that hangs takes most of it.

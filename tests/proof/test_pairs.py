@@ -18,7 +18,7 @@ from tests.virtual.invariants import ProgramKind
 from tests.virtual.programs import ProgramOutcome, run_program
 
 # Why a stop is asked for is asked of no other program; a guest that dies whenever it has started is never at its goal.
-OLDER, NEWER = Share(8), Share(16)
+OLDER, NEWER = Share(16), Share(32)
 _ONLY_STOP = {"factor"}
 _RESTLESS = {"guest": "doomed", "WSFC": "restarts the guest"}
 # What passes by itself: what a monitor says of it at first, it need not say again.

@@ -4,11 +4,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.proof import shares
 from tests.proof.counts import Record, Tally
 from tests.proof.machine import Stories, play, told
 
-# As many as a few seconds hold; `scripts/soak` plays as many as it is asked to.
-_PARTS = 4
+# As many as a few seconds hold, others in each share; `scripts/soak` plays as many as it is asked to.
+_PARTS = 2
 _SETTINGS = settings(
     max_examples=40,
     stateful_step_count=12,
@@ -58,7 +59,7 @@ def test_random_stories(part: int, record_property: Record) -> None:
     """Whatever happens in whatever order, every rule holds, and once all is mended the VMs run where they should."""
     told.clear()
     machine = type(f"Stories{part}", (Stories,), {})
-    run_state_machine_as_test(seed(part)(machine), settings=_SETTINGS)
+    run_state_machine_as_test(seed(part + _PARTS * shares.number())(machine), settings=_SETTINGS)
     counts = {what.replace(" ", "_"): count for what, count in told.items()}
     Tally(record_property).add("random stories", **counts)
 
