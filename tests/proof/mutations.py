@@ -276,7 +276,7 @@ MUTATIONS = (
     Mutation(
         "a stop fails for hosts that fell silent behind its work",
         "run/stop_task.py",
-        "        return unregister.without_contact(seen, replace(tried, unregistering=unregistering), trouble)",
+        "        return unregister.without_contact(*self._told, trouble)",
         "        return trouble",
     ),
     # Each check of a move, taken out.
