@@ -27,6 +27,12 @@ def standins(pwsh: str, request: pytest.FixtureRequest, tmp_path_factory: pytest
     return Engine(pwsh, build(pwsh, cache.mkdir("standins")), tmp_path_factory.mktemp("home"))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest and waits most, or one process of the tests would end long after the others."""
+    items.sort(key=lambda item: item.path.name != "test_engine.py")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what the proof counted, and which tests were skipped where none may be."""
     reports = terminalreporter.stats.get("passed", [])
