@@ -1,11 +1,13 @@
 """What holds for all tests."""
 
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from ecx_hyperv.lab.engine.modules import Engine, build
-from tests.powershell import engine
+from tests.powershell import bound, engine
 from tests.proof.counts import gather, in_lines
 from tests.skips import NO_ENGINE, last_line
 
@@ -52,6 +54,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None and os.environ.get("ECX_HYPERV_NO_SKIPS") and reporter.stats.get("skipped"):
         session.exitstatus = 1
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the folder of the marks that all processes of a run share."""
+    if not hasattr(config, "workerinput"):
+        folder = tempfile.TemporaryDirectory(prefix="ecx-")
+        config.add_cleanup(folder.cleanup)
+        bound.begin(Path(folder.name))
 
 
 @pytest.hookimpl(trylast=True)

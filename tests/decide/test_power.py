@@ -209,3 +209,9 @@ def test_the_grace_runs_on_while_nobody_sees_the_guest(seen: Observation, expect
 def test_without_having_been_asked_no_grace_runs() -> None:
     """The grace runs from the first request on, not before."""
     assert Timer.GRACE not in timers(here(), GROUPSTOP, StopAttempts())
+
+
+@pytest.mark.parametrize("answer", ShutdownAnswer)
+def test_a_guest_knows_only_of_a_request_that_was_taken(answer: ShutdownAnswer) -> None:
+    """Only an answer that takes the request, or says that it is being carried out, may mean that the guest knows."""
+    assert (answer.name in ("ASKED", "IN_PROGRESS")) is answer.was_asked

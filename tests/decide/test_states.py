@@ -15,6 +15,7 @@ from ecx_hyperv.decide.states import (
     Doing,
     GroupKind,
     NodeKind,
+    OfflineAction,
     ResourceKind,
     VmKind,
     doing,
@@ -25,6 +26,7 @@ from ecx_hyperv.decide.states import (
     is_healthy,
     is_queued,
     node_kind,
+    offline_action,
     resource_kind,
     vm_kind,
 )
@@ -227,3 +229,19 @@ def test_what_blocks_is_what_a_host_does_to_a_vm() -> None:
 
     assert blocks == {do for do in Do if do.value.blocks}
     assert all(do.value.counted is not None and do.value.on_host for do in blocks)
+
+
+@pytest.mark.parametrize(
+    ("value", "action"),
+    [
+        (0, OfflineAction.TURN_OFF),
+        (1, OfflineAction.SAVE),
+        (2, OfflineAction.SHUT_DOWN),
+        (3, OfflineAction.FORCED_SHUTDOWN),
+        (4, None),
+        (None, None),
+    ],
+)
+def test_offline_action_by_its_number(value: int | None, action: OfflineAction | None) -> None:
+    """A number of WSFC's must mean its action, and one that nobody knows must mean none."""
+    assert action is offline_action(value)

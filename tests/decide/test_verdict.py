@@ -287,6 +287,11 @@ def test_a_vm_is_shown_where_it_is_and_as_it_is(one: object, where: str, state: 
     assert (where, state, kind) == (found.where, found.state, found.kind)
 
 
+def test_a_server_is_found_by_its_name() -> None:
+    """A server that clpstat shows must be found by its name, and no other."""
+    assert ["ec2", None] == [one and one.name for one in (ecx().server("ec2"), ecx().server("ec3"))]
+
+
 def test_the_peer_ecx_that_is_away_blocks_nothing_while_no_group_is_active() -> None:
     """Without an active group there is no failover that could be kept back."""
     verdict = judge_pair(pair(ecx=ecx(groups=[group("Offline", None)], servers=_servers("Suspend"))))

@@ -1,11 +1,13 @@
 """Whatever the program asks of a lab's hosts is asked of the real agent as well: its parameters must bind.
 
 One agent serves a process of the tests. Its stand-ins find whatever they are asked for, so that every cmdlet of a
-request is reached; a question of the same form is put once. So a request that is new is in by itself, and what fails
-is the test that sent it.
+request is reached; a question of the same form is put once, whichever process of a run has it first. So a request that
+is new is in by itself, and what fails is the test that sent it.
 """
 
 import atexit
+import hashlib
+import os
 import tempfile
 import time
 from functools import cache, partial
@@ -25,6 +27,7 @@ from tests.powershell.agent import Agent
 
 _CACHE = Path(__file__).parents[2] / ".pytest_cache" / "d" / "standins"
 _ID = "11111111-aaaa-4aaa-8aaa-111111111111"
+_MARKS = "ECX_HYPERV_ASKED"
 # An agent ends by itself once it was asked nothing for two minutes.
 _IDLE_S = 60.0
 # What `check` asks of an agent only to see that the agent refuses it (check/probes.py).
@@ -49,10 +52,11 @@ class Recorder:
         """Ask the real agent, where there is an engine, and fail for each call that it or a cmdlet refuses."""
         if engine.find() is None:
             return
-        new = [key for key in self.requests if key not in _asked()]
+        new = {key: mark for key in self.requests if not (mark := _mark(key)).exists()}
         refused = [(self.requests[key], came) for key in new if (came := _real().refusal(self.requests[key]))]
-        _asked().update(new)
         assert not refused, refused
+        for mark in new.values():
+            mark.touch()
 
 
 def _form(call: Call | None) -> Any:
@@ -70,9 +74,13 @@ def _parts(call: Call) -> tuple[Call | None, Call | None]:
     return call.from_, call.guard
 
 
-@cache
-def _asked() -> set[bytes]:
-    return set()
+def begin(folder: Path) -> None:
+    """Have this process, and those that it starts, mark in a folder which forms were asked and are right."""
+    os.environ[_MARKS] = str(folder)
+
+
+def _mark(form: bytes) -> Path:
+    return Path(os.environ[_MARKS]) / hashlib.sha256(form).hexdigest()
 
 
 @cache
