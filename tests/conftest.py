@@ -31,8 +31,19 @@ def standins(pwsh: str, request: pytest.FixtureRequest, tmp_path_factory: pytest
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest and waits most, or one process of the tests would end long after the others."""
-    items.sort(key=lambda item: item.path.name != "test_engine.py")
+    """Have each process begin with its part of the tests that wait for the clock, so that all end at the same time.
+
+    With `--dist worksteal` each has one stretch of the tests; what is left of it others take.
+    """
+    waiting = [item for item in items if item.path.parent.name == "e2e"]
+    waiting.sort(key=lambda item: item.path.name != "test_engine.py")
+    others = [item for item in items if item.path.parent.name != "e2e"]
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    items[:] = [one for at in range(count) for part in (waiting, others) for one in _stretch(part, at, count)]
+
+
+def _stretch(items: list[pytest.Item], at: int, count: int) -> list[pytest.Item]:
+    return items[at * len(items) // count : (at + 1) * len(items) // count]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
