@@ -2,7 +2,8 @@
 
 Kept: one sample never acts on the peer. Both looks, [timing] confirm_peer apart, must call for the same remedy. An
 action is remembered before it is carried out, so that a run that is killed in between does not act twice; a lock keeps
-two runs from acting at once. Cool-down and limit are counted from what is remembered.
+two runs from acting at once. Cool-down and limit are counted from what is remembered. A run whose EC-VM stood still
+does nothing: ECX counts by another clock, and may have begun another run (E26).
 
 Only a run that may act remembers: a dry run changes neither state nor peer. Where neither the state folder nor the run
 folder can be read or written nothing is done to the peer, since a restart that cannot be remembered could be repeated
@@ -124,6 +125,9 @@ class PeerWatcher:
         second, state = self._glance(state)
         if not isinstance(second.step, PeerAct):
             return self._remember(state, _end(second))
+        if self._context.hosts.was_frozen(Side.PEER):
+            text = f"nothing is done to {self._peer.name}: this EC-VM stood still between two looks"
+            return self._remember(state, PeerEnd(Exit.NOT_AS_ASKED, text, "wait", pending=True))
         if second.step.remedy is not first.step.remedy:
             return self._remember(
                 state, PeerEnd(Exit.NOT_AS_ASKED, f"two looks differ: {second.step.why}", "wait", pending=True)

@@ -156,7 +156,7 @@ class StopTask(Task):
 
     def without_contact(self, trouble: Fail) -> Fail | Done:
         """Say how the stop ends once no host answers: done where this run had unregistered a guest that was off."""
-        # The look that led this run to unregister the VM had shown the guest off twice, so it needs no look behind it.
+        # A look before the unregistering counts as it did then: its configuration was not on its way by this run.
         return unregister.without_contact(*self._told, trouble)
 
     def out_of_time(self) -> Fail | Done:

@@ -244,6 +244,12 @@ MUTATIONS = (
         "if False:",
     ),
     Mutation(
+        "a monitor that stood still acts on the other EC-VM",
+        "run/peer.py",
+        "if self._context.hosts.was_frozen(Side.PEER):",
+        "if False:",
+    ),
+    Mutation(
         "the grace runs from a request that nobody has carried",
         _STOP,
         "was_asked = tried.asked_once and tried.answer is not ShutdownAnswer.UNASKED",

@@ -557,6 +557,24 @@ def test_a_start_that_stood_still_does_not_run_a_second_copy() -> None:
     assert [] == [one for one in world.violations if "runs on" in one]
 
 
+@pytest.mark.proven("E26")
+@pytest.mark.parametrize("moment", [2.0, 5.0, 9.0])
+def test_e26_a_monitor_that_stood_still_does_nothing_to_the_other_ec_vm(moment: float) -> None:
+    """A look from before the EC-VM stood still counts no more: that run leaves the other EC-VM, the next one acts."""
+    found = find()
+    world = found.world
+    world.stop_ec_vm(world.ec_vms["ec2"], "Off")
+    found.ecx.servers["ec2"].service = "Offline"
+    world.at(moment, lambda: world.freeze_ec_vm(world.ec_vms["ec1"], 600))
+    outcome = found.run(ProgramKind.PEER)
+
+    found.fine()
+    assert (Exit.NOT_AS_ASKED, []) == (outcome.exit, found.happened("EC-VM on", "ec2"))
+    assert "stood still" in outcome.said
+    assert Exit.DONE is found.run(ProgramKind.PEER).exit
+    assert 1 == len(found.happened("EC-VM on", "ec2"))
+
+
 # E14: how long a failover takes.
 
 
