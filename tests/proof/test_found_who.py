@@ -207,6 +207,20 @@ def test_e25_a_stop_that_is_repeated_leaves_the_other_vm_of_the_group(is_configu
     assert () == outcome.changes
 
 
+def test_d15_a_stop_may_cancel_the_migration_of_the_group_and_leaves_the_other_vm() -> None:
+    """A stop of web whose group moves for ever, for db's sake, has the cluster cancel it; db runs on where it is."""
+    found = find("db", "web", live=2000.0)
+    found.vm("db").role = "web"
+    found.world.cluster.move(found.vm("db"), TWO, live=True)
+    found.world.advance(2)
+    outcome = found.stop("web")
+
+    found.fine()
+    assert Exit.DONE is outcome.exit
+    assert "Move-ClusterVirtualMachineRole web" == outcome.changes[0]
+    assert ("Running", "Online", "") == (found.state("db"), found.vm("db").configuration, found.state("web"))
+
+
 def test_d15_two_vms_in_a_group_fail_a_start() -> None:
     """A start of a VM that shares its group with another fails with 3, and touches nothing."""
     found = find("db", "web", state="Off")
