@@ -165,10 +165,11 @@ class InvariantChecker:
             found = Rows(self.world, host, "").find_resource(str(args.get("Name", "")))
             return [] if found is None else [found[0]]
         if call.cmdlet == "Move-ClusterVirtualMachineRole":
-            group = [*self.world.in_group(str(args.get("Name", "")))]
+            group = list(self.world.in_group(str(args.get("Name", ""))))
             # A migration is the group's. Whoever must cancel it for one VM cannot spare the others, which stay where
             # they are; to let it go on would have a stop fail.
-            return group if "Cancel" not in args else [one for one in group if self._configured(one)] or group
+            own = [one for one in group if self._configured(one)] if "Cancel" in args else []
+            return [*(own or group)]
         return []
 
     def _shows(self, host: str, call: Call) -> bool:
