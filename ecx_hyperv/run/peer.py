@@ -3,7 +3,7 @@
 Kept: one sample never acts on the peer. Both looks, [timing] confirm_peer apart, must call for the same remedy. An
 action is remembered before it is carried out, so that a run that is killed in between does not act twice; a lock keeps
 two runs from acting at once. Cool-down and limit are counted from what is remembered. A run whose EC-VM stood still
-does nothing: ECX counts by another clock, and may have begun another run (E26).
+does nothing: its first look is long past, and the other EC-VM may have taken over since (E26).
 
 Only a run that may act remembers: a dry run changes neither state nor peer. Where neither the state folder nor the run
 folder can be read or written nothing is done to the peer, since a restart that cannot be remembered could be repeated
