@@ -8,8 +8,9 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from configparser import ConfigParser
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,6 +47,14 @@ class Row:
     outcome: str
     seen: str
     remedy: str
+
+
+def wait_until(holds: Callable[[], bool], seconds: float, seen: Callable[[], object]) -> None:
+    """Wait until something holds on the machines, by the real clock; fail with what is seen where it never does."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, seen()
+        time.sleep(1)
 
 
 def build_program(folder: Path) -> Path:

@@ -2,7 +2,7 @@
 
 import time
 
-from tests.machines.site import FLOATING, SCRIPTS, SET_UP_TARGET, Site
+from tests.machines.site import FLOATING, SCRIPTS, SET_UP_TARGET, Site, wait_until
 
 # Writes numbered blocks, one after the other, each to the disk itself, and notes each that is on it.
 _WRITER = """\
@@ -32,12 +32,12 @@ def _noted(site: Site) -> int:
 
 def _grows(site: Site, seconds: float = 300) -> int:
     """Wait until some more blocks are written."""
-    before, end = _noted(site), time.monotonic() + seconds
-    while _noted(site) < before + 5:
-        assert time.monotonic() < end, site.host.run(
-            "systemctl status writer; iscsiadm -m session -P 1; dmesg | tail"
-        ).all
-        time.sleep(1)
+    before = _noted(site)
+    wait_until(
+        lambda: _noted(site) >= before + 5,
+        seconds,
+        lambda: site.host.run("systemctl status writer; iscsiadm -m session -P 1; dmesg | tail").all,
+    )
     return _noted(site)
 
 

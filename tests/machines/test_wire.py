@@ -12,7 +12,7 @@ import pytest
 
 from tests.machines import wire
 from tests.machines.qemu import Ended, Machine, MachineImage
-from tests.machines.site import Site, site_of
+from tests.machines.site import Site, site_of, wait_until
 from tests.machines.wire import VM
 
 _ON_1, _ON_2 = (f"{VM} is running on ws2019-host-{number}\n" for number in (1, 2))
@@ -44,10 +44,11 @@ def _begin(machine: Machine, line: str) -> None:
 
 def _end(machine: Machine, seconds: float) -> Ended:
     """Wait until the command in the background has ended."""
-    end = time.monotonic() + seconds
-    while machine.run("test -e /root/code").code != 0:
-        assert time.monotonic() < end, machine.run("cat /root/out /root/err").all
-        time.sleep(1)
+    wait_until(
+        lambda: machine.run("test -e /root/code").code == 0,
+        seconds,
+        lambda: machine.run("cat /root/out /root/err").all,
+    )
     code = int(machine.must("cat /root/code"))
     return Ended("line", code, machine.must("cat /root/out"), machine.must("cat /root/err"))
 

@@ -5,7 +5,6 @@ heartbeat would, and clplogcmd keeps each alert in a file.
 """
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.machines.qemu import Machine
-from tests.machines.site import CHECKOUT, ECX_SCRIPTS, FLOATING, LIB, Site
+from tests.machines.site import CHECKOUT, ECX_SCRIPTS, FLOATING, LIB, Site, wait_until
 
 VM = "Cent8.2-1"
 # Who the lab's hosts are, by their addresses in the sample of the configuration.
@@ -174,7 +173,8 @@ def _ask(site: Site, what: str) -> str:
 
 def wait_for_state(site: Site, state: str, seconds: float = 300) -> None:
     """Wait until the VM is so on a host."""
-    end = time.monotonic() + seconds
-    while state not in shown(site).states.values():
-        assert time.monotonic() < end, (shown(site), site.host.run("journalctl -u windows | tail").all)
-        time.sleep(1)
+    wait_until(
+        lambda: state in shown(site).states.values(),
+        seconds,
+        lambda: (shown(site), site.host.run("journalctl -u windows | tail").all),
+    )
