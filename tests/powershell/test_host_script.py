@@ -34,11 +34,8 @@ def script(plan: HostPlan = PLAN) -> str:
 @pytest.fixture
 def world(whole_world: tuple[World, Path]) -> World:
     """Return a world before the set-up."""
-    fresh, world = before_setup(), whole_world[0]
-    world.reset()
-    for name in world.__dataclass_fields__:
-        setattr(world, name, getattr(fresh, name))
-    return world
+    whole_world[0].reset(before_setup())
+    return whole_world[0]
 
 
 @pytest.fixture

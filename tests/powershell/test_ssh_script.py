@@ -46,15 +46,13 @@ def on_port(port: int) -> Config:
 @pytest.fixture
 def world(whole_world: tuple[World, Path], tmp_path: Path) -> World:
     """Return a world before the set-up, with sshd and its tools in a folder that is not on PATH."""
-    fresh, world = before_setup(), whole_world[0]
+    world = whole_world[0]
     tools = tmp_path / "Program Files" / "OpenSSH"
     tools.mkdir(parents=True)
     for name, does in (("sshd.exe", 'grep -q refuse "$3" && exit 1; exit 0'), ("ssh-keygen.exe", 'echo "256 $1 $2"')):
         (tools / name).write_text(f"#!/bin/sh\n{does}\n", encoding="ascii")
         (tools / name).chmod(0o755)
-    world.reset()
-    for name in world.__dataclass_fields__:
-        setattr(world, name, getattr(fresh, name))
+    world.reset(before_setup())
     world.hosts[HOSTS[0]].settings["sshd"] = f'"{tools / "sshd.exe"}"'
     return world
 

@@ -105,15 +105,15 @@ class World:
         """Return a resource of the cluster."""
         return next(one for one in self.resources if one.name == name)
 
-    def reset(self) -> None:
-        """Become two hosts that run well: VM A runs on the first, VM B on the second."""
-        fresh = two_hosts()
+    def reset(self, to: "World | None" = None) -> None:
+        """Become another world, which is not used afterwards; two hosts that run well where none is given."""
+        fresh = to or two_hosts()
         for name in self.__dataclass_fields__:
             setattr(self, name, getattr(fresh, name))
 
 
 def two_hosts() -> World:
-    """Build two hosts that run well."""
+    """Build two hosts that run well: VM A runs on the first, VM B on the second."""
     services = {"MSiSCSI": {"Status": "Running", "StartType": "Automatic"}}
     world = World(
         hosts={
