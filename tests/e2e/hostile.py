@@ -21,7 +21,7 @@ EVIL = "\x1b[2J\x1b]0;title\x07\r\nFAKE LINE\x9b2J\u202e"
 _VERSION = b"SSH-2.0-OpenSSH_for_Windows_8.1\r\n"
 _PIECE = 32_000
 # What never ends comes in pieces, with a pause between them that leaves the processor to other tests.
-_PAUSE_S = 0.01
+_PAUSE_S = 0.004
 
 Greet = Callable[[socket.socket], None]
 Talk = Callable[[paramiko.Channel, str, bool], None]

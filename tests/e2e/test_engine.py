@@ -46,7 +46,6 @@ def test_each_command_of_ecx_does_its_work_in_the_engine(scenario: Scenario) -> 
     assert "" == scenario.running_on("vm1")
 
 
-@pytest.mark.parametrize("scenario", ["handle"], indirect=True)
 def test_a_vm_moves_while_it_runs_in_the_engine(scenario: Scenario) -> None:
     """A start on the other EC-VM must migrate the running VM live through a real PowerShell, without a new boot."""
     scenario.do(lambda world: world.storage.serve("ec1", on=True))
